@@ -1,0 +1,41 @@
+# Every target makes .venv itself when it is missing. EVENTS and CLIENT are for `make demo`.
+EVENTS ?= 20000
+CLIENT ?= confluent
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.synced
+
+.PHONY: setup demo test check bench chaos docs clean
+
+setup: $(STAMP)
+
+# uv of the machine if there is one, else uv from the package index, into .venv itself.
+$(STAMP): pyproject.toml uv.lock
+	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv" >&2; exit 1; }
+	@if command -v uv >/dev/null; then uv sync --frozen --quiet; else \
+	  test -x $(BIN)/python || python3 -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }; \
+	  test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"; \
+	  $(BIN)/uv sync --frozen --quiet --inexact; fi
+	@touch $(STAMP)
+
+demo: setup
+	$(BIN)/pixstream demo --events $(EVENTS) --client $(CLIENT)
+
+test: setup
+	$(BIN)/python -m pytest -q
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+bench: setup
+	$(BIN)/python benchmarks/bench_decode_delta.py
+
+docs: setup
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) data dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,5 @@
+"""Pix events through Apache Kafka into Delta Lake, exactly once."""
+
+from importlib.metadata import version
+
+__version__ = version("pixstream")

@@ -1,0 +1,1 @@
+"""Destinations of Pix events: one module each, named by its YAML `type`."""

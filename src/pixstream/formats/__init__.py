@@ -1,0 +1,1 @@
+"""Parsers: bytes of one published format become drafts; no network, no files, no state."""

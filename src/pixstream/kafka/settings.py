@@ -1,0 +1,82 @@
+"""The `kafka` section of the configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Sasl(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Credentials at the brokers."""
+
+    mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Meta(description="SASL mechanism")
+    ] = "SCRAM-SHA-512"
+    username: Annotated[str, Meta(description="user name, usually ${KAFKA_USERNAME}")] = ""
+    password: Annotated[
+        str,
+        Meta(description="password, usually ${KAFKA_PASSWORD}", extra_json_schema={"secret": True}),
+    ] = ""
+
+
+class Tls(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """TLS towards the brokers, in PEM files."""
+
+    ca_file: Annotated[str | None, Meta(description="authorities to trust; null: the system's")] = (
+        None
+    )
+    certificate_file: Annotated[str | None, Meta(description="client certificate (mTLS)")] = None
+    key_file: Annotated[str | None, Meta(description="client key (mTLS)")] = None
+    key_password: Annotated[
+        str | None,
+        Meta(description="password of the client key", extra_json_schema={"secret": True}),
+    ] = None
+    verify_hostname: Annotated[
+        bool, Meta(description="false only where broker names cannot match")
+    ] = True
+
+
+class KafkaSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to reach Kafka, and with which client library."""
+
+    client: Annotated[
+        Literal["confluent", "kafka-python"], Meta(description="client library of every component")
+    ] = "confluent"
+    bootstrap_servers: Annotated[
+        str | None,
+        Meta(description="host:port,…; null: the embedded broker, for development and tests"),
+    ] = None
+    security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Meta(description="as Kafka's")
+    ] = "PLAINTEXT"
+    sasl: Annotated[Sasl, Meta(description="credentials, with a SASL_ protocol")] = msgspec.field(
+        default_factory=Sasl
+    )
+    tls: Annotated[Tls, Meta(description="TLS, with SSL or SASL_SSL")] = msgspec.field(
+        default_factory=Tls
+    )
+    compression: Annotated[
+        Literal["none", "gzip", "snappy", "lz4", "zstd"], Meta(description="codec of producers")
+    ] = "lz4"
+    linger_ms: Annotated[int, Meta(ge=0, le=1000, description="wait to fill a batch, ms")] = 20
+    max_event_bytes: Annotated[
+        int, Meta(ge=1024, description="largest event, bytes of key and value")
+    ] = 2**20
+    max_letter_bytes: Annotated[
+        int,
+        Meta(ge=1024, description="largest dead letter in Kafka, bytes; larger ones go to a file"),
+    ] = 12 * 2**20
+    session_timeout_ms: Annotated[
+        int, Meta(ge=1000, description="a dead member is replaced after this, ms")
+    ] = 10_000
+    transaction_timeout_ms: Annotated[
+        int, Meta(ge=1000, description="a dead producer's transaction is aborted after this, ms")
+    ] = 10_000
+    request_timeout_ms: Annotated[
+        int, Meta(ge=1000, description="a request without answer fails after this, ms")
+    ] = 30_000
+    max_poll_interval_ms: Annotated[
+        int, Meta(ge=10_000, description="a consumer that does not poll for this long is out, ms")
+    ] = 300_000

@@ -1,0 +1,1 @@
+"""The Delta tables: schema and identity of rows."""

@@ -1,0 +1,1 @@
+"""Sources of Pix events: one module each, named by its YAML `type`."""

@@ -1,0 +1,1 @@
+"""A seeded world of Pix traffic and the sandbox bank that serves it."""
