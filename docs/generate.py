@@ -1,0 +1,61 @@
+"""Write the reference pages and files that are made from the code.
+
+`python docs/generate.py` writes them; with `--check` it changes nothing and fails if one differs.
+A page is a file name below docs/reference and a function that returns its text.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import configuration_page
+
+from pixstream import editor_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def editor_schema_file() -> str:
+    """The schema that kafka_config.yaml names in its first line, for editors."""
+    return json.dumps(editor_schema.build(), indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "configuration.md": configuration_page.build,
+    "kafka_config.schema.json": editor_schema_file,
+}
+
+
+def outdated() -> list[str]:
+    """The pages whose file is not what the code makes now."""
+    return [
+        name
+        for name, build in PAGES.items()
+        if not (file := REFERENCE / name).is_file() or file.read_text("utf-8") != build()
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or only check; the exit code."""
+    if arguments not in ([], ["--check"]):
+        print("usage: python docs/generate.py [--check]", file=sys.stderr)
+        return 2
+    names = outdated()
+    for name in names:
+        if arguments:
+            print(f"docs/reference/{name} differs: run `python docs/generate.py`", file=sys.stderr)
+        else:
+            REFERENCE.mkdir(exist_ok=True)
+            (REFERENCE / name).write_text(PAGES[name](), "utf-8")
+            print(f"docs/reference/{name} written")
+    return 1 if names and arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,46 @@
+"""`pixstream check`: is everything there that a run needs?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pixstream.errors import BrokerError
+
+if TYPE_CHECKING:
+    from pixstream.cli.main import Root
+    from pixstream.kafka.settings import KafkaSettings
+    from pixstream.settings import Settings
+
+MARKS = {True: "ok   ", False: "FAIL ", None: "--   "}
+
+
+@click.command()
+@click.pass_obj
+def check(root: Root) -> int:
+    """Validate the configuration, then try broker, topics, sources and destinations.
+
+    \b
+    One line each; exit 0 when all that was tried works, 2 otherwise.
+      pixstream --env prod check
+    """  # noqa: D301  \b is click's mark for a paragraph to leave alone
+    from pixstream.doctor import examine
+
+    settings = root.load()
+    click.echo(f"{MARKS[True]}configuration  {root.path}")
+    failed = False
+    for finding in examine(settings, _address(settings)):
+        click.echo(f"{MARKS[finding.ok]}{finding.what}  {finding.text}")
+        failed = failed or finding.ok is False
+    return 2 if failed else 0
+
+
+def _address(settings: Settings) -> KafkaSettings | None:
+    from pixstream.cli.broker import with_address
+
+    try:
+        return with_address(settings.kafka, Path(settings.data_dir))
+    except BrokerError:
+        return None

@@ -1,0 +1,223 @@
+"""What went in against what came out: nothing lost, nothing doubled, nobody's data in clear.
+
+The ledger of what was offered comes from the simulator; what arrived is read from Kafka and from
+the Delta tables themselves, never from the pipeline's own counters. Only `deduplicated` is a
+counter, and it must fit between two figures that are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from pixstream import dead_letters, routing
+from pixstream.event import Category
+from pixstream.kafka.topics import DLQ, EVENT_TOPICS, POSITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from pixstream.demo.privacy_scan import PrivacyScan
+    from pixstream.event import Status
+    from pixstream.kafka import Client, Record
+    from pixstream.privacy import Vault
+
+
+class Ledger:
+    """What was offered.
+
+    Attributes:
+        facts: event id → category, of every distinct fact.
+        malformed: SHA-256 of every malformed input, byte for byte.
+    """
+
+    def __init__(self) -> None:
+        self.facts: dict[str, str] = {}
+        self.malformed: set[str] = set()
+
+    def fact(self, category: Category, identifier: str, status: Status) -> None:
+        """Note an offered fact."""
+        self.facts[routing.event_id(category, identifier, status)] = category.plural
+
+    @property
+    def offered(self) -> int:
+        """Distinct facts, malformed ones too."""
+        return len(self.facts) + len(self.malformed)
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """The last line of the demo, as JSON; `tables` and `problems` are for people."""
+
+    offered: int
+    kafka: int
+    delta: int
+    deduplicated: int
+    dead_letters: int
+    lost: int
+    duplicates: int
+    clear_identifiers: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the three counts that must be zero are."""
+        return not (self.lost or self.duplicates or self.clear_identifiers)
+
+
+class TableCount(msgspec.Struct, kw_only=True):
+    """One row of the reconciliation table."""
+
+    category: str
+    offered: int
+    kafka: int
+    rows: int
+    facts: int
+    revisions: int
+    lost: int
+    unknown: int
+    duplicates: int
+
+
+class Reconciliation:
+    """Reads everything once more and compares.
+
+    Args:
+        ledger: what was offered.
+        client: Kafka.
+        lake: directory of the Delta tables.
+        vault: opens the dead letters.
+        letters_directory: where large letters lie.
+        scan: looks for clear identifiers in all that is read.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        client: Client,
+        lake: Path,
+        vault: Vault,
+        letters_directory: Path,
+        scan: PrivacyScan,
+    ) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._lake = lake
+        self._vault = vault
+        self._letters = letters_directory
+        self._scan = scan
+        self.tables: list[TableCount] = []
+        self.consumer_letters = 0
+        self.producer_letters = 0
+        self.malformed_lost = 0
+
+    def run(self, deduplicated: int, logs: Iterable[Path], seconds: float) -> Outcome:
+        """Compare everything.
+
+        Args:
+            deduplicated: rows that the consumer dropped, by its own counter.
+            logs: files that the components wrote.
+            seconds: how long the run took.
+        """
+        letters = self._read_letters()
+        for category in Category:
+            self.tables.append(self._category(category))
+        for record in self._client.scan(POSITIONS):
+            self._scan.raw(f"topic {POSITIONS}", record.value)
+        for log in logs:
+            with log.open(encoding="utf-8", errors="backslashreplace") as lines:
+                for line in lines:
+                    self._scan.text(f"log {log.name}", line)
+        return Outcome(
+            offered=self._ledger.offered,
+            kafka=sum(t.kafka for t in self.tables),
+            delta=sum(t.rows for t in self.tables),
+            deduplicated=deduplicated,
+            dead_letters=letters,
+            lost=sum(t.lost for t in self.tables) + self.malformed_lost,
+            duplicates=sum(t.duplicates for t in self.tables),
+            clear_identifiers=self._scan.found,
+            seconds=round(seconds, 1),
+        )
+
+    def problems(self, outcome: Outcome) -> list[str]:
+        """Sums that must fit and do not; empty when all is well."""
+        found = []
+        accounted = outcome.delta + outcome.deduplicated + self.consumer_letters
+        if outcome.kafka != accounted:
+            found.append(
+                f"kafka {outcome.kafka:,} is not delta + deduplicated + consumers' letters "
+                f"{accounted:,}"
+            )
+        unknown = sum(t.unknown for t in self.tables)
+        if unknown:
+            found.append(f"{unknown:,} events in Delta that nobody offered")
+        found.extend(
+            f"{count:,} clear identifiers in {place}" for place, count in self._scan.places.items()
+        )
+        return found
+
+    def _read_letters(self) -> int:
+        """Every malformed input must lie in a dead letter, byte for byte."""
+        missing = set(self._ledger.malformed)
+        count = 0
+        for letter in dead_letters.views(self._scanned(DLQ)):
+            count += 1
+            for name, text in letter.headers.items():
+                self._scan.text(f"dead letters, header {name}", text)
+            raw = dead_letters.content(letter, self._vault, self._letters)
+            missing.discard(hashlib.sha256(raw).hexdigest())
+            if "consumer" in letter.headers:
+                self.consumer_letters += 1
+            else:
+                self.producer_letters += 1
+        self.malformed_lost = len(missing)
+        return count
+
+    def _scanned(self, topic: str) -> Iterable[Record]:
+        for record in self._client.scan(topic):
+            self._scan.raw(f"topic {topic}", record.value)
+            self._scan.raw(f"topic {topic}, key", record.key)
+            yield record
+
+    def _category(self, category: Category) -> TableCount:
+        kafka = sum(1 for _ in self._scanned(EVENT_TOPICS[category.plural]))
+        offered = {i for i, c in self._ledger.facts.items() if c == category.plural}
+        path = self._lake / category.plural
+        ids: list[str] = []
+        revisions = 0
+        if DeltaTable.is_deltatable(str(path)):
+            table = DeltaTable(str(path)).to_pyarrow_table()
+            self._scan_table(f"table {category.plural}", table)
+            ids = table["event_id"].filter(pc.equal(table["revision"], 0)).to_pylist()
+            revisions = table.num_rows - len(ids)
+        facts = set(ids)
+        return TableCount(
+            category=category.plural,
+            offered=len(offered),
+            kafka=kafka,
+            rows=len(ids) + revisions,
+            facts=len(facts),
+            revisions=revisions,
+            lost=len(offered - facts),
+            unknown=len(facts - offered),
+            duplicates=len(ids) - len(facts),
+        )
+
+    def _scan_table(self, place: str, table: pa.Table) -> None:
+        """Scan every text of every column, those inside of structs, lists and maps too."""
+        for name in table.column_names:
+            for value in pc.unique(table[name]) if _plain(table[name].type) else table[name]:
+                self._scan.text(f"{place}, column {name}", f'"{value}"')
+
+
+def _plain(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_primitive(kind))
