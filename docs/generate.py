@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import command_page
 import configuration_page
+import event_pages
 
 from pixstream import editor_schema
 
@@ -27,8 +29,11 @@ def editor_schema_file() -> str:
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "commands.md": command_page.build,
     "configuration.md": configuration_page.build,
+    "event.md": event_pages.event,
     "kafka_config.schema.json": editor_schema_file,
+    "routing.md": event_pages.routes,
 }
 
 

@@ -64,7 +64,6 @@ class Flag(StrEnum):
     DOCUMENT_MASKED = "document_masked"
     DOCUMENT_IRREGULAR = "document_irregular"
     KEY_IRREGULAR = "key_irregular"
-    DIRECTION_UNKNOWN = "direction_unknown"
     CATEGORY_ASSUMED = "category_assumed"
     STATUS_ASSUMED = "status_assumed"
     ORIGINAL_UNKNOWN = "original_unknown"

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.supervisor")
 
+COMMAND = (sys.executable, "-m", "pixstream.component")
+"""How a child is started; its order is the last argument."""
+
 STEADY_SECONDS = 60.0
 """A child that lived this long starts its next back-off from the beginning."""
 
@@ -47,8 +50,15 @@ class Child:
         restarts: how often it was started again.
     """
 
-    def __init__(self, order: Order, backoff: BackoffSettings, stderr: IO[bytes] | None) -> None:
+    def __init__(
+        self,
+        order: Order,
+        backoff: BackoffSettings,
+        stderr: IO[bytes] | None,
+        command: Sequence[str],
+    ) -> None:
         self.order = order
+        self._command = command
         self.label = f"{order.name}-{order.replica}"
         self.state = "starting"
         self.counts: dict[str, int] = {}
@@ -68,7 +78,7 @@ class Child:
         order = msgspec.structs.replace(self.order, report_fd=write_end, parent=os.getpid())
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pixstream.component", msgspec.json.encode(order).decode()],
+                [*self._command, msgspec.json.encode(order).decode()],
                 stdin=subprocess.PIPE,
                 stdout=self._stderr,
                 stderr=self._stderr,
@@ -128,6 +138,7 @@ class Supervisor:
         components: which ones, see `select`.
         settings: restarts and deadlines.
         stderr: where children write their log lines; None: our standard error.
+        command: starts a child; tests pass their own.
     """
 
     def __init__(
@@ -136,6 +147,7 @@ class Supervisor:
         components: Iterable[Component],
         settings: SupervisorSettings,
         stderr: IO[bytes] | None = None,
+        command: Sequence[str] = COMMAND,
     ) -> None:
         self._settings = settings
         self._selector = selectors.DefaultSelector()
@@ -146,6 +158,7 @@ class Supervisor:
                 msgspec.structs.replace(base, name=component.name, replica=replica),
                 settings.restart,
                 stderr,
+                command,
             )
             for component in components
             for replica in range(component.replicas)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pixstream.kafka import Admin, Client
     from pixstream.settings import Settings
 
-STALLED_SECONDS = 90.0
+STALLED_SECONDS = 60.0
 """Without any progress for this long what is missing counts as lost."""
 
 QUIET_SECONDS = 3.0
@@ -196,8 +196,8 @@ def _stage(child: Child, lag_total: int) -> Stage:
 
 
 def _settled(state: tuple[object, ...]) -> tuple[object, ...]:
-    """The part of the state whose change is progress."""
-    return tuple(s[2:6] if isinstance(s, Stage) else s for s in state)
+    """The part of the state whose change is progress: a poll that finds nothing is none."""
+    return tuple((s.taken, s.dropped, s.letters) if isinstance(s, Stage) else s for s in state)
 
 
 def _nobody(topic: str) -> dict[str, int]:

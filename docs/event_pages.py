@@ -1,0 +1,131 @@
+"""docs/reference/event.md and routing.md: made from `event.PixEvent` and `routing.TABLE`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import msgspec.inspect as mi
+
+from pixstream import routing
+from pixstream.event import Flag, Party, PixEvent, Reason
+from pixstream.lake.schema import EVENT_SCHEMA
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FLAGS = {
+    Flag.AMOUNT_ABSENT: "the message carries no amount (a status never does)",
+    Flag.AMOUNT_IRREGULAR: "the amount is written otherwise than specified; null if unreadable",
+    Flag.CURRENCY_IRREGULAR: "the currency is not BRL; XXX if it is no code",
+    Flag.ID_IRREGULAR: "an identifier breaks the SPI's pattern",
+    Flag.ID_DATE_IRREGULAR: "the date inside an identifier is none of the calendar",
+    Flag.TIME_INFERRED: "no event time: the message's, else the identifier's, else reception",
+    Flag.TIME_ZONE_ASSUMED: "a time without zone, taken as Brasília's (UTC-3)",
+    Flag.TIME_FUTURE: "later than now by more than time.max_future_seconds",
+    Flag.TIME_PAST: "older than time.max_past_days",
+    Flag.DOCUMENT_MASKED: "the source masks the CPF or CNPJ: no pseudonym",
+    Flag.DOCUMENT_IRREGULAR: "no CPF or CNPJ by form or check digits; still pseudonymised",
+    Flag.KEY_IRREGULAR: "no known form of a Pix key; still pseudonymised",
+    Flag.CATEGORY_ASSUMED: "nothing tells whose side the message is about: taken as pagamento",
+    Flag.STATUS_ASSUMED: "the message tells no status; the usual one was taken",
+    Flag.ORIGINAL_UNKNOWN: "a return that does not name its Pix",
+    Flag.SHAPE_IRREGULAR: "a field of another JSON type or form than specified",
+    Flag.UNKNOWN_FIELD: "a record of a newer schema: its new fields are in `extra`",
+}
+
+
+EVENT_INTRODUCTION = """\
+Made from `pixstream.event` by `docs/generate.py`. The same names stand in Kafka's JSON, in the
+Delta tables and in `pixstream preview`."""
+
+ROUTING_INTRODUCTION = """\
+Made from `pixstream.routing.TABLE` by `docs/generate.py`. `event_id` is a 128-bit hash of category,
+RtrId (of a return) or EndToEndId, and canonical status."""
+
+ROUTING_RULES = f"""\
+A message with an RtrId, or with purpose {" or ".join(sorted(routing.RETURN_PURPOSES))}, is an
+`estorno` whatever its row says.
+
+**By side**, in this order: the agents, where exactly one is an own ISPB; the way of the message (a
+pacs.008 from the SPI reaches the payee's bank, one to the SPI comes from the payer's; an ACSP is
+the payee's bank's word); the generator in the EndToEndId against the bank that sent or got the message.
+Where nothing tells, `pagamento` with the flag `category_assumed`.
+"""
+
+
+def event() -> str:
+    """The page of the canonical event."""
+    lines = [
+        "# The canonical event",
+        "",
+        EVENT_INTRODUCTION,
+        "",
+        *_fields(PixEvent, EVENT_SCHEMA),
+        "",
+        "## payer and payee",
+        "",
+        *_fields(Party, EVENT_SCHEMA.field("payer").type),
+        "",
+        "## Columns that only the tables have",
+        "",
+        "| Column | Type | Meaning |",
+        "|---|---|---|",
+        *(
+            f"| `{name}` | {EVENT_SCHEMA.field(name).type} | {meaning} |"
+            for name, meaning in (
+                ("event_date", "UTC date of `event_time`; the partition column"),
+                ("_topic", "Kafka topic of the record"),
+                ("_partition", "its partition"),
+                ("_offset", "its offset"),
+                ("_kafka_timestamp", "its timestamp in Kafka"),
+                ("_ingested_at", "when the consumer decoded it"),
+            )
+        ),
+        "",
+        "## Flags",
+        "",
+        "| Flag | Meaning |",
+        "|---|---|",
+        *(f"| `{flag}` | {FLAGS[flag]} |" for flag in Flag),
+        "",
+        "## Reason codes of dead letters",
+        "",
+        *(f"- `{reason}`" for reason in Reason),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def routes() -> str:
+    """The page of the routing table."""
+    lines = [
+        "# Which message and status is which category",
+        "",
+        ROUTING_INTRODUCTION,
+        "",
+        "| Message | Its status | Category | Canonical status |",
+        "|---|---|---|---|",
+    ]
+    for rule in routing.TABLE:
+        status = f"`{rule.status}`" if rule.status else "any or none"
+        category = f"`{rule.category}`" if rule.category else "by side"
+        lines.append(f"| `{rule.message}` | {status} | {category} | `{rule.canonical}` |")
+    lines += [
+        "",
+        ROUTING_RULES,
+    ]
+    return "\n".join(lines)
+
+
+def _fields(kind: type, schema: pa.Schema | pa.StructType) -> list[str]:
+    lines = ["| Field | In the tables | Meaning |", "|---|---|---|"]
+    for field in msgspec.structs.fields(kind):
+        described = mi.type_info(field.type)
+        meaning = ""
+        if isinstance(described, mi.Metadata) and described.extra_json_schema:
+            meaning = described.extra_json_schema.get("description", "")
+        column = schema.field(field.name).type
+        shown = "struct, see below" if str(column).startswith("struct") else str(column)
+        lines.append(f"| `{field.name}` | {shown} | {meaning} |")
+    return lines

@@ -1,0 +1,154 @@
+"""Kafka → Delta Lake: one table per category, each event once, for good when `write` returns.
+
+Rows and the offsets they end at travel in the same Delta commit, so the table itself knows where
+to go on; after a crash, at any moment, reading starts there. On local disks rows are on the disk
+before the commit that names them, and the commit before `write` returns. A power cut may take
+away commits that were made but not yet returned: Kafka still holds their rows and gives them again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import pyarrow.compute as pc
+from msgspec import Meta
+
+from pixstream.errors import DestinationError
+from pixstream.event import Category
+from pixstream.lake.feed import COUNTS, Feed
+from pixstream.lake.location import Location
+from pixstream.lake.table import LakeTable
+from pixstream.plugin import Consumer, EventBatch, Reject, TopicIdPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+_TABLES = frozenset(category.plural for category in Category)
+
+
+@dataclasses.dataclass(kw_only=True)
+class DeltaLake(Consumer):
+    """Delta tables `pagamentos`, `recebimentos` and `estornos`, partitioned by UTC event date."""
+
+    uri: Annotated[str, Meta(description="directory or object store prefix of the tables")] = (
+        "data/lake"
+    )
+    storage_options: Annotated[
+        dict[str, str],
+        Meta(
+            description="settings of the object store (AWS_REGION, …), secrets as ${VAR}",
+            extra_json_schema={"secret": True},
+        ),
+    ] = dataclasses.field(default_factory=dict)
+    compression: Annotated[
+        Literal["zstd", "snappy"], Meta(description="codec of the data files")
+    ] = "zstd"
+    known_ids: Annotated[
+        Annotated[int, Meta(ge=0)],
+        Meta(
+            description="event ids in memory per table, about 110 bytes each; those of older dates "
+            "are looked up in the table"
+        ),
+    ] = 1_000_000
+    maintain_every: Annotated[
+        Annotated[int, Meta(ge=0)],
+        Meta(
+            description="commits between two turns of merging small files, checkpoint and sweep; "
+            "0: somebody else maintains the tables"
+        ),
+    ] = 50
+    fsync: Annotated[
+        bool, Meta(description="wait for the local disk before offsets are let go to Kafka")
+    ] = True
+
+    def __post_init__(self) -> None:
+        """Start with no table open."""
+        super().__post_init__()
+        self._tables: dict[str, LakeTable] = {}
+        self._feeds: dict[str, Feed] = {}
+        self.counts = Counter(dict.fromkeys(COUNTS, 0))
+
+    def check(self) -> str:
+        """Try to open or create the tables; say what was found."""
+        for category in self.categories:
+            self._table(category)
+        rows = {
+            name: sum(f.rows or 0 for f in t.live().values()) for name, t in self._tables.items()
+        }
+        return ", ".join(f"{name}: {count} rows" for name, count in rows.items())
+
+    def offsets(
+        self, partitions: Collection[TopicIdPartition], cluster_id: str
+    ) -> Mapping[TopicIdPartition, int]:
+        """Where the tables say that each partition goes on; absent for those they never saw.
+
+        Raises:
+            TopicChangedError: a table was fed from another incarnation of its topic.
+            DestinationError: a table cannot be opened or created, or has another schema.
+        """
+        known: dict[TopicIdPartition, int] = {}
+        for topic in {partition.topic for partition in partitions}:
+            self._table(topic).refresh()
+        for partition in partitions:
+            self._tie(partition, cluster_id)
+            app = self._app(partition, cluster_id)
+            offset = self._table(partition.topic).offset(f"{app}{partition.partition}")
+            if offset is not None:
+                known[partition] = offset
+        return known
+
+    def write(self, batch: EventBatch, reject: Reject) -> None:
+        """Append each topic's new rows and the new offsets to its table, exactly once."""
+        del reject  # whatever was decoded has the columns of the tables
+        by_topic: dict[str, dict[TopicIdPartition, int]] = {}
+        for partition, offset in batch.next_offsets.items():
+            by_topic.setdefault(partition.topic, {})[partition] = offset
+        for topic, next_offsets in by_topic.items():
+            some = next(iter(next_offsets))
+            self._tie(some, batch.cluster_id)
+            rows = batch.table
+            if len(by_topic) > 1:
+                rows = rows.filter(pc.equal(rows["_topic"], topic))
+            self._feed(topic).write(
+                rows,
+                self._app(some, batch.cluster_id),
+                {partition.partition: offset for partition, offset in next_offsets.items()},
+            )
+
+    def stats(self) -> Mapping[str, int]:
+        """Rows written, revisions among them, arrivals that added nothing, records replayed."""
+        return dict(self.counts)
+
+    def _tie(self, partition: TopicIdPartition, cluster_id: str) -> None:
+        """Hold the table to the topic's incarnation that feeds it."""
+        topic = f"{cluster_id}/{self.name}/{partition.topic}"
+        self._table(partition.topic).remember(topic, partition.topic_id)
+
+    def _app(self, partition: TopicIdPartition, cluster_id: str) -> str:
+        """What the application ids of a topic's partitions begin with in its table."""
+        return f"pixstream/{cluster_id}/{self.name}/{partition.topic_id}/"
+
+    def _table(self, topic: str) -> LakeTable:
+        """The table of a topic, opened or created: named by the last word of the topic."""
+        name = topic.rsplit(".", 1)[-1]
+        if name not in _TABLES:
+            raise DestinationError(f"topic {topic}: is none of the topics of events, has no table")
+        if name not in self._tables:
+            location = Location(self.uri, name, options=self.storage_options, fsync=self.fsync)
+            self._tables[name] = LakeTable(location)
+        return self._tables[name]
+
+    def _feed(self, topic: str) -> Feed:
+        table = self._table(topic)
+        name = table.location.name
+        if name not in self._feeds:
+            self._feeds[name] = Feed(
+                table,
+                self.counts,
+                codec=self.compression,
+                known_ids=self.known_ids,
+                maintain_every=self.maintain_every,
+            )
+        return self._feeds[name]

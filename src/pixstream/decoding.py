@@ -1,0 +1,219 @@
+"""Kafka records become one Arrow table, and a list of the records that are no events.
+
+The fast way decodes chunks of records into flat rows and turns these into columns; it takes only
+what has exactly the canonical form. Any other record is read once more by `evolution`, which keeps
+or explains it, so both ways agree on every input and a bad record costs only itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import gc
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import msgspec
+import msgspec.inspect as mi
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Meta
+
+from pixstream import evolution
+from pixstream.errors import Refused
+from pixstream.event import SCHEMA_VERSION, encode
+from pixstream.lake.schema import EVENT, EVENT_SCHEMA, PARTITION_COLUMN, TIMESTAMP, arrow_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pixstream.evolution import SealExtra
+    from pixstream.kafka import Record
+
+CHUNK = 2000
+"""Records a chunk: objects that live briefly stay in the processor's caches."""
+
+_EVENT_ID = "^[0-9a-f]{32}$"
+_CANONICAL_TIME = r"^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"
+_TEXT = pa.string()
+_NAMES = [field.name for field in EVENT]
+_TIMES = [field.name for field in EVENT if arrow_type(field.type) == TIMESTAMP]
+_SIZED = Annotated[int, Meta(ge=0, le=evolution.MAX_INT)]
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A record that is no event: its place in the sequence, a code of `event.Reason`, and why."""
+
+    index: int
+    reason: str
+    message: str
+
+
+class Decoded(NamedTuple):
+    """The events in consumption order, schema `EVENT_SCHEMA`, and the records that are none."""
+
+    table: pa.Table
+    bad: Sequence[Bad]
+
+
+def decode(
+    records: Sequence[Record],
+    *,
+    seal_extra: SealExtra | None = None,
+    now: dt.datetime | None = None,
+) -> Decoded:
+    """Decode and validate records of the topics of events.
+
+    Args:
+        records: in consumption order, of any partitions.
+        seal_extra: encrypts the unknown fields of a newer writer; without it such records are bad.
+        now: the time for `_ingested_at`, aware; the clock's when absent.
+    """
+    moment = now or dt.datetime.now(dt.UTC)
+    bad: list[Bad] = []
+    with _collector_paused():
+        batches = [
+            _chunk(records[start : start + CHUNK], start, seal_extra, moment, bad)
+            for start in range(0, len(records), CHUNK)
+        ]
+    return Decoded(pa.Table.from_batches(batches, EVENT_SCHEMA), bad)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the search for garbage cycles: a chunk makes none, and searching costs a third more."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _chunk(
+    records: Sequence[Record],
+    start: int,
+    seal_extra: SealExtra | None,
+    now: dt.datetime,
+    bad: list[Bad],
+) -> pa.RecordBatch:
+    """Decode one chunk; what is bad is added to `bad` with its index from `start`."""
+    rows = [_fast(record.value) for record in records]
+    columns = _columns([row for row in rows if row is not None])
+    irregular = _irregular(rows, columns)
+    for index in irregular:
+        try:
+            rows[index] = _ROW(encode(evolution.read(records[index].value, seal_extra)))
+        except Refused as error:
+            rows[index] = None
+            bad.append(Bad(start + index, error.reason, error.message))
+    kept = records
+    if irregular:
+        kept = [record for record, row in zip(records, rows, strict=True) if row is not None]
+        columns = _columns([row for row in rows if row is not None])
+    columns.update({name: columns[name].cast(TIMESTAMP) for name in _TIMES})
+    columns[PARTITION_COLUMN] = columns["event_time"].cast(pa.date32())
+    columns.update(_coordinates(kept, now))
+    arrays = [columns[name] for name in EVENT_SCHEMA.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=EVENT_SCHEMA)
+
+
+def _row_type(kind: mi.Type, name: str) -> Any:
+    """A field's type in the flat row: texts for times, words for enumerations, sized integers."""
+    kind = kind.type if isinstance(kind, mi.Metadata) else kind
+    if name == "schema_version":
+        return Literal[SCHEMA_VERSION]
+    match kind:
+        case mi.UnionType():
+            found = reduce(or_, (_row_type(member, name) for member in kind.types))
+        case mi.EnumType():
+            found = Literal[tuple(word.value for word in kind.cls)]
+        case mi.StructType():
+            found = kind.cls
+        case _:
+            found = _PLAIN.get(type(kind), str)
+    return found
+
+
+_PLAIN: dict[type[mi.Type], Any] = {
+    mi.IntType: _SIZED,
+    mi.NoneType: None,
+    mi.ListType: list[str],
+    mi.DictType: dict[str, str],
+}
+
+_Row = msgspec.defstruct(
+    "Row",
+    [(field.name, _row_type(field.type, field.name)) for field in EVENT],
+    kw_only=True,
+    forbid_unknown_fields=True,
+    gc=False,
+)
+_ROW = msgspec.json.Decoder(_Row).decode
+
+
+def _fast(value: bytes | None) -> Any:
+    """The row of a record in canonical form; None for any other."""
+    try:
+        return _ROW(value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _irregular(rows: Sequence[Any], columns: Mapping[str, pa.Array[Any]]) -> list[int]:
+    """The rows that need a second look: not decoded, or an id or a time not in canonical form.
+
+    Args:
+        rows: of the chunk, None where the fast way failed.
+        columns: of the rows that are there.
+    """
+    fine: Any = pc.match_substring_regex(columns["event_id"], _EVENT_ID)
+    for name in _TIMES:
+        shaped = pc.fill_null(pc.match_substring_regex(columns[name], _CANONICAL_TIME), True)
+        fine = pc.and_(fine, shaped)
+        try:
+            columns[name].filter(shaped).cast(TIMESTAMP)
+        except pa.ArrowInvalid:
+            return list(range(len(rows)))  # a 30th of February; Arrow does not say where
+    if len(fine) == len(rows) and pc.all(fine).as_py():
+        return []
+    good = iter(fine.to_pylist())
+    return [index for index, row in enumerate(rows) if row is None or not next(good)]
+
+
+def _columns(rows: Sequence[Any]) -> dict[str, pa.Array[Any]]:
+    """Flat rows become columns, a field each; times stay texts."""
+    return {
+        name: _array(column, _TEXT if name in _TIMES else EVENT_SCHEMA.field(name).type)
+        for name, column in zip(_NAMES, _transposed(rows, len(_NAMES)), strict=True)
+    }
+
+
+def _transposed(rows: Sequence[Any], width: int) -> Sequence[Sequence[Any]]:
+    return list(zip(*map(msgspec.structs.astuple, rows), strict=True)) if rows else [()] * width
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
+    if isinstance(kind, pa.StructType):
+        columns = _transposed(values, kind.num_fields)
+        arrays = [_array(column, field.type) for column, field in zip(columns, kind, strict=True)]
+        return pa.StructArray.from_arrays(arrays, fields=list(kind))
+    if isinstance(kind, pa.MapType):
+        values = [list(value.items()) for value in values]
+    return pa.array(values, kind)
+
+
+def _coordinates(records: Sequence[Record], now: dt.datetime) -> dict[str, pa.Array[Any]]:
+    """Where each row comes from; a record without a timestamp (-1 in Kafka) has none here."""
+    stamps = [r.timestamp if r.timestamp >= 0 else None for r in records]
+    return {
+        "_topic": pa.array([r.topic for r in records], pa.string()),
+        "_partition": pa.array([r.partition for r in records], pa.int32()),
+        "_offset": pa.array([r.offset for r in records], pa.int64()),
+        "_kafka_timestamp": pa.array(stamps, pa.timestamp("ms", tz="UTC")).cast(TIMESTAMP),
+        "_ingested_at": pa.repeat(pa.scalar(now, TIMESTAMP), len(records)),
+    }

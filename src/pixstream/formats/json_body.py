@@ -1,0 +1,214 @@
+"""A JSON body read so that nothing of it gets lost, and its fields taken one by one.
+
+Serialisers of banks break JSON in known ways: half an emoji cut off by a length limit, a raw line
+break in a text, a name given twice, NaN. One odd value must not cost a page of a thousand Pix, so
+those are read; a text that is no JSON beyond that is refused whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from pixstream.errors import Refused
+from pixstream.event import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where a value stands in its body: names of fields and indices of elements."""
+
+MAX_DEPTH = 32
+"""Levels of objects and arrays that are followed; the deepest Pix body of API Pix has 7."""
+
+_EXACT_DIGITS = 15
+"""A float keeps this many decimal digits; a longer number stays text."""
+
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+class Body:
+    """One body, parsed, that also gives the exact bytes of its pieces.
+
+    Args:
+        raw: the bytes as they came.
+
+    Raises:
+        Refused: empty, no UTF-8, no JSON, or nested deeper than `MAX_DEPTH`.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.document = _load(raw)
+        self._opened: dict[Path, Any] = {}
+
+    def piece(self, path: Path, value: Any) -> bytes:
+        """The bytes of the value at `path`, as they came; written anew where that cannot be.
+
+        That is where a name is given twice, so that a path does not lead to one place.
+        """
+        if not path:
+            return self.raw
+        with contextlib.suppress(LookupError, TypeError, Refused):
+            exact = bytes(self._open(path[:-1], path[-1])[path[-1]])
+            if _load(exact) == value:
+                return exact
+        return json.dumps(value, ensure_ascii=False).encode()
+
+    def _open(self, path: Path, step: str | int) -> Any:
+        """The pieces right below `path`, each as raw bytes; None where the strict reader fails."""
+        if path not in self._opened:
+            raw = self._open(path[:-1], path[-1])[path[-1]] if path else self.raw
+            kind: Any = dict[str, msgspec.Raw] if isinstance(step, str) else list[msgspec.Raw]
+            self._opened[path] = None
+            with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+                self._opened[path] = msgspec.json.decode(raw, type=kind)
+        return self._opened[path]
+
+
+class Fields:
+    """The fields of one object, taken one by one; what nobody takes stays for `extra`."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._left = dict(fields)
+        self._inner: dict[str, Fields] = {}
+        self._odd = False
+
+    def __bool__(self) -> bool:
+        return bool(self._left or self._inner)
+
+    @property
+    def irregular(self) -> bool:
+        """Whether a value here or below had another JSON type than its name promises."""
+        return self._odd or any(inner.irregular for inner in self._inner.values())
+
+    def mark_irregular(self) -> None:
+        """Say that the caller found an irregular value itself."""
+        self._odd = True
+
+    def text(self, *names: str, convert: Callable[[str], str | None] | None = None) -> str | None:
+        """Take the first of `names` that holds a text; a number is taken as its text.
+
+        Args:
+            names: fields in order of preference; the ones not needed stay.
+            convert: gives the text to return, or None to leave the field where it is.
+        """
+        for name in names:
+            value = self._left.get(name)
+            if value is None or value == "":
+                self._left.pop(name, None)
+                continue
+            odd = not isinstance(value, str)
+            self._odd = self._odd or odd
+            if odd and (isinstance(value, bool) or not isinstance(value, int | float)):
+                continue
+            found = convert(str(value)) if convert else str(value)
+            if found is not None:
+                del self._left[name]
+                return found
+        return None
+
+    def inner(self, name: str) -> Fields:
+        """The fields of the object under `name`; of none when there is no object."""
+        if name not in self._inner:
+            value = self._left.get(name)
+            if value is None:
+                self._left.pop(name, None)
+            elif isinstance(value, dict):
+                self._inner[name] = Fields(self._left.pop(name))
+            else:
+                self._odd = True
+        return self._inner[name] if name in self._inner else Fields({})
+
+    def take(self, name: str) -> Any:
+        """Take whatever stands under `name`; None when nothing does."""
+        return self._left.pop(name, None)
+
+    def rest(self) -> dict[str, Any]:
+        """What nobody took, with its JSON types."""
+        rests = {name: inner.rest() for name, inner in self._inner.items()}
+        return self._left | {name: rest for name, rest in rests.items() if rest}
+
+
+def _load(raw: bytes) -> Any:
+    if not raw.strip():
+        raise Refused(Reason.EMPTY, "body: empty")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(Reason.NOT_UTF8, f"body: byte {error.start} is no UTF-8") from None
+    if "\\u" in text:
+        text = _ESCAPE.sub(_whole_character, text)
+    too_deep = Refused(Reason.MALFORMED_JSON, f"body: nested deeper than {MAX_DEPTH} levels")
+    try:
+        document = _DECODER.decode(text)
+    except RecursionError:
+        raise too_deep from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise Refused(Reason.MALFORMED_JSON, f"body: no JSON at {place}") from None
+    if _deeper_than(MAX_DEPTH, document):
+        raise too_deep
+    return document
+
+
+def _deeper_than(levels: int, document: Any) -> bool:
+    """Breadth first, so that depth costs no stack here or wherever the value goes later."""
+    nodes = [document] if isinstance(document, dict | list) else []
+    for _ in range(levels):
+        nodes = [
+            child
+            for node in nodes
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+        if not nodes:
+            return False
+    return True
+
+
+def _whole_character(escape: re.Match[str]) -> str:
+    """U+FFFD in the place of half a surrogate pair, which no UTF-8 can carry on."""
+    return "\\ufffd" if escape[1] else escape[0]
+
+
+def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """A name that is given twice with different values holds the list of them."""
+    pairs = list(pairs)
+    fields = dict(pairs)
+    if len(fields) == len(pairs):
+        return fields
+    every: dict[str, list[Any]] = {}
+    for name, value in pairs:
+        every.setdefault(name, []).append(value)
+    return {
+        name: values[0] if all(value == values[0] for value in values) else values
+        for name, values in every.items()
+    }
+
+
+def _integer(text: str) -> int | str:
+    return int(text) if len(text.lstrip("-")) <= _EXACT_DIGITS else text
+
+
+def _float(text: str) -> float | str:
+    value = float(text)
+    return value if math.isfinite(value) and len(text) <= _EXACT_DIGITS else text
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_float=_float,
+    parse_int=_integer,
+    parse_constant=str,
+    strict=False,
+)

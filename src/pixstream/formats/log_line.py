@@ -1,0 +1,154 @@
+"""One line of a bank's own logs: a JSON object that tells of a payment, receipt or return.
+
+The names that are expected, unless the configuration says where else a field stands:
+
+    {"timestamp": "2026-11-23T14:05:09.120-03:00", "event": "pix.pagamento", "status": "liquidado",
+     "endToEndId": "E…", "rtrId": "D…", "txid": "…", "valor": "12.34", "moeda": "BRL",
+     "horario": "2026-11-23T14:05:09.080-03:00",
+     "pagador": {"ispb": "…", "agencia": "…", "conta": "…", "tipoConta": "CACC",
+                 "documento": "…", "chave": "…", "nome": "…"},
+     "recebedor": {…}, "canal": "app", "dispositivo": {"id": "…", "so": "…"}, "ip": "…",
+     "iniciacao": "DICT", "finalidade": "IPAY", "motivo": "AB03", "mensagem": "…"}
+
+`event` is pix.pagamento, pix.recebimento or pix.estorno; `status` iniciado, aceito, liquidado or
+rejeitado. `horario` is when it happened (without it, `timestamp` is). `pagador` is who gives the
+money in this event: of an estorno, the one who gives back. Whatever else a line has is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pixstream.errors import Refused
+from pixstream.event import Draft, Flag, Person, Reason
+from pixstream.formats.json_body import Body, Fields
+from pixstream.plugin import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PERSON = {
+    "ispb": "ispb",
+    "branch": "agencia",
+    "account": "conta",
+    "account_type": "tipoConta",
+    "document": "documento",
+    "key": "chave",
+    "name": "nome",
+}
+FIELDS: Mapping[str, str] = {
+    "event": "event",
+    "status": "status",
+    "end_to_end_id": "endToEndId",
+    "return_id": "rtrId",
+    "txid": "txid",
+    "amount": "valor",
+    "currency": "moeda",
+    "event_time": "horario",
+    "source_time": "timestamp",
+    "channel": "canal",
+    "device_id": "dispositivo.id",
+    "device_os": "dispositivo.so",
+    "ip": "ip",
+    "initiation": "iniciacao",
+    "purpose": "finalidade",
+    "reason": "motivo",
+    "text": "mensagem",
+    **{f"payer.{ours}": f"pagador.{theirs}" for ours, theirs in _PERSON.items()},
+    **{f"payee.{ours}": f"recebedor.{theirs}" for ours, theirs in _PERSON.items()},
+}
+"""Our name of a field → where it stands in a line, as a dotted path."""
+
+CATEGORIES = ("pagamento", "recebimento", "estorno")
+CONTENT_TYPE = "application/json"
+_EVENT_PREFIX = "pix."
+_TEXTS = ("text", "payer.name", "payee.name")
+
+
+def parse(
+    raw_line: bytes,
+    fields: Mapping[str, str] | None = None,
+    *,
+    ignore_events: Sequence[str] = (),
+) -> Draft | Refusal | None:
+    """Read one line; a byte order mark and a carriage return at its end are no part of it.
+
+    Never raises.
+
+    Args:
+        raw_line: without its line feed.
+        fields: dotted paths, by names of `FIELDS`, that replace the ones there. A path is looked
+            for as one name with dots in it first, then level by level.
+        ignore_events: beginnings of `event` that are no business of Pix.
+
+    Returns:
+        None for a blank line and for one that `ignore_events` names.
+    """
+    if not raw_line.strip():
+        return None
+    try:
+        return _read(raw_line, {**FIELDS, **(fields or {})}, ignore_events)
+    except Refused as refused:
+        return Refusal(
+            reason=refused.reason,
+            message=refused.message.replace("body:", "line:"),
+            raw=raw_line,
+            content_type=CONTENT_TYPE,
+        )
+
+
+def _read(raw: bytes, paths: Mapping[str, str], ignore_events: Sequence[str]) -> Draft | None:
+    document = Body(raw).document
+    if not isinstance(document, dict):
+        raise Refused(Reason.NOT_A_PIX, "line: is no JSON object")
+    line = Fields(document)
+    found = {name: _text(line, path) for name, path in paths.items()}
+    event = found.pop("event") or ""
+    if event and event.startswith(tuple(ignore_events)):
+        return None
+    category = event.removeprefix(_EVENT_PREFIX).lower()
+    if category not in CATEGORIES:
+        raise _not_ours(event, paths["event"])
+    if not (found["end_to_end_id"] or found["return_id"]):
+        wanted = f"{paths['end_to_end_id']} and {paths['return_id']}"
+        raise Refused(Reason.IDENTIFIER_MISSING, f"{wanted}: both absent")
+    status = found.pop("status")
+    texts = {paths[name]: text for name in _TEXTS if (text := found.pop(name))}
+    payer, payee = _person(found, "payer."), _person(found, "payee.")
+    currency = found.pop("currency")
+    return Draft(
+        message=f"log.{category}",
+        status=status.lower() if status else None,
+        event_time=found.pop("event_time") or found["source_time"],
+        currency=currency or "BRL",
+        payer=payer,
+        payee=payee,
+        flags=[Flag.SHAPE_IRREGULAR] if line.irregular else [],
+        texts=texts,
+        extra=line.rest(),
+        **found,
+    )
+
+
+def _text(line: Fields, path: str) -> str | None:
+    whole = line.text(path)
+    if whole is not None or "." not in path:
+        return whole
+    *above, name = path.split(".")
+    for level in above:
+        line = line.inner(level)
+    return line.text(name)
+
+
+def _person(found: dict[str, str | None], prefix: str) -> Person:
+    own = {name: found.pop(prefix + name) for name in _PERSON if name != "name"}
+    return Person(**own)
+
+
+def _not_ours(event: str, path: str) -> Refused:
+    if not event:
+        return Refused(Reason.MESSAGE_UNKNOWN, f"{path}: absent")
+    if event.startswith(_EVENT_PREFIX):
+        known = ", ".join(_EVENT_PREFIX + category for category in CATEGORIES)
+        return Refused(Reason.MESSAGE_UNKNOWN, f"{path}: of Pix, but none of {known}")
+    return Refused(Reason.NOT_A_PIX, f"{path}: another than Pix; `ignore_events` can name it")

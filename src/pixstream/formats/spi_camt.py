@@ -1,0 +1,146 @@
+"""camt.054 of the SPI: what was booked on a PI account, the ground of every reconciliation.
+
+A notification (Ntfctn) names the direct participant that owns the account; the SPI puts one entry
+with one transaction into it, ISO 20022 allows more, and both are read. Refs/InstrId is the RtrId
+of a return.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pixstream.event import Flag, Reason
+from pixstream.formats.spi_pacs import REMITTANCE, amount, identified, person, refusal
+from pixstream.formats.xml_fields import Fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxml.etree import _Element
+
+    from pixstream.event import Draft, Person
+    from pixstream.formats.spi_pacs import Header
+    from pixstream.plugin import Refusal
+
+_RETURN = "RRTN"
+_RESERVES = "CAMT"
+_TEXTS = (
+    *(f"RltdPties/{role}/{name}" for role in ("Dbtr", "Cdtr") for name in ("Pty/Nm", "Nm")),
+    REMITTANCE,
+    "RtrInf/AddtlInf",
+)
+
+
+class _Entry(NamedTuple):
+    """What an entry says of its transactions."""
+
+    owner: str | None
+    side: str | None
+    total: dict[str, Any]
+    settled: str | None
+    gives_back: bool
+    extra: dict[str, Any]
+    flags: list[str]
+
+
+def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Refusal]:
+    """The transactions of one notification; entries that settled nothing are refused."""
+    notice = Fields(unit, without=["Ntry"])
+    owner = notice.take("Acct/Id/Othr/Id")
+    shared = notice.rest()
+    entries = unit.findall("{*}Ntry")
+    if not entries:
+        yield refusal(unit, Reason.NOT_A_PIX, "Ntfctn: without Ntry")
+    for element in entries:
+        fields = Fields(element, without=["TxDtls"])
+        status = fields.take("Sts/Cd", "Sts")
+        details = element.findall("{*}NtryDtls/{*}TxDtls")
+        if status not in {None, "BOOK"}:
+            message = "Ntry/Sts: not BOOK, so nothing was settled"
+            yield refusal(element, Reason.STATUS_UNKNOWN, message)
+        elif fields.take("BkTxCd/Domn/Cd") == _RESERVES:
+            message = "Ntry/BkTxCd/Domn/Cd: reserves were moved, no Pix"
+            yield refusal(element, Reason.NOT_A_PIX, message)
+        elif not details:
+            message = "Ntry: without NtryDtls/TxDtls"
+            yield refusal(element, Reason.IDENTIFIER_MISSING, message)
+        else:
+            entry = _entry(fields, owner, shared, assumed=status is None)
+            for detail in details:
+                yield _transaction(detail, entry, header, alone=len(details) == 1)
+
+
+def _entry(fields: Fields, owner: str | None, notice: dict[str, Any], *, assumed: bool) -> _Entry:
+    """What is left of an entry after its status; `assumed`: it had none and counts as booked."""
+    return _Entry(
+        owner=owner,
+        side=fields.take("CdtDbtInd"),
+        total=amount(fields, "Amt"),
+        settled=fields.take("ValDt/DtTm", "BookgDt/DtTm"),
+        gives_back=fields.take("BkTxCd/Domn/Fmly/SubFmlyCd") == _RETURN,
+        extra={"Ntfctn": notice, "Ntry": fields.rest()},
+        flags=[*fields.flags, *([Flag.STATUS_ASSUMED] if assumed else [])],
+    )
+
+
+def _transaction(
+    element: _Element, entry: _Entry, header: Header, *, alone: bool
+) -> Draft | Refusal:
+    """One transaction; `alone`: the entry's amount is its own."""
+    tx = Fields(element)
+    side = tx.take("CdtDbtInd") or entry.side
+    instruction = tx.take("Refs/InstrId")
+    return_id = instruction if instruction and instruction.startswith("D") else None
+    reason = tx.take("RtrInf/Rsn/Cd")
+    gives_back = entry.gives_back or reason is not None or return_id is not None
+    if gives_back and return_id is None:
+        # Without it the original payment's identifier would make it that payment's settlement.
+        message = "TxDtls/Refs/InstrId: a return without its RtrId"
+        return refusal(element, Reason.IDENTIFIER_MISSING, message)
+    debtor, creditor = (person(tx, role, "RltdPties/", "RltdAgts/") for role in ("Dbtr", "Cdtr"))
+    if gives_back and _of_the_original(debtor, creditor, side, entry.owner):
+        debtor, creditor = creditor, debtor
+    _complete(debtor, creditor, side, entry.owner)
+    amounts = [amount(tx, path) for path in ("Amt", "AmtDtls/TxAmt/Amt")]
+    if alone:
+        amounts.append(entry.total)
+    draft = header.draft(
+        "spi.camt.054",
+        tx,
+        status=side,
+        end_to_end_id=tx.take("Refs/EndToEndId"),
+        return_id=return_id,
+        txid=tx.take("Refs/TxId"),
+        **next((found for found in amounts if found["amount"]), {}),
+        event_time=entry.settled,
+        initiation=tx.take("LclInstrm/Prtry"),
+        purpose=tx.take("Purp/Cd"),
+        reason=reason,
+        payer=debtor,
+        payee=creditor,
+        texts=_TEXTS,
+        extra=entry.extra if return_id else {**entry.extra, "InstrId": instruction},
+    )
+    draft.flags.extend(entry.flags)
+    return identified(draft, element)
+
+
+def _of_the_original(debtor: Person, creditor: Person, side: str | None, owner: str | None) -> bool:
+    """Tell whether a return names its parties by their roles in the original payment.
+
+    pacs.004 does so by rule; of camt.054 no rule is published. Where the owner of the account is
+    one of the two agents, the side that was booked on it decides; else it is read as pacs.004.
+    """
+    if owner is None or debtor.ispb == creditor.ispb:
+        return True
+    if debtor.ispb == owner:
+        return side == "CRDT"
+    return creditor.ispb != owner or side == "DBIT"
+
+
+def _complete(payer: Person, payee: Person, side: str | None, owner: str | None) -> None:
+    """Both agents are optional here; the owner of the account stands in for the one booked."""
+    if side == "DBIT":
+        payer.ispb = payer.ispb or owner
+    elif side == "CRDT":
+        payee.ispb = payee.ispb or owner

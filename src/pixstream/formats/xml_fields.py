@@ -1,0 +1,212 @@
+"""XML from strangers: read safely, addressed by local names, with nothing left unaccounted.
+
+A DOCTYPE is refused where it begins, before libxml2 acts on it: with declarations in it, its pull
+parser opens local files for parameter entities whatever the options say. Without one there are no
+entities to expand and nothing to fetch. libxml2's own limits stay on (`huge_tree` off: a text of
+10 MB or 256 levels end the parsing), since no SPI message comes near them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+from lxml import etree
+
+from pixstream.errors import Refused
+from pixstream.event import Flag, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from lxml.etree import _Element
+
+_CHUNK = 1 << 16
+_PROLOG_CHUNK = 1 << 10
+_TEXT = "#text"
+
+
+def skeleton(raw: bytes, emptied: Collection[str]) -> _Element:
+    """The root of a well-formed document, in which elements named in `emptied` hold nothing.
+
+    Raises:
+        Refused: not well-formed to its last byte, or it has a DOCTYPE.
+    """
+    parser = _parser(emptied)
+    try:
+        _read_prolog(raw)
+        for element in _ended(parser, raw):
+            element.clear()
+        root: _Element = parser.close()
+    except etree.XMLSyntaxError as error:
+        raise Refused(
+            Reason.MALFORMED_XML,
+            f"is not well-formed XML up to its end, see line {error.lineno or 1}",
+        ) from None
+    return root
+
+
+def elements(raw: bytes, name: str) -> Iterator[_Element]:
+    """The elements of that local name, each when its end is read; `clear` it to free its memory.
+
+    `raw` must be what `skeleton` accepted.
+    """
+    yield from _ended(_parser([name]), raw)
+
+
+def local_name(element: _Element) -> str:
+    """An element's name without its namespace."""
+    return _local(str(element.tag))
+
+
+class Fields:
+    """The texts below an element; what nobody takes remains for `rest`.
+
+    A path is local names joined by `/`, an attribute's name led by `@`.
+
+    Args:
+        element: None reads as an element without content.
+        without: elements of these local names are left out, at any depth.
+    """
+
+    def __init__(self, element: _Element | None, without: Collection[str] = ()) -> None:
+        content = {} if element is None else _content(element, without)
+        self._tree = content if isinstance(content, dict) else {_TEXT: content}
+        self._surplus: dict[str, list[str]] = {}
+        self.flags: list[Flag] = []
+
+    def take(self, *paths: str) -> str | None:
+        """The text of the first path that has one; a second one there is flagged and kept."""
+        for path in paths:
+            found = self.take_all(path)
+            if found:
+                if found[1:]:
+                    self.flags.append(Flag.SHAPE_IRREGULAR)
+                    self._surplus[path] = found[1:]
+                return found[0]
+        return None
+
+    def take_all(self, path: str) -> list[str]:
+        """Every text at a path, in document order, without the empty ones."""
+        *parents, last = path.split("/")
+        nodes: list[Any] = [self._tree]
+        for name in parents:
+            nodes = [child for node in nodes for child in _children(node, name)]
+        return [text for node in nodes for text in _pop(node, last)]
+
+    def rest(self) -> dict[str, Any]:
+        """What was not taken, as nested mappings; elements without content are left out."""
+        return {**(_pruned(self._tree) or {}), **self._surplus}
+
+
+class _Prolog:
+    """What libxml2 reports before the root element; the methods are lxml's parser target."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def doctype(self, *_: object) -> None:
+        """Refuse it: called before any of its declarations is read."""
+        raise Refused(
+            Reason.MALFORMED_XML, "has a DOCTYPE: SPI messages have none, and entities are not read"
+        )
+
+    def start(self, *_: object) -> None:
+        """Note the root element: no DOCTYPE can follow."""
+        self.over = True
+
+    def close(self) -> None:
+        """End; lxml asks for it."""
+
+
+def _read_prolog(raw: bytes) -> None:
+    prolog = _Prolog()
+    parser = etree.XMLParser(
+        target=cast("Any", prolog),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+    )
+    for start in range(0, len(raw), _PROLOG_CHUNK):
+        parser.feed(raw[start : start + _PROLOG_CHUNK])
+        if prolog.over:
+            return
+
+
+def _parser(names: Collection[str]) -> etree.XMLPullParser:
+    return etree.XMLPullParser(
+        events=("end",),
+        tag=[f"{{*}}{name}" for name in names],
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        collect_ids=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+
+
+def _ended(parser: etree.XMLPullParser, raw: bytes) -> Iterator[_Element]:
+    for start in range(0, len(raw), _CHUNK):
+        parser.feed(raw[start : start + _CHUNK])
+        for _, element in parser.read_events():
+            yield cast("_Element", element)
+
+
+def _content(element: _Element, without: Collection[str] = ()) -> str | dict[str, Any]:
+    """An element as its text, or as a mapping where it has attributes or children."""
+    content: dict[str, Any] = {f"@{_local(str(n))}": str(value) for n, value in element.items()}
+    for child in element:
+        name = _local(str(child.tag))
+        if name in without:
+            continue
+        value = _content(child, without)
+        if name not in content:
+            content[name] = value
+        elif isinstance(content[name], list):
+            content[name].append(value)
+        else:
+            content[name] = [content[name], value]
+    text = (element.text or "").strip()
+    if text and content:
+        content[_TEXT] = text
+    return content or text
+
+
+@lru_cache(maxsize=1024)
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _children(node: Any, name: str) -> list[Any]:
+    found = node.get(name, []) if isinstance(node, dict) else []
+    return found if isinstance(found, list) else [found]
+
+
+def _pop(node: Any, name: str) -> list[str]:
+    """Take the texts out of the children of that name; what else they hold stays."""
+    if not isinstance(node, dict):
+        return []
+    texts: list[str] = []
+    kept = []
+    for value in _children(node, name):
+        text = value.pop(_TEXT, "") if isinstance(value, dict) else value
+        if text:
+            texts.append(text)
+        if isinstance(value, dict):
+            kept.append(value)
+    node.pop(name, None)
+    if kept:
+        node[name] = kept if kept[1:] else kept[0]
+    return texts
+
+
+def _pruned(value: Any) -> Any:
+    """The value without what is empty in it; None when nothing is left."""
+    if isinstance(value, dict):
+        return {n: left for n, child in value.items() if (left := _pruned(child))} or None
+    if isinstance(value, list):
+        return [left for child in value if (left := _pruned(child))] or None
+    return value or None

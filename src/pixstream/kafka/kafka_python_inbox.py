@@ -1,0 +1,239 @@
+"""Reading from Kafka as a member of a group through kafka-python."""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Any
+
+from kafka import KafkaConsumer
+from kafka import TopicPartition as Partition
+from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import KafkaError as Fault
+from kafka.errors import CommitFailedError, OffsetOutOfRangeError
+from kafka.future import Future
+from kafka.structs import OffsetAndMetadata
+
+from pixstream.errors import PixstreamError
+from pixstream.kafka import Record, TopicPartition, faults
+from pixstream.kafka.kafka_python_admin import KafkaPythonAdmin
+from pixstream.kafka.kafka_python_link import build, connection, in_thread, translate
+from pixstream.kafka.record_limits import largest_request
+from pixstream.plugin import TopicIdPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pixstream.kafka import Listener
+    from pixstream.kafka.settings import KafkaSettings
+
+
+class KafkaPythonInbox:
+    """`kafka.Inbox` through kafka-python.
+
+    The library calls its listeners in its own thread, where nothing may be asked of it. So it
+    polls in a thread too, and ours does meanwhile what the listener has to do.
+    An error of the listener is raised by `poll`, then and ever after: nothing was started.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        group: str,
+        topics: Sequence[str],
+        member: str,
+        listener: Listener,
+    ) -> None:
+        self._name = f"group {group}"
+        self._listener = listener
+        self._assigned: set[Partition] = set()
+        self._failure: Exception | None = None
+        self._paused = self._closing = False
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._admin = KafkaPythonAdmin(settings)
+        membership = {
+            "group_id": group,
+            "group_instance_id": member,
+            "partition_assignment_strategy": [CooperativeStickyAssignor],
+            "session_timeout_ms": settings.session_timeout_ms,
+            "heartbeat_interval_ms": settings.session_timeout_ms // 4,
+            "max_poll_interval_ms": settings.max_poll_interval_ms,
+        }
+        try:
+            self._ids = dict(self._admin.topic_ids(topics))
+            config = consumer_config(settings) | membership
+            self._consumer, self._network = build(KafkaConsumer, config)
+        except Fault as error:
+            self._admin.close()
+            raise translate(self._name, error) from error
+        except PixstreamError:
+            self._admin.close()
+            raise
+        self._consumer.subscribe(list(topics), listener=_Rebalance(self))
+
+    def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
+        """See `kafka.Inbox`."""
+        self._check()
+        polling = in_thread(
+            lambda: self._consumer.poll(timeout_ms=timeout * 1000, max_records=max_records)
+        )
+        polling.add_done_callback(lambda _: self._tasks.put(None))
+        while (task := self._tasks.get()) is not None:
+            task()
+        try:
+            found = polling.result()
+        except OffsetOutOfRangeError as error:
+            (partition, offset), *_ = error.args[0].items()
+            raise self._fail(
+                faults.offset_gone(partition.topic, partition.partition, offset)
+            ) from error
+        except Fault as error:
+            raise self._failure or translate(self._name, error) from error
+        if not found:
+            self._check()
+        return [record for part in found.values() for record in records(part)]
+
+    def positions(self) -> Mapping[TopicIdPartition, int]:
+        """See `kafka.Inbox`.
+
+        Raises:
+            TopicChangedError: a topic was created anew while it was being read.
+        """
+        for topic, now in self._admin.topic_ids({p.topic for p in self._assigned}).items():
+            if now != self._ids[topic]:
+                raise faults.recreated(topic)
+        return {self._identified(p): self._consumer.position(p) for p in self._assigned}
+
+    def seek(self, offsets: Mapping[TopicIdPartition, int]) -> None:
+        """See `kafka.Inbox`."""
+        for wanted, offset in offsets.items():
+            partition = Partition(wanted.topic, wanted.partition)
+            if partition in self._assigned:
+                self._consumer.seek(partition, offset)
+
+    def pause(self) -> None:
+        """See `kafka.Inbox`."""
+        self._paused = True
+        self._consumer.pause(*self._assigned)
+
+    def resume(self) -> None:
+        """See `kafka.Inbox`."""
+        self._paused = False
+        self._consumer.resume(*self._assigned)
+
+    def commit(self, offsets: Mapping[TopicIdPartition, int]) -> None:
+        """See `kafka.Inbox`.
+
+        Raises:
+            Transient: the group is just being rebalanced, or no broker answers.
+        """
+        wanted = {Partition(p.topic, p.partition): offset for p, offset in offsets.items()}
+        ours = {
+            partition: OffsetAndMetadata(offset, "", -1)
+            for partition, offset in wanted.items()
+            if partition in self._assigned
+        }
+        if not ours:
+            return
+        try:
+            self._consumer.commit(ours)
+        except Fault as error:
+            if (
+                isinstance(error, CommitFailedError)
+                or getattr(error, "errno", 0) in faults.LOST_MEMBERSHIP
+            ):
+                return
+            raise translate(self._name, error) from error
+
+    def close(self) -> None:
+        """See `kafka.Inbox`; the listener is not called."""
+        self._closing = True
+        self._consumer.close(autocommit=False)
+        self._admin.close()
+
+    async def ask(self, what: Callable[[set[Partition]], None], partitions: set[Partition]) -> None:
+        """Let the thread that polls do `what`; the library's own thread goes on meanwhile."""
+        if self._closing:
+            return
+        done = Future()
+
+        def task() -> None:
+            try:
+                what(partitions)
+            except Exception as error:  # noqa: BLE001  whatever it is, `poll` raises it
+                self._fail(error)
+            done.success(None)
+            self._network.wakeup()
+
+        self._tasks.put(task)
+        await done
+
+    def start(self, partitions: set[Partition]) -> None:
+        """Ask the listener where to start with new partitions."""
+        # Until its start is known a partition yields nothing.
+        self._consumer.pause(*partitions)
+        self._ids.update(self._admin.topic_ids({p.topic for p in partitions}))
+        committed = {p: self._consumer.committed(p) for p in partitions}
+        starts = self._listener.assigned(
+            [self._identified(p) for p in partitions],
+            {self._identified(p): offset for p, offset in committed.items() if offset is not None},
+        )
+        for partition in partitions:
+            self._consumer.seek(partition, starts[self._identified(partition)])
+        self._assigned |= partitions
+        if not self._paused:
+            self._consumer.resume(*partitions)
+
+    def stop(self, partitions: set[Partition]) -> None:
+        """Tell the listener of partitions that it loses."""
+        gone = self._assigned & partitions
+        try:
+            if gone:
+                self._listener.revoked([TopicPartition(*p) for p in gone])
+        finally:
+            self._assigned -= gone
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _fail(self, error: Exception) -> Exception:
+        self._failure = self._failure or error
+        return self._failure
+
+    def _identified(self, partition: Partition) -> TopicIdPartition:
+        topic, number = partition
+        return TopicIdPartition(topic, self._ids[topic], number)
+
+
+class _Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
+    """Hands over what the library tells its listeners."""
+
+    def __init__(self, inbox: KafkaPythonInbox) -> None:
+        self._inbox = inbox
+
+    async def on_partitions_assigned(self, assigned: set[Partition]) -> None:
+        await self._inbox.ask(self._inbox.start, assigned)
+
+    async def on_partitions_revoked(self, revoked: set[Partition]) -> None:
+        await self._inbox.ask(self._inbox.stop, revoked)
+
+
+def consumer_config(settings: KafkaSettings) -> dict[str, Any]:
+    """Return what every consumer is configured with: nothing is skipped, nothing committed."""
+    return {
+        **connection(settings),
+        "isolation_level": "read_committed",
+        "auto_offset_reset": "none",
+        "enable_auto_commit": False,
+        "allow_auto_create_topics": False,
+        "max_partition_fetch_bytes": max(2**20, largest_request(settings)),
+    }
+
+
+def records(found: Sequence[Any]) -> list[Record]:
+    """Return the library's records as ours."""
+    return [
+        Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
+        for r in found
+    ]

@@ -1,0 +1,152 @@
+"""Fetches jars from a Maven repository: verified, whole or not at all.
+
+This package names no repository: the address is that of jgo (Maven's default), or of the
+environment variable PIXSTREAM_MAVEN_REPOSITORY.
+"""
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixstream.errors import ArtefactError
+
+if TYPE_CHECKING:
+    import httpx
+
+REPOSITORY_VARIABLE = "PIXSTREAM_MAVEN_REPOSITORY"
+
+Progress = Callable[[int, int], None]
+"""Called after each jar with the bytes fetched so far and the bytes to fetch in all."""
+
+THREADS = 4
+TIMEOUT_SECONDS = 30.0
+_TRIES = 3
+_PAUSE_SECONDS = 0.5
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One line of the lock file: `group:artifact:version size sha256`, the size in bytes."""
+
+    coordinates: str
+    size: int
+    sha256: str
+
+    @property
+    def filename(self) -> str:
+        """The name of the file, both in the repository and in the cache."""
+        _, artifact, version = self.coordinates.split(":")
+        return f"{artifact}-{version}.jar"
+
+    @property
+    def path(self) -> str:
+        """The path in any repository of Maven's layout."""
+        group, artifact, version = self.coordinates.split(":")
+        return f"{group.replace('.', '/')}/{artifact}/{version}/{self.filename}"
+
+
+def fetch(jars: Sequence[Jar], directory: Path, progress: Progress | None) -> None:
+    """Bring all `jars` into `directory`, with a few threads.
+
+    The first failure cancels what has not begun; what has arrived stays.
+
+    Raises:
+        ArtefactError: the repository is out of reach, lacks a jar, or gives another file.
+        OSError: the directory cannot be written.
+    """
+    import httpx
+
+    repository = repository_address()
+    total, done = sum(jar.size for jar in jars), 0
+    _log.info("fetching %d jars, %d MB, into %s", len(jars), total // 10**6, directory)
+    with (
+        httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=True) as client,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
+        fetches = [pool.submit(_fetch_one, client, repository, jar, directory) for jar in jars]
+        try:
+            for one in as_completed(fetches):
+                done += one.result().size
+                if progress:
+                    progress(done, total)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _fetch_one(client: "httpx.Client", repository: str, jar: Jar, directory: Path) -> Jar:
+    """Bring one jar into the cache, trying a few times."""
+    import httpx
+
+    for attempt in range(1, _TRIES + 1):
+        try:
+            with client.stream("GET", f"{repository}/{jar.path}") as response:
+                response.raise_for_status()
+                _keep(response.iter_bytes(), jar, directory)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if attempt == _TRIES:
+                raise ArtefactError(
+                    f"{_what_failed(error, jar)} The broker was not started. "
+                    "What to do: connect to the network once and start again (what was fetched "
+                    f"stays); or set {REPOSITORY_VARIABLE} to a mirror within reach; or copy the "
+                    f"directory {directory} from a machine that has it; or point "
+                    "kafka.bootstrap_servers to a Kafka that already runs."
+                ) from error
+            time.sleep(attempt * _PAUSE_SECONDS)
+        else:
+            break
+    return jar
+
+
+def _what_failed(error: Exception, jar: Jar) -> str:
+    """Say it without the address, which may hold a password."""
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        code = error.response.status_code
+        return f"The Maven repository answered HTTP {code} for {jar.coordinates}."
+    return f"Could not reach the Maven repository for the broker's jars ({type(error).__name__})."
+
+
+def _keep(chunks: Iterator[bytes], jar: Jar, directory: Path) -> None:
+    """Write to a file of its own and rename it once the checksum is right: never half a jar."""
+    digest = hashlib.sha256()
+    with tempfile.NamedTemporaryFile(dir=directory, suffix=".part", delete=False) as part:
+        try:
+            for chunk in chunks:
+                digest.update(chunk)
+                part.write(chunk)
+            part.flush()
+            _check(jar, digest.hexdigest())
+            Path(part.name).replace(directory / jar.filename)
+        except BaseException:
+            Path(part.name).unlink(missing_ok=True)
+            raise
+
+
+def _check(jar: Jar, sha256: str) -> None:
+    if sha256 != jar.sha256:
+        raise ArtefactError(
+            f"{jar.coordinates} is not the file that artefacts.lock pins: its SHA-256 is {sha256}, "
+            f"not {jar.sha256}. It was thrown away and the broker was not started. Something "
+            "between here and the repository alters files (a proxy's page, a bad mirror): look at "
+            f"{REPOSITORY_VARIABLE} and the proxy settings, then start again."
+        )
+
+
+def repository_address() -> str:
+    """Return the address asked for in the environment, or else the one that jgo knows."""
+    configured = os.environ.get(REPOSITORY_VARIABLE)
+    if configured:
+        return configured.rstrip("/")
+    from jgo.constants import MAVEN_CENTRAL_URL
+
+    return str(MAVEN_CENTRAL_URL)

@@ -1,0 +1,401 @@
+"""A Kafka of a few lines in memory, for tests of what is built on the ports.
+
+It keeps what the loops rely on: transactions with fencing, markers that occupy offsets,
+read_committed, topic ids, groups that move partitions with revoke before assign, members that
+keep their place. One thread only; nothing waits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import zlib
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from pixstream.errors import KafkaError, Transient
+from pixstream.kafka import (
+    Headers,
+    Listener,
+    Record,
+    TopicPartition,
+    TopicSpec,
+    TopicState,
+    faults,
+    reading,
+)
+from pixstream.kafka.record_limits import RecordLimits
+from pixstream.plugin import TopicIdPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+_LARGEST = 1_048_588
+
+
+@dataclasses.dataclass
+class _Transaction:
+    state: str = "open"
+
+
+@dataclasses.dataclass
+class _Entry:
+    """A record, or (None) the marker that ends a transaction."""
+
+    record: Record | None
+    transaction: _Transaction
+
+
+@dataclasses.dataclass
+class _Partition:
+    """The log of a partition; an entry's offset is its index."""
+
+    entries: list[_Entry] = dataclasses.field(default_factory=list)
+    begin: int = 0
+
+    def stable_end(self) -> int:
+        """The offset up to which no transaction is open."""
+        for offset, entry in enumerate(self.entries):
+            if entry.transaction.state == "open":
+                return offset
+        return len(self.entries)
+
+    def read(self, offset: int, limit: int) -> tuple[list[Record], int]:
+        """Committed records from `offset` on, and the position after them."""
+        found: list[Record] = []
+        end = self.stable_end()
+        while offset < end and len(found) < limit:
+            entry = self.entries[offset]
+            if entry.record is not None and entry.transaction.state == "committed":
+                found.append(entry.record)
+            offset += 1
+        while offset < end and self.entries[offset].record is None:
+            offset += 1
+        return found, offset
+
+
+@dataclasses.dataclass
+class _Topic:
+    spec: TopicSpec
+    topic_id: str
+    partitions: list[_Partition]
+
+
+class MemoryKafka:
+    """The broker; `client` gives as many clients of it as a test needs.
+
+    Attributes:
+        now: milliseconds that the next records carry as timestamp.
+    """
+
+    def __init__(self) -> None:
+        self.cluster = "memory"
+        self.now = 0
+        self.topics: dict[str, _Topic] = {}
+        self.epochs: dict[str, int] = defaultdict(int)
+        self.open: dict[str, MemoryOutbox] = {}
+        self.groups: dict[str, dict[str, MemoryInbox]] = defaultdict(dict)
+        self.committed: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
+        self._failures: dict[str, list[Exception]] = defaultdict(list)
+
+    def client(self) -> MemoryClient:
+        """Another client of this broker."""
+        return MemoryClient(self)
+
+    def fail(self, operation: str, error: Exception) -> None:
+        """Let the next `outbox`, `begin`, `send`, `commit`, `poll` or `load` raise `error`."""
+        self._failures[operation].append(error)
+
+    def expire(self, topic: str, partition: int, before: int) -> None:
+        """Forget the records before this offset, as retention does."""
+        self.topic(topic).partitions[partition].begin = before
+
+    def evict(self, group: str, member: str) -> None:
+        """Let the session of a member expire: its partitions go to the others."""
+        self.groups[group].pop(member)
+
+    def attempt(self, operation: str) -> None:
+        """Raise what `fail` asked for."""
+        if self._failures[operation]:
+            raise self._failures[operation].pop(0)
+
+    def topic(self, name: str) -> _Topic:
+        """A topic by name.
+
+        Raises:
+            KafkaError: there is none.
+        """
+        if name not in self.topics:
+            raise faults.fault(f"topic {name}", faults.UNKNOWN_TOPIC, "UNKNOWN_TOPIC_OR_PARTITION")
+        return self.topics[name]
+
+    def max_message_bytes(self, topic: str) -> int:
+        """How large a record the topic takes."""
+        return int(self.topic(topic).spec.config.get("max.message.bytes", _LARGEST))
+
+    def partitions(self, topics: Collection[str]) -> dict[TopicIdPartition, _Partition]:
+        """Every partition of these topics."""
+        return {
+            TopicIdPartition(name, topic.topic_id, number): partition
+            for name, topic in ((name, self.topic(name)) for name in topics)
+            for number, partition in enumerate(topic.partitions)
+        }
+
+
+class MemoryClient:
+    """`kafka.Client` in memory."""
+
+    def __init__(self, kafka: MemoryKafka) -> None:
+        self._kafka = kafka
+
+    def outbox(self, transactional_id: str) -> MemoryOutbox:
+        """See `kafka.Client`."""
+        self._kafka.attempt("outbox")
+        return MemoryOutbox(self._kafka, transactional_id)
+
+    def inbox(
+        self, *, group: str, topics: Sequence[str], member: str, listener: Listener
+    ) -> MemoryInbox:
+        """See `kafka.Client`."""
+        self._kafka.partitions(topics)
+        inbox = MemoryInbox(self._kafka, group, topics, member, listener)
+        self._kafka.groups[group][member] = inbox
+        return inbox
+
+    def load(self, topic: str, key_prefix: str) -> Mapping[str, bytes]:
+        """See `kafka.Client`."""
+        self._kafka.attempt("load")
+        return reading.last_values(self.scan(topic), key_prefix)
+
+    def scan(self, topic: str) -> Iterator[Record]:
+        """See `kafka.Client`; a transaction left open is not waited for."""
+        for partition in self._kafka.topic(topic).partitions:
+            if partition.stable_end() < len(partition.entries):
+                raise Transient(f"topic {topic}: a transaction is left open")
+            yield from partition.read(partition.begin, len(partition.entries))[0]
+
+    def admin(self) -> MemoryAdmin:
+        """See `kafka.Client`."""
+        return MemoryAdmin(self._kafka)
+
+
+class MemoryOutbox:
+    """`kafka.Outbox` in memory."""
+
+    def __init__(self, kafka: MemoryKafka, transactional_id: str) -> None:
+        self._kafka = kafka
+        self._id = transactional_id
+        former = kafka.open.get(transactional_id)
+        if former is not None:
+            former.end("aborted")
+        kafka.epochs[transactional_id] += 1
+        self._epoch = kafka.epochs[transactional_id]
+        self._limits = RecordLimits(kafka.max_message_bytes)
+        self._transaction: _Transaction | None = None
+        self._touched: list[_Partition] = []
+        kafka.open[transactional_id] = self
+
+    def begin(self) -> None:
+        """See `kafka.Outbox`."""
+        self._check("begin")
+        self._transaction, self._touched = _Transaction(), []
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """See `kafka.Outbox`."""
+        try:
+            self._check("send")
+            self._limits.check(topic, key, value, headers)
+        except Exception:
+            self.end("aborted")
+            raise
+        transaction = self._transaction
+        if transaction is None:
+            raise KafkaError(f"transactional id {self._id}: no transaction is open")
+        partitions = self._kafka.topic(topic).partitions
+        number = zlib.crc32(key or secrets.token_bytes(4)) % len(partitions)
+        partition = partitions[number]
+        offset = len(partition.entries)
+        record = Record(topic, number, offset, self._kafka.now, key, value, list(headers))
+        partition.entries.append(_Entry(record, transaction))
+        if all(partition is not touched for touched in self._touched):
+            self._touched.append(partition)
+
+    def commit(self) -> None:
+        """See `kafka.Outbox`."""
+        try:
+            self._check("commit")
+        except Exception:
+            self.end("aborted")
+            raise
+        self.end("committed")
+
+    def abort(self) -> None:
+        """See `kafka.Outbox`."""
+        self.end("aborted")
+
+    def close(self) -> None:
+        """See `kafka.Outbox`."""
+        self.end("aborted")
+
+    def end(self, state: str) -> None:
+        """Write the markers of the open transaction, if there is one."""
+        if self._transaction is not None:
+            self._transaction.state = state
+            for partition in self._touched:
+                partition.entries.append(_Entry(None, self._transaction))
+        self._transaction = None
+
+    def _check(self, operation: str) -> None:
+        if self._epoch != self._kafka.epochs[self._id]:
+            raise faults.fenced(f"transactional id {self._id}", "PRODUCER_FENCED")
+        self._kafka.attempt(operation)
+
+
+class MemoryInbox:
+    """`kafka.Inbox` in memory: partitions are dealt out by the members' names, at each poll."""
+
+    def __init__(
+        self,
+        kafka: MemoryKafka,
+        group: str,
+        topics: Sequence[str],
+        member: str,
+        listener: Listener,
+    ) -> None:
+        self._kafka, self._group, self._member = kafka, group, member
+        self._topics, self._listener = topics, listener
+        self._paused = False
+        self.owned: dict[TopicIdPartition, int] = {}
+
+    def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
+        """See `kafka.Inbox`; it never waits."""
+        del timeout
+        self._kafka.attempt("poll")
+        members = self._kafka.groups[self._group]
+        if members.get(self._member) is not self:
+            if not self.owned and self._member in members:
+                raise faults.fenced(f"group {self._group}", "FENCED_INSTANCE_ID")
+            members.setdefault(self._member, self)
+            self._revoke(set(self.owned))
+        self._rebalance(members)
+        found: list[Record] = []
+        for place, offset in [] if self._paused else list(self.owned.items()):
+            partition = self._kafka.topic(place.topic).partitions[place.partition]
+            if not partition.begin <= offset <= len(partition.entries):
+                raise faults.offset_gone(place.topic, place.partition, offset)
+            records, self.owned[place] = partition.read(offset, max_records - len(found))
+            found += records
+        return found
+
+    def positions(self) -> Mapping[TopicIdPartition, int]:
+        """See `kafka.Inbox`."""
+        for place in self.owned:
+            if self._kafka.topic(place.topic).topic_id != place.topic_id:
+                raise faults.recreated(place.topic)
+        return dict(self.owned)
+
+    def seek(self, offsets: Mapping[TopicIdPartition, int]) -> None:
+        """See `kafka.Inbox`."""
+        self.owned |= {place: at for place, at in offsets.items() if place in self.owned}
+
+    def pause(self) -> None:
+        """See `kafka.Inbox`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """See `kafka.Inbox`."""
+        self._paused = False
+
+    def commit(self, offsets: Mapping[TopicIdPartition, int]) -> None:
+        """See `kafka.Inbox`."""
+        self._kafka.committed[self._group] |= {
+            TopicPartition(place.topic, place.partition): at
+            for place, at in offsets.items()
+            if place in self.owned
+        }
+
+    def close(self) -> None:
+        """See `kafka.Inbox`; the member keeps its place until `MemoryKafka.evict`."""
+
+    def _rebalance(self, members: Mapping[str, MemoryInbox]) -> None:
+        places = sorted(self._kafka.partitions(self._topics))
+        names = sorted(members)
+        mine = {p for i, p in enumerate(places) if names[i % len(names)] == self._member}
+        # What was recreated stays until `positions` or a poll finds out.
+        mine |= {p for p in self.owned if p not in places}
+        self._revoke(set(self.owned) - mine)
+        others = {p for name, inbox in members.items() if inbox is not self for p in inbox.owned}
+        names_owned = {(p.topic, p.partition) for p in self.owned}
+        new = [p for p in mine if p not in others and (p.topic, p.partition) not in names_owned]
+        if new:
+            known = self._kafka.committed[self._group]
+            committed = {p: known[key] for p in new if (key := TopicPartition(p[0], p[2])) in known}
+            starts = self._listener.assigned(new, committed)
+            self.owned |= {place: starts[place] for place in new}
+
+    def _revoke(self, gone: Collection[TopicIdPartition]) -> None:
+        if gone:
+            self._listener.revoked([TopicPartition(p.topic, p.partition) for p in gone])
+        for place in gone:
+            del self.owned[place]
+
+
+class MemoryAdmin:
+    """`kafka.Admin` in memory."""
+
+    def __init__(self, kafka: MemoryKafka) -> None:
+        self._kafka = kafka
+
+    def cluster_id(self) -> str:
+        """See `kafka.Admin`."""
+        return self._kafka.cluster
+
+    def topics(self) -> Mapping[str, TopicState]:
+        """See `kafka.Admin`."""
+        return {
+            name: TopicState(
+                name, t.topic_id, len(t.partitions), t.spec.replication, dict(t.spec.config)
+            )
+            for name, t in self._kafka.topics.items()
+        }
+
+    def create(self, spec: TopicSpec) -> None:
+        """See `kafka.Admin`."""
+        if spec.name in self._kafka.topics:
+            what = f"topic {spec.name} could not be created"
+            raise faults.fault(what, 36, "TOPIC_ALREADY_EXISTS")
+        partitions = [_Partition() for _ in range(spec.partitions)]
+        self._kafka.topics[spec.name] = _Topic(spec, secrets.token_urlsafe(16), partitions)
+
+    def configure(self, topic: str, config: Mapping[str, str]) -> None:
+        """See `kafka.Admin`."""
+        found = self._kafka.topic(topic)
+        found.spec = found.spec._replace(config={**found.spec.config, **config})
+
+    def add_partitions(self, topic: str, total: int) -> None:
+        """See `kafka.Admin`."""
+        partitions = self._kafka.topic(topic).partitions
+        if total <= len(partitions):
+            what = f"topic {topic} could not get {total} partitions"
+            raise faults.fault(what, 37, "INVALID_PARTITIONS")
+        partitions += [_Partition() for _ in range(total - len(partitions))]
+
+    def delete(self, topic: str) -> None:
+        """See `kafka.Admin`."""
+        self._kafka.topic(topic)
+        del self._kafka.topics[topic]
+
+    def end_offsets(self, topics: Collection[str]) -> Mapping[TopicIdPartition, int]:
+        """See `kafka.Admin`."""
+        return {p: log.stable_end() for p, log in self._kafka.partitions(topics).items()}
+
+    def beginning_offsets(self, topics: Collection[str]) -> Mapping[TopicIdPartition, int]:
+        """See `kafka.Admin`."""
+        return {p: log.begin for p, log in self._kafka.partitions(topics).items()}
+
+    def group_offsets(self, group: str) -> Mapping[TopicPartition, int]:
+        """See `kafka.Admin`."""
+        return dict(self._kafka.committed[group])
+
+    def close(self) -> None:
+        """See `kafka.Admin`."""

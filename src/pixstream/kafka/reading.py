@@ -1,0 +1,66 @@
+"""Reading a topic to its end, without a group: what both client libraries do alike."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from pixstream.errors import Transient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from pixstream.kafka import Record
+
+_PAUSE_SECONDS = 0.2
+Partition = TypeVar("Partition")
+
+
+def to_end(
+    topic: str,
+    ends: Mapping[Partition, int],
+    poll: Callable[[float], Iterable[Record]],
+    position: Callable[[Partition], int],
+    patience: float,
+) -> Iterator[Record]:
+    """Yield records until each partition's position reaches its end.
+
+    A position, unlike the last record's offset, also passes transaction markers and records that
+    were aborted or compacted away. The ends are those of uncommitted reading: what was committed
+    before now may lie behind somebody's open transaction, which is waited for.
+
+    Args:
+        topic: for the message.
+        ends: where each partition ends; one that is empty is left out.
+        poll: called with the seconds to wait; returns records.
+        position: the next offset of a partition.
+        patience: seconds without any progress before giving up.
+
+    Raises:
+        Transient: no progress for `patience` seconds.
+    """
+    standing = dict.fromkeys(ends, -1)
+    deadline = time.monotonic() + patience
+    while any(standing[partition] < end for partition, end in ends.items()):
+        yield from poll(_PAUSE_SECONDS)
+        now = {partition: position(partition) for partition in ends}
+        if now != standing:
+            standing, deadline = now, time.monotonic() + patience
+        elif time.monotonic() > deadline:
+            raise Transient(
+                f"topic {topic}: its end was not reached, there was nothing new for {patience:g} s:"
+                " Kafka does not answer, or a transaction is left open"
+            )
+
+
+def last_values(records: Iterable[Record], key_prefix: str) -> dict[str, bytes]:
+    """Return what compaction would keep: the last value per key, keys with a tombstone left out."""
+    prefix, values = key_prefix.encode(), dict[str, bytes]()
+    for record in records:
+        if record.key is None or not record.key.startswith(prefix):
+            continue
+        if record.value is None:
+            values.pop(record.key.decode(), None)
+        else:
+            values[record.key.decode()] = record.value
+    return values

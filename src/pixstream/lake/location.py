@@ -1,0 +1,59 @@
+"""Where one table lies: a directory of this machine, or a prefix of an object store."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from pyarrow import fs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Location:
+    """The place of one table.
+
+    Args:
+        base: directory or URI under which the tables lie.
+        name: the table's own name under it.
+        options: settings of the object store; unused on local paths.
+        fsync: wait for the disk; false only where losing the last rows to a power cut is allowed.
+
+    Attributes:
+        uri: what deltalake opens.
+        directory: the local directory, None on an object store.
+    """
+
+    def __init__(
+        self, base: str, name: str, *, options: Mapping[str, str] | None = None, fsync: bool = True
+    ) -> None:
+        self.name = name
+        self.options = dict(options or {})
+        self.directory = _directory(base, name)
+        self.uri = str(self.directory) if self.directory else f"{base.rstrip('/')}/{name}"
+        self.fsync = fsync and self.directory is not None
+
+    @cached_property
+    def filesystem(self) -> fs.FileSystem:
+        """Files by their path inside the table."""
+        if self.directory is not None:
+            return fs.SubTreeFileSystem(str(self.directory), fs.LocalFileSystem())
+        from deltalake.fs import DeltaStorageHandler
+
+        return fs.PyFileSystem(DeltaStorageHandler(self.uri, self.options))
+
+    def __str__(self) -> str:
+        """Name the table for people: its name and where it lies."""
+        return f"table {self.name} at {self.uri}"
+
+
+def _directory(base: str, name: str) -> Path | None:
+    """The local directory of a table; None where `base` names an object store."""
+    if "://" not in base:
+        return Path(base).absolute() / name
+    parts = urlsplit(base)
+    return Path(url2pathname(parts.path)) / name if parts.scheme == "file" else None

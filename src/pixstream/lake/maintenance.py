@@ -1,0 +1,144 @@
+"""Keeps a table quick: small files merged, the log checkpointed and shortened, dead files swept.
+
+A commit costs about 0.2 ms for every live file and lists the whole log, so both are kept short.
+Files are merged through the same durable path as new rows (deltalake's own `optimize` would replace
+files that are on the disk by files that may not be). Whatever fails here fails alone: the table
+stays right without it, and it is tried again at the next turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import RemoveAction
+
+from pixstream.errors import DestinationError
+from pixstream.lake import files
+from pixstream.lake.schema import EVENT_SCHEMA, PARTITION_COLUMN
+from pixstream.lake.table import NO_HOOKS
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Sequence
+
+    from deltalake.transaction import AddAction
+
+    from pixstream.lake.files import DataFile
+    from pixstream.lake.table import LakeTable
+
+log = logging.getLogger("pixstream.lake")
+
+SMALL = 32 * 2**20
+"""A file below this many bytes is small."""
+
+ENOUGH = 8
+"""So many small files of one date are worth merging."""
+
+_TRIES = 5
+
+
+def maintain(table: LakeTable, codec: str) -> list[str]:
+    """Merge small files, then checkpoint the log and drop what expired of it.
+
+    Returns:
+        paths of the files that were made by merging: their rows were in the table before.
+    """
+    try:
+        merged = [new for group in _groups(table) for new in _merge(table, group, codec)]
+        table.checkpoint()
+    except (OSError, DeltaError) as error:
+        log.warning(
+            "%s: maintenance failed (%s); rows and offsets are not touched by it, the next turn "
+            "tries again",
+            table.location,
+            type(error).__name__,
+        )
+        return []
+    return merged
+
+
+def sweep(table: LakeTable) -> None:
+    """Delete files that no snapshot of the last seven days names."""
+    try:
+        gone = table.handle.vacuum(dry_run=False, full=True, post_commithook_properties=NO_HOOKS)
+        table.refresh()
+        table.sync()
+    except (OSError, DeltaError) as error:
+        log.warning(
+            "%s: sweep failed (%s); dead files stay until the next one",
+            table.location,
+            type(error).__name__,
+        )
+    else:
+        log.info("%s: swept %d dead files", table.location, len(gone))
+
+
+def _groups(table: LakeTable) -> Iterator[list[DataFile]]:
+    """Small files of one date each, together not much larger than a file should be."""
+    dates: dict[dt.date, list[DataFile]] = {}
+    for file in table.live().values():
+        if file.size < SMALL:
+            dates.setdefault(file.date, []).append(file)
+    for small in dates.values():
+        group: list[DataFile] = []
+        for file in sorted(small, key=lambda file: file.size):
+            if group and sum(f.size for f in group) + file.size > 2 * SMALL:
+                break
+            group.append(file)
+        if len(group) >= ENOUGH:
+            yield group
+
+
+def _merge(table: LakeTable, group: Sequence[DataFile], codec: str) -> list[str]:
+    """Replace the files of one date by one; nothing where another process has merged them.
+
+    Raises:
+        DestinationError: a file does not hold the rows that the log says.
+    """
+    schema = EVENT_SCHEMA.remove(EVENT_SCHEMA.get_field_index(PARTITION_COLUMN))
+    parts = [files.read(table.location, file).select(schema.names).cast(schema) for file in group]
+    rows = pa.concat_tables(parts)
+    if any(file.rows not in {None, part.num_rows} for file, part in zip(group, parts, strict=True)):
+        raise DestinationError(
+            f"{table.location}: a data file does not hold the rows that the log says; this "
+            "process stops: restore the file, or the table, from a backup"
+        )
+    date = pa.repeat(pa.scalar(group[0].date), rows.num_rows)
+    place = EVENT_SCHEMA.get_field_index(PARTITION_COLUMN)
+    whole = rows.add_column(place, EVENT_SCHEMA.field(place), date)
+    added = files.write(table.location, whole, codec, change=False)
+    now = int(time.time() * 1000)
+    removed = [RemoveAction(f.path, False, now, f.size, _values(f)) for f in group]
+    return _swap(table, added, removed, group)
+
+
+def _swap(
+    table: LakeTable,
+    added: Sequence[AddAction],
+    removed: Sequence[RemoveAction],
+    group: Sequence[DataFile],
+) -> list[str]:
+    """Commit the exchange while all files of the group are live; what it added."""
+    wanted = {action.path for action in added}
+    for _ in range(_TRIES):
+        try:
+            table.commit([*added, *removed])
+        except DeltaError:
+            table.refresh()
+        else:
+            table.refresh()
+        live = table.live()
+        if wanted <= live.keys():
+            table.sync()
+            return sorted(wanted)
+        if not {file.path for file in group} <= live.keys():
+            break
+    return []
+
+
+def _values(file: DataFile) -> dict[str, str | None]:
+    return {PARTITION_COLUMN: str(file.date)}

@@ -1,0 +1,282 @@
+"""One log file, read line by line from where it was left, with proof that it is still that file.
+
+A position holds the offset after a line and a hash of that line's last bytes (the mark). Before
+more is read, the bytes in front of the offset must still give the mark: a file that was truncated
+and written anew does not pass, however long it is again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pixstream.errors import PixstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEAD_BYTES = 1024
+"""A file's head: its first line, or this much of it."""
+
+MARK_BYTES = 256
+_PROOFS = 64
+_CHUNK = 1 << 18
+
+
+class Line(NamedTuple):
+    """A line without its line feed: where it begins, and the position that resumes after it."""
+
+    raw: bytes
+    offset: int
+    position: str
+
+
+class Head(NamedTuple):
+    """What tells a file from others: a hash of its head; `whole` when no growth changes it."""
+
+    digest: str
+    whole: bool
+
+
+class Tail:
+    """What is left to read of one file.
+
+    Args:
+        stream: `<inode>-<digest of the head>`, hexadecimal, the file's identity.
+        log: path under which it was first seen.
+        offset: where the first unread line begins.
+        mark: proof of what lies in front of `offset`, empty at 0.
+        mtime_ns: modification time of the file when it was last read.
+        ended: it was read to its end and is written no more.
+
+    Attributes:
+        path: where the file was found last; None: nowhere.
+        found: its size there.
+        alias: identity of the file at `path`: its own, or that of a copy.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        log: str,
+        *,
+        offset: int = 0,
+        mark: str = "",
+        mtime_ns: int = 0,
+        ended: bool = False,
+    ) -> None:
+        self.stream = stream
+        self.log = log
+        self.offset = offset
+        self.mtime_ns = mtime_ns
+        self.ended = ended
+        self.path: str | None = None
+        self.found = offset
+        self.alias = stream
+        self._mark = mark
+        self._proofs: deque[tuple[int, str]] = deque([(offset, mark)], maxlen=_PROOFS)
+        self._log_json = json.dumps(log)
+        self._file: int | None = None
+
+    @classmethod
+    def at(cls, stream: str, position: str) -> Tail:
+        """The tail that `position` describes.
+
+        Raises:
+            PixstreamError: the position is none of ours.
+        """
+        try:
+            known = json.loads(position)
+            return cls(
+                stream,
+                known["log"],
+                offset=known["offset"],
+                mark=known["mark"],
+                mtime_ns=known["mtime_ns"],
+                ended=known.get("ended", False),
+            )
+        except (ValueError, TypeError, KeyError):
+            raise PixstreamError(
+                f"stream {stream}: its position in Kafka is none that this version reads; nothing "
+                "is read before it is corrected, or the producer gets a new name"
+            ) from None
+
+    @property
+    def head(self) -> str:
+        """Digest of the head, as the identity has it."""
+        return self.stream.partition("-")[2]
+
+    @property
+    def unread(self) -> bool:
+        """Whether the file has bytes behind the offset."""
+        return (self.size() if self.is_open else self.found) > self.offset
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is held open; then it can be read whatever happens to its name."""
+        return self._file is not None
+
+    def position(self) -> str:
+        """JSON, in ASCII whatever the path is."""
+        ended = ',"ended":true' if self.ended else ""
+        return (
+            f'{{"offset":{self.offset},"mark":"{self._mark}",'
+            f'"mtime_ns":{self.mtime_ns},"log":{self._log_json}{ended}}}'
+        )
+
+    def open(self) -> None:
+        """Hold the file at `path` open if it is the one that `alias` identifies.
+
+        Raises:
+            OSError: it is gone, or may not be read.
+        """
+        if self._file is not None or self.path is None:
+            return
+        file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        if identity(os.fstat(file).st_ino, head_of(os.pread(file, HEAD_BYTES, 0))) == self.alias:
+            self._file = file
+        else:
+            os.close(file)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def size(self) -> int:
+        """Bytes that the open file has now; 0 while it is not open."""
+        return os.fstat(self._file).st_size if self._file is not None else 0
+
+    def written_ns(self) -> int:
+        """When the open file was last written, nanoseconds since the epoch."""
+        return os.fstat(self._file).st_mtime_ns if self._file is not None else self.mtime_ns
+
+    def intact(self) -> bool:
+        """Whether the open file still begins as it did and holds what was read of it."""
+        if self._file is None:
+            return False
+        if head_of(self.bytes_at(0, HEAD_BYTES)).digest != self.head:
+            return False
+        return self.size() >= self.offset and self._proven(self._before())
+
+    def bytes_at(self, start: int, count: int) -> bytes:
+        """Bytes of the open file."""
+        return os.pread(self._file, count, start) if self._file is not None else b""
+
+    def continues(self, path: str, size: int) -> bool:
+        """Whether the file at `path` holds what was read of this one, as far as its size goes.
+
+        A copy may be older than the last lines read: then an earlier mark of this run decides.
+        """
+        offset, mark = next(
+            (proof for proof in reversed(self._proofs) if proof[0] <= size), (size + 1, "")
+        )
+        if offset > size:
+            return False
+        length = _length(mark)
+        try:
+            with Path(path).open("rb") as file:
+                file.seek(offset - length)
+                return not mark or _mark(file.read(length)) == mark
+        except OSError:
+            return False
+
+    def restart(self) -> None:
+        """Read from the beginning."""
+        self.offset, self._mark = 0, ""
+        self._proofs = deque([(0, "")], maxlen=_PROOFS)
+
+    def skip_to_end(self) -> None:
+        """Stand after the last whole line that the open file has now."""
+        end = self.size()
+        while end:
+            start = max(0, end - _CHUNK)
+            block = self.bytes_at(start, end - start)
+            found = block.rfind(b"\n")
+            if found >= 0:
+                self.offset = start + found + 1
+                line = self.bytes_at(max(0, self.offset - MARK_BYTES), MARK_BYTES)
+                self._mark = _mark(line[: self.offset])
+                return
+            end = start
+
+    def lines(self, longest: int, *, complete: bool) -> Iterator[Line]:
+        """The lines up to the size that the file has at the call; `offset` follows them.
+
+        Args:
+            longest: a line of more bytes comes in pieces of this many.
+            complete: nothing will be added, so a last line without line feed counts.
+        """
+        if self._file is None or not self.intact():
+            return
+        status = os.fstat(self._file)
+        self.mtime_ns = status.st_mtime_ns
+        while self.offset < status.st_size:
+            chunk = self._chunk(status.st_size, longest)
+            end = chunk.rfind(b"\n") + 1
+            if end:
+                for raw in chunk[: end - 1].split(b"\n"):
+                    yield self._passed(raw, b"\n")
+            elif chunk and (complete or len(chunk) >= longest):
+                yield self._passed(chunk, b"")
+            else:
+                return
+            self._proofs.append((self.offset, self._mark))
+
+    def _passed(self, raw: bytes, ending: bytes) -> Line:
+        start = self.offset
+        self.offset += len(raw) + len(ending)
+        self._mark = _mark(raw[-MARK_BYTES:] + ending)
+        self.ended = False
+        return Line(raw, start, self.position())
+
+    def _chunk(self, end: int, longest: int) -> bytes:
+        """Unread bytes with a line feed in them, unless there is none up to `end` or `longest`.
+
+        What lies in front is read in the same call: nothing is returned unless it is proven.
+        """
+        before = _length(self._mark)
+        wanted = min(_CHUNK, longest)
+        while True:
+            count = min(wanted, end - self.offset)
+            read = self.bytes_at(self.offset - before, before + count)
+            if not self._proven(read[:before]):
+                return b""
+            chunk = read[before:]
+            if b"\n" in chunk or len(chunk) < count or count in {end - self.offset, longest}:
+                return chunk
+            wanted = min(2 * wanted, longest)
+
+    def _before(self) -> bytes:
+        length = _length(self._mark)
+        return self.bytes_at(self.offset - length, length)
+
+    def _proven(self, before: bytes) -> bool:
+        return not self._mark or _mark(before) == self._mark
+
+
+def head_of(beginning: bytes) -> Head:
+    """The head in a file's first `HEAD_BYTES` bytes (fewer only where it has no more)."""
+    end = beginning.find(b"\n") + 1
+    digest = hashlib.blake2b(beginning[: end or HEAD_BYTES], digest_size=8).hexdigest()
+    return Head(digest, bool(end) or len(beginning) >= HEAD_BYTES)
+
+
+def identity(inode: int, head: Head) -> str:
+    """The name of a file's stream."""
+    return f"{inode:x}-{head.digest}"
+
+
+def _mark(last: bytes) -> str:
+    """`<length>:<hash>` of at most `MARK_BYTES` bytes in front of an offset."""
+    last = last[-MARK_BYTES:]
+    return f"{len(last)}:{hashlib.blake2b(last, digest_size=8).hexdigest()}"
+
+
+def _length(mark: str) -> int:
+    return int(mark.partition(":")[0] or 0)

@@ -1,0 +1,261 @@
+"""Asks a bank's API Pix 2.9.0 for received Pix: GET /pix, by windows of time, for each account.
+
+Every account is two streams. `NAME` follows the present in windows that overlap, since a bank
+lists late what it books late. `NAME/returns` goes again and again over the last 95 days for Pix
+with returns, which come up to 90 days after their Pix and are listed under the Pix's time.
+
+A position moves only past a window of which every page was read. What the overlap repeats with the
+same content is left out while it is remembered, and dropped at the table when it is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pixstream import polling
+from pixstream.api_client import Access, ApiClient, Token
+from pixstream.api_feed import REMEMBERED, Feed, Query
+from pixstream.errors import ConfigError
+from pixstream.formats import api_pix
+from pixstream.plugin import Producer, Reading
+from pixstream.polling import Follow, Recent, Sweep, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pixstream.event import Draft
+    from pixstream.plugin import Position, Refusal, Stream
+    from pixstream.polling import Schedule
+
+_IDLE_SECONDS = 0.05
+_ISPB = Meta(pattern="^([0-9A-Z]{8})?$", description="ISPB of the bank that keeps the account")
+_SECRET = {"secret": True}
+
+
+class Account(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One account at the bank."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
+            description="names its streams; never the number of the account",
+        ),
+    ]
+    headers: Annotated[
+        dict[str, Annotated[str, Meta(pattern="^[ -~]*$")]],
+        Meta(
+            description="what tells the account apart: x-conta-corrente", extra_json_schema=_SECRET
+        ),
+    ] = msgspec.field(default_factory=dict)
+    ispb: Annotated[str, _ISPB] = ""
+
+
+@dataclasses.dataclass(kw_only=True)
+class BankApi(Producer):
+    """Received Pix and their returns, from GET /pix of API Pix 2.9.0."""
+
+    url: Annotated[str, Meta(description="base of the bank's API Pix, below which /pix lies")] = ""
+    token_url: Annotated[str, Meta(description="where the bank gives OAuth2 tokens")] = ""
+    client_id: Annotated[str, Meta(description="OAuth2 client")] = ""
+    client_secret: Annotated[
+        str,
+        Meta(description="its secret; empty: the certificate is enough", extra_json_schema=_SECRET),
+    ] = ""
+    scope: Annotated[str, Meta(description="OAuth2 scope; empty: none is asked for")] = "pix.read"
+    token_auth: Annotated[
+        Literal["basic", "body"],
+        Meta(description="where id and secret go: the Authorization header, or the form"),
+    ] = "basic"  # noqa: S105  a way, no secret
+    certificate: Annotated[str, Meta(description="PEM file of the client; empty: none")] = ""
+    key: Annotated[str, Meta(description="PEM file of its private key; empty: the same file")] = ""
+    ca_file: Annotated[
+        str, Meta(description="PEM file of the authorities to trust; empty: the system's")
+    ] = ""
+    timeout_seconds: Annotated[Annotated[float, Meta(gt=0)], Meta(description="of one call, s")] = (
+        30.0
+    )
+    accounts: Annotated[
+        list[Account], Meta(description="accounts to read; none: one, named as this producer")
+    ] = dataclasses.field(default_factory=list)
+    ispb: Annotated[str, _ISPB] = ""
+    start: Annotated[
+        str,
+        Meta(description="where a new account begins: now, 24h or 7d ago, a time with its zone"),
+    ] = "24h"
+    poll_seconds: Annotated[
+        Annotated[float, Meta(gt=0)], Meta(description="pause between windows at the present, s")
+    ] = 30.0
+    overlap_seconds: Annotated[
+        Annotated[int, Meta(ge=0)], Meta(description="how far a window reaches back, s")
+    ] = 300
+    window_hours: Annotated[
+        Annotated[float, Meta(gt=0)], Meta(description="longest window of one call, h")
+    ] = 24.0
+    one_day_windows: Annotated[
+        bool, Meta(description="no call crosses midnight in Brasília (Santander)")
+    ] = False
+    page_size: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)], Meta(description="Pix asked for in one call")
+    ] = 1000
+    returns_days: Annotated[
+        Annotated[int, Meta(ge=0)], Meta(description="how far back returns are looked for; 0: not")
+    ] = 95
+    returns_every_seconds: Annotated[
+        Annotated[float, Meta(gt=0)], Meta(description="from one look for returns to the next, s")
+    ] = 3600.0
+
+    def __post_init__(self) -> None:
+        """Begin without a token and with nothing remembered."""
+        super().__post_init__()
+        self._token: Token | None = None
+        self._known: dict[Stream, Recent] = {}
+        self._feeds: dict[Stream, Feed] = {}
+
+    def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
+        """Read every stream of this replica, in turns: one that waits holds up no other.
+
+        Raises:
+            Transient: a stream failed and no other has a call under way.
+            PixstreamError: the bank refuses, or a setting is wrong.
+        """
+        schedules = self._schedules(since)
+        client = ApiClient(self._access(), self._token)
+        loop = asyncio.new_event_loop()
+        self._feeds = {
+            stream: Feed(
+                stream,
+                schedule,
+                self._query(account, schedule),
+                client=client,
+                loop=loop,
+                pause=dt.timedelta(seconds=self.poll_seconds),
+                known=self._known.setdefault(stream, Recent(REMEMBERED)),
+            )
+            for stream, (account, schedule) in schedules.items()
+        }
+        feeds = list(self._feeds.values())
+        try:
+            for stream, (_, schedule) in schedules.items():
+                if isinstance(schedule, Follow) and stream not in since:
+                    yield Reading(stream=stream, position=schedule.position, content=None)
+            turns = [feed.turns() for feed in feeds]
+            while True:
+                readings = [reading for turn in turns if (reading := next(turn)) is not None]
+                yield from readings
+                if not readings:
+                    _run(loop, feeds)
+                    yield None
+        finally:
+            self._token = client.token
+            loop.run_until_complete(_closed(client, feeds))
+            loop.close()
+
+    def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
+        """Yield what one page holds."""
+        return api_pix.parse(raw, ispb=self.ispb or None)
+
+    def delivered(self, reading: Reading) -> None:
+        """Remember what need not be read again."""
+        feed = self._feeds.get(reading.stream)
+        if feed is not None:
+            feed.delivered(reading)
+
+    def check(self) -> str:
+        """Get a token, and the last minute's first Pix of every account."""
+        self._schedules({})
+        asyncio.run(self._ask())
+        return f"GET /pix answers, accounts asked: {len(self._accounts())}"
+
+    async def _ask(self) -> None:
+        client = ApiClient(self._access())
+        try:
+            now = dt.datetime.now(dt.UTC)
+            window = Window(now - dt.timedelta(minutes=1), now)
+            for account in self._accounts():
+                await client.page(window, 0, 1, headers=account.headers)
+        finally:
+            await client.aclose()
+
+    def _accounts(self) -> list[Account]:
+        return self.accounts or [Account(name=self.name)]
+
+    def _schedules(
+        self, since: Mapping[Stream, Position]
+    ) -> dict[Stream, tuple[Account, Schedule]]:
+        """The streams of this replica: whose they are and which windows they read."""
+        start = polling.beginning(self.start, dt.datetime.now(dt.UTC))
+        overlap, span = (
+            dt.timedelta(seconds=self.overlap_seconds),
+            dt.timedelta(hours=self.window_hours),
+        )
+        if overlap >= span:
+            raise ConfigError(f"{self.name}: overlap_seconds must be less than window_hours")
+        every = dt.timedelta(seconds=self.poll_seconds)
+        reach = dt.timedelta(days=self.returns_days)
+        again = dt.timedelta(seconds=self.returns_every_seconds)
+        found: dict[Stream, tuple[Account, Schedule]] = {}
+        for account in self._accounts():
+            name, returns = account.name, f"{account.name}/returns"
+            if name in found:
+                raise ConfigError(f"{self.name}: two accounts are named {name}")
+            found[name] = (
+                account,
+                Follow(since.get(name), start=start, overlap=overlap, span=span, every=every),
+            )
+            if reach:
+                sweep = Sweep(since.get(returns), reach=reach, span=span, every=again)
+                found[returns] = account, sweep
+        return {stream: both for stream, both in found.items() if self.owns(stream)}
+
+    def _query(self, account: Account, schedule: Schedule) -> Query:
+        return Query(
+            returns=isinstance(schedule, Sweep),
+            page_size=self.page_size,
+            one_day=self.one_day_windows,
+            headers=account.headers,
+            ispb=account.ispb or self.ispb or None,
+        )
+
+    def _access(self) -> Access:
+        return Access(
+            url=self.url,
+            token_url=self.token_url,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            scope=self.scope,
+            basic=self.token_auth == "basic",  # noqa: S105  a way, no secret
+            certificate=self.certificate,
+            key=self.key,
+            ca_file=self.ca_file,
+            timeout_seconds=self.timeout_seconds,
+        )
+
+
+def _run(loop: asyncio.AbstractEventLoop, feeds: list[Feed]) -> None:
+    """Let the calls go on for a moment; raise a failure once nothing else is under way."""
+    calls = [feed.call for feed in feeds if feed.call is not None]
+    failures = [feed.failure for feed in feeds if feed.failure is not None]
+    if failures and not calls:
+        raise failures[0]
+    if calls:
+        first = asyncio.FIRST_COMPLETED
+        loop.run_until_complete(asyncio.wait(calls, timeout=_IDLE_SECONDS, return_when=first))
+    else:
+        time.sleep(_IDLE_SECONDS)
+
+
+async def _closed(client: ApiClient, feeds: list[Feed]) -> None:
+    """End the calls under way and the connections."""
+    calls = [feed.call for feed in feeds if feed.call is not None]
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await client.aclose()

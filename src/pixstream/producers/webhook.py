@@ -1,0 +1,160 @@
+"""Receives the callbacks of API Pix: the bank posts `{"pix": […]}` to `{url}/pix`.
+
+The bank is answered 200 only after Kafka holds everything of its body, dead letters included, and
+503 otherwise, so that it sends the body again; `event_id` drops what arrives twice. A body that is
+no JSON becomes a dead letter and is answered 200: sent again it would be no better.
+
+The path itself, without /pix, is where a bank tries whether anybody listens, and where Efí posts
+when the registered URL has `?ignorar=`: both work, a trial without any Pix is answered and dropped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from pixstream.errors import ConfigError
+from pixstream.event import Draft, Reason
+from pixstream.formats import api_pix
+from pixstream.http_intake import Intake, Limits, Tls
+from pixstream.plugin import Producer, Reading, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pixstream.http_intake import Delivery
+    from pixstream.plugin import Position, Stream
+
+log = logging.getLogger("pixstream.producers.webhook")
+
+_IDLE_SECONDS = 0.1
+_LINGER_SECONDS = 0.01
+"""How long one body waits for another to share its transaction."""
+
+
+class _Open:
+    """A body of which `left` readings are not committed yet."""
+
+    def __init__(self, delivery: Delivery, left: int) -> None:
+        self.delivery = delivery
+        self.left = left
+
+
+@dataclasses.dataclass(kw_only=True)
+class Webhook(Producer):
+    """Callbacks of API Pix over HTTP. Its one stream has no position: the bank remembers for us."""
+
+    host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)], Meta(description="port to listen on; 0: a free one")
+    ] = 8080
+    path: Annotated[str, Meta(description="path of the registered URL; the bank adds /pix")] = ""
+    ispb: Annotated[
+        Annotated[str, Meta(pattern="^([0-9A-Z]{8})?$")],
+        Meta(description="ISPB of the bank that calls, which keeps the account"),
+    ] = ""
+    token: Annotated[
+        str,
+        Meta(
+            description="what the caller must know: ?hmac=… or Authorization: Bearer …",
+            extra_json_schema={"secret": True},
+        ),
+    ] = ""
+    max_body_bytes: Annotated[
+        Annotated[int, Meta(ge=1024)], Meta(description="a longer body is answered 413")
+    ] = 2**20
+    max_pending_bodies: Annotated[
+        Annotated[int, Meta(ge=1)],
+        Meta(description="bodies in memory that wait for Kafka; one more is answered 503"),
+    ] = 256
+    commit_timeout_seconds: Annotated[
+        Annotated[float, Meta(gt=0)],
+        Meta(description="a body that Kafka does not hold after this is answered 503, s"),
+    ] = 20.0
+    certificate: Annotated[str, Meta(description="PEM file of the server; empty: no TLS")] = ""
+    key: Annotated[str, Meta(description="PEM file of the certificate's private key")] = ""
+    client_ca: Annotated[
+        str, Meta(description="PEM file of the authority of the bank's certificate: mutual TLS")
+    ] = ""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing to answer."""
+        super().__post_init__()
+        self._open: dict[int, tuple[Reading, _Open]] = {}
+
+    def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
+        """Listen until closed; every body not answered by then is answered 503.
+
+        Raises:
+            PixstreamError: the port is taken.
+            ConfigError: the address or a certificate cannot be used.
+        """
+        del since
+        stream = f"webhook/{self.name}"
+        self._open.clear()
+        if not self.owns(stream):
+            while True:
+                time.sleep(_IDLE_SECONDS)
+                yield None
+        with self._intake() as intake:
+            log.info("%s: listens on port %d of %s", self.name, intake.port, self.host)
+            while True:
+                delivery = intake.take(_LINGER_SECONDS if self._open else _IDLE_SECONDS)
+                if delivery is None:
+                    yield None
+                else:
+                    yield from self._readings(delivery, stream)
+
+    def _readings(self, delivery: Delivery, stream: Stream) -> Iterator[Reading]:
+        contents = list(self.parse(delivery.raw))
+        if not delivery.place and all(map(_is_trial, contents)):
+            log.info("%s: answered a trial call that holds no Pix", self.name)
+            contents = []
+        if not contents:
+            delivery.answer(safe=True)
+            return
+        waits = _Open(delivery, len(contents))
+        for content in contents:
+            reading = Reading(stream=stream, position=None, content=content)
+            self._open[id(reading)] = reading, waits
+            yield reading
+
+    def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
+        """Yield what one body holds."""
+        return api_pix.parse(raw, ispb=self.ispb or None)
+
+    def delivered(self, reading: Reading) -> None:
+        """Answer 200 with the last reading of a body."""
+        _, waits = self._open.pop(id(reading), (None, None))
+        if waits is not None:
+            waits.left -= 1
+            if not waits.left:
+                waits.delivery.answer(safe=True)
+
+    def failed(self, reading: Reading, error: Exception) -> None:
+        """Answer 503: the bank sends the body again."""
+        del error
+        _, waits = self._open.pop(id(reading), (None, None))
+        if waits is not None:
+            waits.delivery.answer(safe=False)
+
+    def check(self) -> str:
+        """Try to listen, for a moment."""
+        with self._intake() as intake:
+            return f"listens on port {intake.port} of {self.host}"
+
+    def _intake(self) -> Intake:
+        if self.client_ca and not self.certificate:
+            raise ConfigError(f"{self.name}: client_ca needs certificate and key")
+        tls = Tls(self.certificate, self.key, self.client_ca) if self.certificate else None
+        limits = Limits(self.max_body_bytes, self.max_pending_bodies, self.commit_timeout_seconds)
+        return Intake(self.host, self.port, self.path, ("pix",), limits, token=self.token, tls=tls)
+
+
+def _is_trial(content: Draft | Refusal) -> bool:
+    """Whether a body at the bare path only tries the connection: JSON without a trace of a Pix."""
+    return isinstance(content, Refusal) and content.reason == Reason.NOT_A_PIX

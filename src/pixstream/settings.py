@@ -1,0 +1,94 @@
+"""Every setting of the system, as the program sees it: the tree that `config.load` returns."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from pixstream.backoff import BackoffSettings
+from pixstream.canonical import TimeSettings
+from pixstream.kafka.settings import KafkaSettings
+from pixstream.kafka.topics import TopicSettings
+from pixstream.observability.logs import LoggingSettings
+from pixstream.plugin import Consumer, Producer
+from pixstream.privacy import PrivacySettings
+
+
+class InstitutionSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The `institution` section: who we are on Pix."""
+
+    ispbs: Annotated[
+        list[Annotated[str, Meta(pattern="^[0-9A-Z]{8}$")]],
+        Meta(description="own ISPBs, 8 characters each; they decide the direction of an event"),
+    ] = msgspec.field(default_factory=list)
+
+
+class SupervisorSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The `supervisor` section: how the processes of the components are looked after."""
+
+    restart: Annotated[
+        BackoffSettings, Meta(description="wait before a process that failed is started again")
+    ] = msgspec.field(default_factory=lambda: BackoffSettings(min_seconds=0.5, max_seconds=30.0))
+    stop_timeout_seconds: Annotated[
+        float, Meta(gt=0, description="processes that drain longer than this are killed, s")
+    ] = 20.0
+    ready_timeout_seconds: Annotated[
+        float, Meta(gt=0, description="a start that takes longer than this is reported, s")
+    ] = 60.0
+
+
+class BrokerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The `broker` section: the embedded Kafka, used while kafka.bootstrap_servers is null."""
+
+    heap: Annotated[
+        str, Meta(pattern="^[1-9][0-9]*[kmgKMG]$", description="largest Java heap: 512m, 2g")
+    ] = "512m"
+    start_timeout_seconds: Annotated[
+        float, Meta(gt=0, description="how long Kafka may take to answer, s")
+    ] = 60.0
+    properties: Annotated[
+        dict[str, str], Meta(description="further broker settings under Kafka's own names")
+    ] = msgspec.field(default_factory=dict)
+
+
+class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The whole configuration of one environment, every value checked."""
+
+    data_dir: Annotated[
+        str, Meta(min_length=1, description="directory of everything that pixstream itself writes")
+    ] = "data"
+    institution: Annotated[InstitutionSettings, Meta(description="who we are on Pix")] = (
+        msgspec.field(default_factory=InstitutionSettings)
+    )
+    privacy: Annotated[PrivacySettings, Meta(description="pseudonyms and encryption")] = (
+        msgspec.field(default_factory=PrivacySettings)
+    )
+    kafka: Annotated[KafkaSettings, Meta(description="how to reach Kafka")] = msgspec.field(
+        default_factory=KafkaSettings
+    )
+    broker: Annotated[BrokerSettings, Meta(description="the embedded Kafka")] = msgspec.field(
+        default_factory=BrokerSettings
+    )
+    topics: Annotated[
+        dict[str, TopicSettings], Meta(description="what each topic should be, by name")
+    ] = msgspec.field(default_factory=dict)
+    retry: Annotated[
+        BackoffSettings, Meta(description="wait before a transient failure is tried again")
+    ] = msgspec.field(default_factory=BackoffSettings)
+    supervisor: Annotated[
+        SupervisorSettings, Meta(description="the processes of the components")
+    ] = msgspec.field(default_factory=SupervisorSettings)
+    time: Annotated[TimeSettings, Meta(description="which event times are implausible")] = (
+        msgspec.field(default_factory=TimeSettings)
+    )
+    logging: Annotated[LoggingSettings, Meta(description="what is logged, and where")] = (
+        msgspec.field(default_factory=LoggingSettings)
+    )
+    producers: Annotated[dict[str, Producer], Meta(description="sources of events, by name")] = (
+        msgspec.field(default_factory=dict)
+    )
+    consumers: Annotated[
+        dict[str, Consumer], Meta(description="destinations of events, by name")
+    ] = msgspec.field(default_factory=dict)

@@ -1,0 +1,150 @@
+"""A directory that others put files into, each to be taken once: what lies there, and what rests.
+
+A file is known by name, inode, size and modification time, hashed to `KEY_LENGTH` characters.
+Nothing depends on the order of times: a file renamed into the directory with an old time is one
+like any other, and one that is rewritten in place is a new one.
+"""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import hashlib
+import logging
+import os
+import stat
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from pixstream.errors import PixstreamError, Transient
+
+KEY_LENGTH = 16
+DONE = "done"
+"""Where finished files go: a directory inside the one that is read."""
+
+_log = logging.getLogger(__name__)
+
+
+class SpoolFile(NamedTuple):
+    """A file of the directory, as one look found it; `key` is its identity."""
+
+    name: str
+    key: str
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, name: str, status: os.stat_result) -> SpoolFile:
+        """The file of that name and status."""
+        told = f"{status.st_ino}/{status.st_size}/{status.st_mtime_ns}/".encode()
+        digest = hashlib.blake2b(told + os.fsencode(name), digest_size=12).digest()
+        key = base64.urlsafe_b64encode(digest).decode()
+        return cls(name, key, status.st_size, status.st_mtime_ns)
+
+    @property
+    def shown(self) -> str:
+        """The name for logs and references; what is no UTF-8 in it is replaced."""
+        return os.fsencode(self.name).decode("utf-8", "replace")
+
+
+class Spool:
+    """The files of one directory.
+
+    Args:
+        directory: path.
+        pattern: glob of the names; a leading dot must be asked for.
+        settle_seconds: how long a file must be unchanged to rest.
+    """
+
+    def __init__(self, directory: str, pattern: str, settle_seconds: float) -> None:
+        self._directory = directory
+        self._pattern = pattern
+        self._settle_seconds = settle_seconds
+        self._first_seen: dict[str, float] = {}
+        self._complaints: set[tuple[str, str]] = set()
+        self._found_once = False
+
+    def look(self) -> list[SpoolFile]:
+        """The plain files of the pattern, the oldest first.
+
+        Raises:
+            PixstreamError: the directory cannot be read, at the first look.
+            Transient: it could be read before.
+        """
+        files: list[SpoolFile] = []
+        try:
+            with os.scandir(self._directory) as entries:
+                for entry in entries:
+                    if self._is_named(entry.name):
+                        files += _plain(entry)
+        except OSError as error:
+            if self._found_once:
+                raise Transient(
+                    f"{self._directory} cannot be read any more ({error.strerror}); its files wait"
+                ) from None
+            raise PixstreamError(
+                f"{self._directory} cannot be read ({error.strerror}); create the directory, give "
+                "this user the right to read it, or correct `directory`"
+            ) from None
+        self._found_once = True
+        now = time.monotonic()
+        self._first_seen = {f.key: self._first_seen.get(f.key, now) for f in files}
+        return sorted(files, key=lambda file: (file.mtime_ns, file.name))
+
+    def rests(self, file: SpoolFile) -> bool:
+        """Whether it is as it was `settle_seconds` ago: by our clock, whatever its times say."""
+        first_seen = self._first_seen.get(file.key)
+        return first_seen is not None and (time.monotonic() - first_seen >= self._settle_seconds)
+
+    def take(self, file: SpoolFile, max_bytes: int) -> bytes | None:
+        """Its bytes; None where it must wait: gone, changed, not ours to read, or too large."""
+        if file.size > max_bytes:
+            self._complain(file, f"is larger than {max_bytes} bytes", "split it")
+            return None
+        try:
+            with (Path(self._directory) / file.name).open("rb") as opened:
+                raw = opened.read()
+                same = SpoolFile.of(file.name, os.fstat(opened.fileno())).key == file.key
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            advice = "give this user the right to read it"
+            self._complain(file, f"cannot be read ({error.strerror})", advice)
+            return None
+        return raw if same and len(raw) == file.size else None
+
+    def finish(self, file: SpoolFile) -> bool:
+        """Move it to `DONE`; False where it stays: changed since, or not ours to move."""
+        source, done = Path(self._directory) / file.name, Path(self._directory) / DONE
+        try:
+            if SpoolFile.of(file.name, source.stat()).key != file.key:
+                return False
+            done.mkdir(exist_ok=True)
+            target = done / file.name
+            source.rename(done / f"{file.key}-{file.name}" if target.exists() else target)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            what = f"was read but cannot be moved ({error.strerror})"
+            self._complain(file, what, f"give this user the right to write there and in {DONE}/")
+            return False
+        return True
+
+    def _is_named(self, name: str) -> bool:
+        hidden = name.startswith(".") and not self._pattern.startswith(".")
+        return not hidden and fnmatch.fnmatchcase(name, self._pattern)
+
+    def _complain(self, file: SpoolFile, what: str, advice: str) -> None:
+        """Log once about a file that stays where it is."""
+        if (file.key, what) not in self._complaints:
+            self._complaints.add((file.key, what))
+            _log.error("%s/%s %s: it stays; %s", self._directory, file.shown, what, advice)
+
+
+def _plain(entry: os.DirEntry[str]) -> list[SpoolFile]:
+    try:
+        status = entry.stat()
+    except FileNotFoundError:
+        return []  # taken away since the directory was listed
+    return [SpoolFile.of(entry.name, status)] if stat.S_ISREG(status.st_mode) else []

@@ -1,0 +1,111 @@
+"""Fixtures that many tests share: real Kafka brokers, started once a session."""
+
+import datetime as dt
+import ipaddress
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from pixstream.kafka.broker import EmbeddedBroker
+
+
+@pytest.fixture(scope="session")
+def broker_control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """The session's broker itself, running; a test that stops it starts it again."""
+    with _running(EmbeddedBroker(tmp_path_factory.mktemp("kafka"))) as control:
+        yield control
+
+
+@pytest.fixture(scope="session")
+def broker(broker_control: EmbeddedBroker) -> str:
+    """The address of a real Kafka broker; topics are the test's own, so give them own names."""
+    return broker_control.start()
+
+
+@pytest.fixture(scope="session")
+def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """A second broker, with passwords, TLS and ACLs.
+
+    Yields its addresses `PLAINTEXT` (a super user), `SASL_PLAINTEXT` (mechanism PLAIN), `SSL` and
+    `SASL_SSL`, a `username` that no ACL allows anything yet, its `password`, and `ca_file`.
+    """
+    directory = tmp_path_factory.mktemp("secure-kafka")
+    ca_file = directory / "ca.pem"
+    certificate, key = _certificate()
+    ca_file.write_text(certificate, "ascii")
+    username, password = "ingest", "a long password"
+    login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    login += f' user_{username}="{password}";'
+    control = EmbeddedBroker(
+        directory / "data",
+        listeners=["SASL_PLAINTEXT", "SSL", "SASL_SSL"],
+        properties={
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl_plaintext.plain.sasl.jaas.config": login,
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": login,
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.certificate.chain": certificate,
+            "ssl.keystore.key": key,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        },
+    )
+    facts = {"username": username, "password": password, "ca_file": str(ca_file)}
+    with _running(control):
+        yield {**control.status().listeners, **facts}
+
+
+_GUARD = """
+import sys, pathlib
+from pixstream.kafka.broker import EmbeddedBroker
+sys.stdin.read()
+EmbeddedBroker(pathlib.Path(sys.argv[1])).kill()
+"""
+
+
+@contextmanager
+def _running(control: EmbeddedBroker) -> Iterator[EmbeddedBroker]:
+    """Run it, and leave none behind even when pytest itself is killed.
+
+    The broker is made to outlive its starter; the guard ends it when pytest's end of the pipe
+    closes, for whatever reason.
+    """
+    directory = control.status().data_dir
+    command = [sys.executable, "-c", _GUARD, str(directory)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):
+        control.start()
+        yield control
+        control.stop()
+
+
+def _certificate() -> tuple[str, str]:
+    """Make a self-signed certificate for 127.0.0.1, good for a day, and its key, both in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pixstream test broker")])
+    now = dt.datetime.now(dt.UTC)
+    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return (
+        certificate.public_bytes(pem).decode("ascii"),
+        key.private_bytes(pem, pkcs8, plain).decode("ascii"),
+    )

@@ -1,0 +1,282 @@
+"""Rights: what each component gets, and a real broker that enforces exactly that."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+from confluent_kafka import admin as kafka_admin
+
+from pixstream import ingest, kafka
+from pixstream.errors import KafkaError
+from pixstream.kafka.acls import (
+    Acl,
+    commands,
+    for_consumer,
+    for_operator,
+    for_producer,
+    group_id,
+    principal,
+    transactional_id,
+)
+from pixstream.kafka.lag import lag
+from pixstream.kafka.settings import KafkaSettings, Sasl
+from pixstream.kafka.topic_plan import apply, plan
+from pixstream.kafka.topics import DLQ, EVENT_TOPICS, POSITIONS, declared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from pixstream.kafka import Admin, Client
+    from pixstream.plugin import TopicIdPartition
+
+admin_api: Any = kafka_admin  # its classes for ACLs are not exported to type checkers
+Library = Literal["confluent", "kafka-python"]
+
+WHO = "User:webhook"
+
+
+def allowed(acls: Iterable[Acl], resource: str) -> set[tuple[str, str]]:
+    return {(acl.operation, acl.name) for acl in acls if acl.resource == resource}
+
+
+def test_a_producer_writes_events_letters_and_positions_and_reads_only_positions() -> None:
+    acls = for_producer(WHO, "webhook")
+    topics = allowed(acls, "topic")
+    written = {"pix.pagamentos", "pix.recebimentos", "pix.estornos", "pix.dlq", "pix.positions"}
+    assert {name for operation, name in topics if operation == "Write"} == written
+    assert {name for operation, name in topics if operation == "Read"} == {"pix.positions"}
+    assert allowed(acls, "group") == set()
+
+
+def test_a_consumer_reads_its_topics_and_writes_only_letters() -> None:
+    acls = for_consumer("User:lake", "lake", ["pix.estornos"])
+    topics = allowed(acls, "topic")
+    assert {name for operation, name in topics if operation == "Write"} == {"pix.dlq"}
+    assert {name for operation, name in topics if operation == "Read"} == {"pix.estornos"}
+    assert allowed(acls, "group") == {("Read", "pixstream.lake")}
+
+
+def test_only_an_operator_creates_alters_and_deletes() -> None:
+    dangerous = {"Create", "Alter", "AlterConfigs", "Delete"}
+    components = [*for_producer(WHO, "webhook"), *for_consumer(WHO, "webhook", ["pix.estornos"])]
+    assert not dangerous & {acl.operation for acl in components}
+    acls = for_operator("User:operator", ["pix.dlq", "scores"])
+    assert dangerous <= {acl.operation for acl in acls}
+    assert {acl.name for acl in acls if acl.operation == "Create"} == {"pix.", "scores"}
+
+
+def test_transactions_are_allowed_for_every_replica_of_the_component_and_no_other() -> None:
+    for acls in (for_producer(WHO, "webhook"), for_consumer(WHO, "webhook", [])):
+        (name,) = {acl.name for acl in acls if acl.resource == "transactional-id"}
+        assert {acl.pattern for acl in acls if acl.name == name} == {"prefixed"}
+        assert transactional_id("webhook", 12).startswith(name)
+        assert not transactional_id("webhook2", 12).startswith(name)
+
+
+def test_the_loops_use_the_names_that_the_rights_are_given_for() -> None:
+    assert ingest.group_id("lake") == group_id("lake")
+    assert ingest.transactional_id("lake", 3) == transactional_id("lake", 3)
+
+
+def test_a_principal_follows_its_template() -> None:
+    assert principal("webhook") == "User:webhook"
+    assert principal("webhook", "User:CN={component},O={x}") == "User:CN=webhook,O={x}"
+
+
+def test_a_command_line_gives_all_rights_on_one_resource() -> None:
+    acls = for_consumer("User:CN=lake, O=bank", "lake", ["pix.estornos"])
+    lines = [shlex.split(line) for line in commands(acls, "kafka:9092")]
+    assert lines[0] == [
+        *("kafka-acls.sh", "--bootstrap-server", "kafka:9092", "--add"),
+        *("--allow-principal", "User:CN=lake, O=bank"),
+        *("--operation", "Read"),
+        *("--topic", "pix.estornos", "--resource-pattern-type", "literal"),
+    ]
+    assert [line[-4:-2] for line in lines[1:]] == [
+        ["--group", "pixstream.lake"],
+        ["--topic", "pix.dlq"],
+        ["--transactional-id", "pixstream/lake/"],
+    ]
+
+
+class Rights:
+    """The ACLs that a real broker enforces on its one user."""
+
+    def __init__(self, facts: Mapping[str, str]) -> None:
+        self._facts = facts
+        self.user = f"User:{facts['username']}"
+        self._admin = admin_api.AdminClient({"bootstrap.servers": facts["PLAINTEXT"]})
+
+    def client(self, library: Library) -> Client:
+        """Connect as the user."""
+        sasl = Sasl(
+            mechanism="PLAIN", username=self._facts["username"], password=self._facts["password"]
+        )
+        return kafka.connect(
+            KafkaSettings(
+                client=library,
+                bootstrap_servers=self._facts["SASL_PLAINTEXT"],
+                security_protocol="SASL_PLAINTEXT",
+                sasl=sasl,
+            )
+        )
+
+    def are(self, acls: Iterable[Acl]) -> None:
+        """Give the user exactly these; return once the broker enforces them."""
+        wanted = set(acls)
+        self._clear()
+        if wanted:
+            for done in self._admin.create_acls([_binding(acl) for acl in wanted]).values():
+                done.result(timeout=30)
+        until(lambda: self._held() == len(wanted))
+
+    def _clear(self) -> None:
+        for done in self._admin.delete_acls([self._everything()]).values():
+            done.result(timeout=30)
+        until(lambda: self._held() == 0)
+
+    def _held(self) -> int:
+        return len(self._admin.describe_acls(self._everything()).result(timeout=30))
+
+    def _everything(self) -> Any:
+        return admin_api.AclBindingFilter(
+            admin_api.ResourceType.ANY,
+            None,
+            admin_api.ResourcePatternType.ANY,
+            self.user,
+            None,
+            admin_api.AclOperation.ANY,
+            admin_api.AclPermissionType.ANY,
+        )
+
+
+def _binding(acl: Acl) -> Any:
+    operation = {"AlterConfigs": "ALTER_CONFIGS"}.get(acl.operation, acl.operation.upper())
+    return admin_api.AclBinding(
+        admin_api.ResourceType[acl.resource.upper().replace("-", "_")],
+        acl.name,
+        admin_api.ResourcePatternType[acl.pattern.upper()],
+        acl.principal,
+        "*",
+        admin_api.AclOperation[operation],
+        admin_api.AclPermissionType.ALLOW,
+    )
+
+
+def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def super_admin(secure_broker: Mapping[str, str]) -> Iterator[Admin]:
+    settings = KafkaSettings(bootstrap_servers=secure_broker["PLAINTEXT"])
+    with closing(kafka.connect(settings).admin()) as admin:
+        yield admin
+
+
+@pytest.fixture
+def rights(secure_broker: Mapping[str, str], super_admin: Admin) -> Iterator[Rights]:
+    """The broker with the declared topics and a user without rights; both undone afterwards."""
+    before = super_admin.topics()
+    changes = plan(declared({}), before, lags=lambda _: {})
+    made = [change.spec.name for change in apply(changes, super_admin)]  # type: ignore[union-attr]
+    rights = Rights(secure_broker)
+    yield rights
+    rights.are([])
+    for name in made:
+        super_admin.delete(name)
+    until(lambda: not set(made) & set(super_admin.topics()))
+
+
+def produce(client: Client, component: str) -> None:
+    """What a producer does: one transaction over all its topics, and its positions read back."""
+    key = f"{component}/stream".encode()
+    with closing(client.outbox(transactional_id(component, 0))) as outbox:
+        outbox.begin()
+        for topic in (*EVENT_TOPICS.values(), DLQ, POSITIONS):
+            outbox.send(topic, key, b"{}", [])
+        outbox.commit()
+    assert client.load(POSITIONS, f"{component}/") == {key.decode(): b"{}"}
+
+
+def consume(client: Client, component: str, topic: str) -> None:
+    """What a consumer does: read its topic to the end, write a letter, commit to its group."""
+    listener = kafka.Listener(
+        lambda partitions, committed: {p: committed.get(p, 0) for p in partitions}, lambda _: None
+    )
+    with closing(client.admin()) as admin:
+        assert admin.cluster_id()
+        assert all(p.topic_id for p in admin.beginning_offsets([topic]))
+        end = dict(admin.end_offsets([topic]))
+    with (
+        closing(client.outbox(transactional_id(component, 0))) as outbox,
+        closing(
+            client.inbox(group=group_id(component), topics=[topic], member="0", listener=listener)
+        ) as inbox,
+    ):
+        positions: Mapping[TopicIdPartition, int] = {}
+        deadline = time.monotonic() + 30
+        while positions != end:
+            inbox.poll(100, 0.1)
+            positions = inbox.positions()
+            assert time.monotonic() < deadline, positions
+        outbox.begin()
+        outbox.send(DLQ, b"letter", b"sealed", [])
+        outbox.commit()
+        inbox.commit(positions)
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("library", ["confluent", "kafka-python"])
+def test_the_given_rights_are_enough_to_work(rights: Rights, library: Library) -> None:
+    name = f"part-{secrets.token_hex(4)}"
+    client = rights.client(library)
+    rights.are(for_producer(rights.user, name))
+    produce(client, name)
+    rights.are(for_consumer(rights.user, name, ["pix.estornos"]))
+    consume(client, name, "pix.estornos")
+
+
+@pytest.mark.broker
+def test_a_producer_cannot_work_without_any_one_of_its_rights(rights: Rights) -> None:
+    name = f"part-{secrets.token_hex(4)}"
+    client, acls = rights.client("confluent"), for_producer(rights.user, name)
+    for missing in acls:
+        rights.are(acl for acl in acls if acl != missing)
+        with pytest.raises(KafkaError):
+            produce(client, name)
+
+
+@pytest.mark.broker
+def test_a_consumer_cannot_work_without_any_one_of_its_rights(rights: Rights) -> None:
+    name = f"part-{secrets.token_hex(4)}"
+    client, acls = rights.client("confluent"), for_consumer(rights.user, name, ["pix.estornos"])
+    for missing in acls:
+        rights.are(acl for acl in acls if acl != missing)
+        with pytest.raises((KafkaError, KeyError)):
+            consume(client, name, "pix.estornos")
+
+
+@pytest.mark.broker
+def test_an_operator_manages_topics_and_looks_at_lag_and_letters(rights: Rights) -> None:
+    rights.are(for_operator(rights.user, []))
+    client, topic = rights.client("confluent"), f"pix.{secrets.token_hex(4)}"
+    with closing(client.admin()) as admin:
+        admin.create(kafka.TopicSpec(topic, 1, 1, {"retention.ms": "5000"}))
+        until(lambda: topic in admin.topics())
+        admin.configure(topic, {"retention.ms": "6000"})
+        admin.add_partitions(topic, 2)
+        until(lambda: admin.topics()[topic].partitions == 2)
+        assert admin.topics()[topic].config["retention.ms"] == "6000"
+        assert [p.lag for p in lag(admin, {group_id("lake"): [topic]})] == [0, 0]
+        admin.delete(topic)
+        until(lambda: topic not in admin.topics())
+    assert list(client.scan(DLQ)) == []

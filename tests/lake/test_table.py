@@ -1,0 +1,163 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from pixstream.errors import DestinationError, TopicChangedError, Transient
+from pixstream.event import PixEvent
+from pixstream.lake import durability, files
+from pixstream.lake.location import Location
+from pixstream.lake.schema import EVENT_SCHEMA
+from pixstream.lake.table import LakeTable
+
+EventFactory = Callable[..., PixEvent]
+RowFactory = Callable[..., pa.Table]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Location:
+    return Location(str(tmp_path), "pagamentos")
+
+
+def test_a_missing_table_is_created_with_its_columns_and_properties(place: Location) -> None:
+    table = LakeTable(place)
+    made = DeltaTable(place.uri)
+    assert pa.schema(made.schema().to_arrow()).equals(EVENT_SCHEMA)
+    assert made.metadata().partition_columns == ["event_date"]
+    assert made.metadata().name == "pagamentos"
+    assert made.metadata().configuration["delta.dataSkippingNumIndexedCols"] == "0"
+    assert made.protocol().min_reader_version == 1
+    assert table.version == 0
+    assert LakeTable(place).version == 0
+
+
+def test_offsets_are_those_of_the_snapshot_in_hand(place: Location) -> None:
+    table, other = LakeTable(place), LakeTable(place)
+    assert table.offset("app/0") is None
+    other.commit([], {"app/0": 7})
+    assert table.offset("app/0") is None
+    assert table.refresh() == 1
+    assert table.offset("app/0") == 7
+    table.commit([], {"app/0": 9})
+    table.refresh()
+    assert table.offset("app/0") == DeltaTable(place.uri).transaction_version("app/0") == 9
+
+
+def test_a_commit_on_an_old_snapshot_fails_and_changes_nothing(place: Location) -> None:
+    table, other = LakeTable(place), LakeTable(place)
+    other.commit([], {"app/0": 7})
+    with pytest.raises(CommitFailedError):
+        table.commit([], {"app/1": 3})
+    assert table.refresh() == 1
+    assert (table.offset("app/0"), table.offset("app/1")) == (7, None)
+
+
+def test_a_topic_is_remembered_by_its_id(place: Location) -> None:
+    LakeTable(place).remember("cluster/lake/pix.pagamentos", "id-1")
+    table = LakeTable(place)
+    table.remember("cluster/lake/pix.pagamentos", "id-1")
+    table.remember("cluster/other/pix.pagamentos", "id-2")
+    assert table.version == 2
+    with pytest.raises(TopicChangedError, match="deleted and made again") as caught:
+        table.remember("cluster/lake/pix.pagamentos", "id-3")
+    assert "another name" in str(caught.value)
+
+
+def test_two_processes_may_remember_the_same_topic_at_once(place: Location) -> None:
+    table, other = LakeTable(place), LakeTable(place)
+    other.remember("topic", "id-1")
+    table.remember("topic", "id-1")
+    assert table.refresh() == 1
+    stale = LakeTable(place)
+    other.remember("second", "id-1")
+    with pytest.raises(TopicChangedError):
+        stale.remember("second", "id-2")
+
+
+def test_a_topic_that_cannot_be_remembered_is_an_error(
+    place: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = LakeTable(place)
+
+    def refuse(*_: Any) -> None:
+        raise DeltaError("secret")
+
+    monkeypatch.setattr(table, "_remember", refuse)
+    with pytest.raises(Transient, match="cannot commit"):
+        table.remember("topic", "id-1")
+
+
+def test_a_table_with_other_columns_is_refused_by_name(place: Location) -> None:
+    write_deltalake(place.uri, pa.table({"event_id": ["a"], "colour": ["blue"]}))
+    with pytest.raises(DestinationError, match=r"category: absent.*colour: unexpected"):
+        LakeTable(place)
+
+
+def test_a_table_partitioned_otherwise_is_refused(place: Location) -> None:
+    DeltaTable.create(place.uri, EVENT_SCHEMA, partition_by=["category"])
+    with pytest.raises(DestinationError, match="not partitioned by event_date"):
+        LakeTable(place)
+
+
+def test_a_file_in_place_of_the_directory_stops(tmp_path: Path) -> None:
+    (tmp_path / "lake").write_text("in the way")
+    for location in (Location(str(tmp_path), "lake"), Location(str(tmp_path / "lake"), "x")):
+        with pytest.raises(DestinationError, match="no directory"):
+            LakeTable(location)
+
+
+@pytest.mark.skipif(not Path("/sys").is_dir(), reason="no /sys that refuses new directories")
+def test_a_place_where_nobody_may_write_stops() -> None:
+    with pytest.raises(DestinationError, match="not allowed"):
+        LakeTable(Location("/sys", "pixstream-table"))
+
+
+def test_a_table_that_goes_away_stops(place: Location) -> None:
+    table = LakeTable(place)
+    shutil.rmtree(place.uri)
+    with pytest.raises(DestinationError, match="its log is gone"):
+        table.refresh()
+
+
+def test_the_log_is_on_the_disk_after_opening_and_after_sync(
+    place: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def spy(paths: Any) -> None:
+        synced.extend(path.name for path in paths)
+
+    monkeypatch.setattr(durability, "sync", spy)
+    LakeTable(place)
+    assert f"{0:020}.json" in synced
+    table, other = LakeTable(place), LakeTable(place)
+    other.commit([], {"app/0": 1})
+    synced.clear()
+    table.refresh()
+    table.commit([], {"app/1": 1})
+    table.refresh()
+    table.sync()
+    assert synced == [f"{1:020}.json", f"{2:020}.json", "_delta_log", "pagamentos"]
+
+
+def test_on_an_object_store_nothing_is_synced_and_all_else_works(
+    place: Location,
+    event: EventFactory,
+    rows: RowFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path(place.uri).mkdir()
+    monkeypatch.setattr(durability, "sync", None)
+    place.directory, place.uri, place.fsync = None, Path(place.uri).as_uri(), False
+    table = LakeTable(place)
+    table.commit(files.write(place, rows([event(1)]), "zstd"), {"app/0": 1})
+    table.refresh()
+    table.sync()
+    table.checkpoint()
+    (file,) = LakeTable(place).live().values()
+    assert files.read(place, file)["_offset"].to_pylist() == [0]
