@@ -6,7 +6,7 @@ Each stage runs in a process of its own, so that its CPU time and its peak memor
 with write_deltalake, or through the `delta_lake` consumer with its duplicate check, its offsets
 and fsync. CPU seconds per million events carry over to other machines; wall times do not.
 
-    python benchmarks/bench_decode_delta.py --events 200000
+    python benchmarks/bench_decode_delta.py --events 100000
 
 The last line is one JSON object.
 """
@@ -156,7 +156,7 @@ def refuse(rows: Any, reason: str) -> None:
 def main() -> None:
     """Run every stage in its own process and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--rows", type=int, default=50_000, help="rows a batch")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     options = parser.parse_args()

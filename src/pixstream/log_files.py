@@ -213,8 +213,8 @@ class LogFiles:
                     self._copies[each.stream] = tail
                     self._put(tail, each)
                 return
-        log = each.path if each.matches else self._rotated_from(each)
-        if log is None or not (each.head.whole or self._is_over(each)):
+        log = self._rotated_from(each) or (each.path if each.matches else None)
+        if log is None or not (each.head.whole or (log != each.path and self._rests(each))):
             return
         tail = Tail(each.stream, log, mtime_ns=each.mtime_ns)
         self._know(tail)
@@ -233,9 +233,9 @@ class LogFiles:
                 return log
         return None
 
-    def _is_over(self, each: _Seen) -> bool:
-        """Whether a file without a whole line will hardly get one: it was rotated and rests."""
-        return not each.matches and time.time() - each.mtime_ns / 1e9 >= self._settle_seconds
+    def _rests(self, each: _Seen) -> bool:
+        """Whether a rotated file without a whole line will hardly get one any more."""
+        return time.time() - each.mtime_ns / 1e9 >= self._settle_seconds
 
     def _hold(self) -> None:
         """Open what has something unread, and the rest as far as descriptors may be spent."""

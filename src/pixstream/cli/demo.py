@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pixstream.demo.reconcile import Outcome, Reconciliation
+
+
+PLAIN_WIDTH = 160
+"""Columns where there is no terminal to ask."""
 
 
 @click.command()
@@ -46,7 +51,7 @@ def demo(events: int, seed: int, client: str, directory: Path) -> int:
     from pixstream.demo.run import Demo, as_line
     from pixstream.kafka.artefacts import ensure_jars
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     with fetching() as progress:
         ensure_jars(progress)
     with stop_signals() as interrupted:
@@ -108,7 +113,7 @@ def _samples(console: Console, directory: Path) -> None:
     for name in ("table", *columns):
         table.add_column(name, no_wrap=True)
     for path in sorted((directory / "lake").iterdir()):
-        rows = DeltaTable(str(path)).to_pyarrow_dataset().head(2, columns=columns).to_pylist()
+        rows = DeltaTable(str(path)).to_pyarrow_table(columns=columns).slice(0, 2).to_pylist()
         for row in rows:
             row["event_time"] = f"{row['event_time']:%Y-%m-%d %H:%M:%S}"
             row["flags"] = ",".join(row["flags"])
