@@ -22,7 +22,8 @@ Everything is set in one file, `kafka_config.yaml` (another one: `--config FILE`
 
 - **Layers**, later ones win: the defaults below, the file, the overlay of the chosen environment,
   each `--set path=value`.
-- **Environment**: `--env NAME`, else `PIXSTREAM_ENV`, else the file's `environment`, else `dev`.
+- **Environment**: `--env NAME`, else `PIXSTREAM_ENV`, else the file's `environment`, else `dev`
+  (`PIXSTREAM_ENV` says nothing about a file without environments).
   Its overlay is `environments.NAME`. Maps merge key by key; lists and single values replace. A
   `null` over a map removes it: the component or topic is gone, a section is back at its defaults;
   over anything else it is the value null. A key with nothing after it changes nothing over a map.

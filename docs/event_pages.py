@@ -49,8 +49,8 @@ A message with an RtrId, or with purpose {" or ".join(sorted(routing.RETURN_PURP
 
 **By side**, in this order: the agents, where exactly one is an own ISPB; the way of the message (a
 pacs.008 from the SPI reaches the payee's bank, one to the SPI comes from the payer's; an ACSP is
-the payee's bank's word); the generator in the EndToEndId against the bank that sent or got the message.
-Where nothing tells, `pagamento` with the flag `category_assumed`.
+the payee's bank's word); the generator in the EndToEndId against the bank that sent or got the
+message. Where nothing tells, `pagamento` with the flag `category_assumed`.
 """
 
 

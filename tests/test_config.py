@@ -263,6 +263,7 @@ def test_an_unknown_environment_lists_the_known_ones(
     ]
     monkeypatch.setenv("PIXSTREAM_ENV", "qa")
     assert file.problems(ENVIRONMENTS) == [f"PIXSTREAM_ENV: unknown environment 'qa'; {known}"]
+    assert file.load("data_dir: x\n").data_dir == "x"
 
 
 def test_overlays_that_were_not_chosen_are_checked_too(file: File) -> None:

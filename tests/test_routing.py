@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from pixstream import routing
@@ -8,8 +10,8 @@ OWN = frozenset({"11111111"})
 E2E_OF_OTHER = "E22222222202603090101abcdefghijk"
 
 
-def draft(message: str, status: str | None = None, **fields: object) -> Draft:
-    return Draft(message=message, status=status, **fields)  # type: ignore[arg-type]
+def draft(message: str, status: str | None = None, **fields: Any) -> Draft:
+    return Draft(message=message, status=status, **fields)
 
 
 def test_every_row_is_reachable_and_unique() -> None:
@@ -40,7 +42,7 @@ def test_a_status_or_entry_about_a_return_is_an_estorno() -> None:
         ({"sender_ispb": "22222222", "receiver_ispb": routing.SPI_ISPB}, "pagamento"),
     ],
 )
-def test_the_side_of_a_pacs008(fields: dict[str, object], category: str) -> None:
+def test_the_side_of_a_pacs008(fields: dict[str, Any], category: str) -> None:
     route = routing.route(draft("spi.pacs.008", **fields), OWN)
     assert (route.category, route.flags) == (category, ())
 

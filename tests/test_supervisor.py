@@ -3,6 +3,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,13 @@ def test_a_killed_child_is_started_again_and_its_counts_add_up(
 ) -> None:
     supervisor = supervise("until_told()")
     (child,) = supervisor.children
+
+    def again(restarts: int) -> bool:
+        return child.restarts == restarts and supervisor.ready()
+
     supervisor.start()
     for restarts in range(3):
-        step_until(supervisor, lambda n=restarts: child.restarts == n and supervisor.ready())
+        step_until(supervisor, partial(again, restarts))
         assert child.process is not None
         child.process.kill()
         child.state = "killed"

@@ -39,7 +39,8 @@ def choose(
 ) -> str:
     """The name of the environment to load: `--env`, PIXSTREAM_ENV, the file's own, or dev.
 
-    It must be one of the file's, unless nobody named it and the file has none at all.
+    It must be one of the file's. PIXSTREAM_ENV, which counts for every call on a machine, says
+    nothing about a file without environments, such as the one that the demo makes.
     """
     written = file.items.get("environment")
     if written is not None:
@@ -47,7 +48,7 @@ def choose(
     known = f"known environments: {', '.join(overlays)}" if overlays else "the file has none"
     if env is not None:
         name, place = env, Origin("--env")
-    elif os.environ.get("PIXSTREAM_ENV"):
+    elif overlays and os.environ.get("PIXSTREAM_ENV"):
         name, place = os.environ["PIXSTREAM_ENV"], Origin("PIXSTREAM_ENV")
     elif written is not None:
         if not isinstance(written, Scalar) or not written.text:

@@ -121,7 +121,8 @@ class _Tree:
             return Listing(origin=origin, items=tuple(map(self.node, node.value, places)))
         if _SURROGATE.search(node.value):
             self.problems.add(origin, "holds half of a character (\\uD800 to \\uDFFF)")
-        return Scalar(origin=origin, text=node.value, quoted=node.style is not None)
+        quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
+        return Scalar(origin=origin, text=node.value, quoted=quoted)
 
     def _items(self, node: yaml.MappingNode, origin: Origin) -> dict[str, Node]:
         items: dict[str, Node] = {}

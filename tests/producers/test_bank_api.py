@@ -1,9 +1,11 @@
 import datetime as dt
+import itertools
 import json
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -131,7 +133,12 @@ def bank(running: Bank, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
 
 def reader(bank: Bank, **settings: Any) -> BankApi:
     base = f"http://127.0.0.1:{bank.port}"
-    usual = {"poll_seconds": 0.05, "returns_days": 0, "timeout_seconds": 10.0, "start": "1h"}
+    usual: dict[str, Any] = {
+        "poll_seconds": 0.05,
+        "returns_days": 0,
+        "timeout_seconds": 10.0,
+        "start": "1h",
+    }
     return BankApi(
         type="bank_api",
         url=base,
@@ -310,7 +317,7 @@ def test_a_late_return_is_found_by_the_sweep(bank: Bank) -> None:
     sweeps = [q for q in bank.asked if "devolucaoPresente" in q]
     assert {q["devolucaoPresente"] for q in sweeps} == {"true"}
     edges = [(q["inicio"], q["fim"]) for q in sweeps]
-    assert all(after[0] == before[1] for before, after in zip(edges, edges[1:], strict=False))
+    assert all(after[0] == before[1] for before, after in itertools.pairwise(edges))
     reach = dt.datetime.fromisoformat(edges[-1][1]) - dt.datetime.fromisoformat(edges[0][0])
     assert reach == 95 * DAY
 
@@ -364,7 +371,7 @@ def test_each_stream_is_read_by_exactly_one_replica(bank: Bank) -> None:
         producer.replica = replica
         loop = Loop(producer)
         wanted = [s for s in _streams(accounts) if producer.owns(s)]
-        loop.run(lambda loop=loop, wanted=wanted: all(loop.windows(s) for s in wanted))
+        loop.run(partial(_all_read, loop, wanted))
         read += sorted({r.stream for r in loop.readings})
     assert sorted(read) == sorted(_streams(accounts))
 
@@ -451,7 +458,7 @@ def test_an_account_in_trouble_holds_up_no_other(bank: Bank) -> None:
 
     bank.before = first_fails
     accounts = [Account(name=f"c{n}", headers={"x-conta-corrente": str(n)}) for n in (1, 2)]
-    loop = Loop(reader(bank, accounts=accounts))
+    loop = Loop(reader(bank, accounts=accounts, poll_seconds=60))
     for tries in range(1, 4):
         with pytest.raises(Transient):
             loop.run(lambda: False)
@@ -536,12 +543,13 @@ def test_a_bank_that_is_not_there_is_transient(bank: Bank) -> None:
 def test_a_wrong_setting_is_named_by_read_and_by_check(
     bank: Bank, settings: dict[str, Any], message: str
 ) -> None:
-    for use in (lambda producer: next(producer.read({})), lambda producer: producer.check()):
-        producer = reader(bank)
-        for name, value in settings.items():
-            setattr(producer, name, value)
-        with pytest.raises(ConfigError, match=message):
-            use(producer)
+    producer = reader(bank)
+    for name, value in settings.items():
+        setattr(producer, name, value)
+    with pytest.raises(ConfigError, match=message):
+        next(producer.read({}))
+    with pytest.raises(ConfigError, match=message):
+        producer.check()
     assert bank.asked == []
 
 
@@ -559,6 +567,10 @@ def test_parse_reads_what_a_page_holds(bank: Bank) -> None:
     (draft,) = reader(bank, ispb="11111111").parse(json.dumps({"pix": [element]}).encode())
     assert isinstance(draft, Draft)
     assert (draft.end_to_end_id, draft.payee.ispb) == (element["endToEndId"], "11111111")
+
+
+def _all_read(loop: Loop, streams: list[str]) -> bool:
+    return all(loop.windows(stream) for stream in streams)
 
 
 def _streams(accounts: list[Account]) -> list[str]:

@@ -13,7 +13,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from kafka import KafkaConsumer
     from kafka import TopicPartition as Partition
-
     from pixstream.kafka.kafka_python_admin import KafkaPythonAdmin
     from pixstream.kafka.kafka_python_inbox import KafkaPythonInbox, consumer_config, records
     from pixstream.kafka.kafka_python_outbox import KafkaPythonOutbox

@@ -8,12 +8,12 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from kafka import KafkaAdminClient
-from kafka import TopicPartition as Partition
 from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import KafkaError as Fault
 from kafka.errors import TopicAuthorizationFailedError, for_code
 
+from kafka import KafkaAdminClient
+from kafka import TopicPartition as Partition
 from pixstream.errors import KafkaError, Transient
 from pixstream.kafka import TopicPartition, TopicSpec, TopicState, faults
 from pixstream.kafka.kafka_python_link import build, connection, translate

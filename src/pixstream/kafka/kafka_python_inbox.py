@@ -5,15 +5,15 @@ from __future__ import annotations
 import queue
 from typing import TYPE_CHECKING, Any
 
-from kafka import KafkaConsumer
-from kafka import TopicPartition as Partition
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError as Fault
 from kafka.errors import CommitFailedError, OffsetOutOfRangeError
+from kafka.errors import KafkaError as Fault
 from kafka.future import Future
 from kafka.structs import OffsetAndMetadata
 
+from kafka import KafkaConsumer
+from kafka import TopicPartition as Partition
 from pixstream.errors import PixstreamError
 from pixstream.kafka import Record, TopicPartition, faults
 from pixstream.kafka.kafka_python_admin import KafkaPythonAdmin

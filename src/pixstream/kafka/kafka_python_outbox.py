@@ -7,9 +7,9 @@ from concurrent.futures import TimeoutError as NoAnswer
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError as Fault
 
+from kafka import KafkaProducer
 from pixstream.errors import FencedError, KafkaError, PixstreamError, Transient
 from pixstream.kafka import faults
 from pixstream.kafka.kafka_python_admin import KafkaPythonAdmin

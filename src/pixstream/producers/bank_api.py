@@ -151,8 +151,10 @@ class BankApi(Producer):
                 readings = [reading for turn in turns if (reading := next(turn)) is not None]
                 yield from readings
                 if not readings:
-                    _run(loop, feeds)
+                    # Before a failure is raised what was read is committed, or a stream that
+                    # fails at once would keep the others from ever getting on.
                     yield None
+                    _run(loop, feeds)
         finally:
             self._token = client.token
             loop.run_until_complete(_closed(client, feeds))

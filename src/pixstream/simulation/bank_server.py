@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from contextlib import asynccontextmanager
 from threading import Thread
@@ -18,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 
 from pixstream.errors import PixstreamError
+from pixstream.http_intake import listen
 from pixstream.simulation.api_pix import problems
 from pixstream.simulation.api_pix.pix_endpoints import PixApi
 from pixstream.simulation.api_pix.problems import Problem
@@ -76,7 +76,7 @@ class BankServer:
         self, bank: Bank, host: str = "127.0.0.1", port: int = 0, *, settle_seconds: float = 1.0
     ) -> None:
         self.bank = bank
-        self._socket = _listen(host, port)
+        self._socket = listen(host, port)
         address, self.port = self._socket.getsockname()[:2]
         self.url = f"http://{address}:{self.port}"
         self._server = _server(bank, settle_seconds)
@@ -122,7 +122,7 @@ def serve(bank: Bank, host: str, port: int, *, settle_seconds: float = 1.0) -> N
     Raises:
         PixstreamError: the address or port cannot be had.
     """
-    listening = _listen(host, port)
+    listening = listen(host, port)
     try:
         _server(bank, settle_seconds).run([listening])
     finally:
@@ -140,20 +140,3 @@ def _server(bank: Bank, settle_seconds: float) -> uvicorn.Server:
             timeout_graceful_shutdown=5,
         )
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    # With the protocol named, asyncio switches Nagle's delay off: else 40 ms for every answer.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(128)
-    except OSError as error:
-        listening.close()
-        raise PixstreamError(
-            f"the sandbox bank cannot listen on {host}:{port} ({error.strerror}); "
-            "choose another port, or stop what uses it"
-        ) from error
-    return listening
