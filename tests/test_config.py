@@ -532,6 +532,7 @@ NO_DEFAULTS = {
     ("privacy", "pseudonym_key"),
     ("privacy", "encryption_key"),
     ("producers", "bank_api", "enabled"),
+    ("producers", "iso20022", "enabled"),
     ("consumers", "console", "enabled"),
 }
 

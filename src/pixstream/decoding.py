@@ -11,20 +11,17 @@ import datetime as dt
 import gc
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import msgspec.inspect as mi
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec import Meta
 
 from pixstream import evolution
 from pixstream.errors import Refused
-from pixstream.event import SCHEMA_VERSION, encode
-from pixstream.lake.schema import EVENT, EVENT_SCHEMA, PARTITION_COLUMN, TIMESTAMP, arrow_type
+from pixstream.event import encode
+from pixstream.lake.columns import TIMES, columns_of, parse
+from pixstream.lake.schema import EVENT_SCHEMA, PARTITION_COLUMN, TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,10 +34,6 @@ CHUNK = 2000
 
 _EVENT_ID = "^[0-9a-f]{32}$"
 _CANONICAL_TIME = r"^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"
-_TEXT = pa.string()
-_NAMES = [field.name for field in EVENT]
-_TIMES = [field.name for field in EVENT if arrow_type(field.type) == TIMESTAMP]
-_SIZED = Annotated[int, Meta(ge=0, le=evolution.MAX_INT)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,63 +96,29 @@ def _chunk(
 ) -> pa.RecordBatch:
     """Decode one chunk; what is bad is added to `bad` with its index from `start`."""
     rows = [_fast(record.value) for record in records]
-    columns = _columns([row for row in rows if row is not None])
+    columns = columns_of([row for row in rows if row is not None])
     irregular = _irregular(rows, columns)
     for index in irregular:
         try:
-            rows[index] = _ROW(encode(evolution.read(records[index].value, seal_extra)))
+            rows[index] = parse(encode(evolution.read(records[index].value, seal_extra)))
         except Refused as error:
             rows[index] = None
             bad.append(Bad(start + index, error.reason, error.message))
     kept = records
     if irregular:
         kept = [record for record, row in zip(records, rows, strict=True) if row is not None]
-        columns = _columns([row for row in rows if row is not None])
-    columns.update({name: columns[name].cast(TIMESTAMP) for name in _TIMES})
+        columns = columns_of([row for row in rows if row is not None])
+    columns.update({name: columns[name].cast(TIMESTAMP) for name in TIMES})
     columns[PARTITION_COLUMN] = columns["event_time"].cast(pa.date32())
     columns.update(_coordinates(kept, now))
     arrays = [columns[name] for name in EVENT_SCHEMA.names]
     return pa.RecordBatch.from_arrays(arrays, schema=EVENT_SCHEMA)
 
 
-def _row_type(kind: mi.Type, name: str) -> Any:
-    """A field's type in the flat row: texts for times, words for enumerations, sized integers."""
-    kind = kind.type if isinstance(kind, mi.Metadata) else kind
-    if name == "schema_version":
-        return Literal[SCHEMA_VERSION]
-    match kind:
-        case mi.UnionType():
-            found = reduce(or_, (_row_type(member, name) for member in kind.types))
-        case mi.EnumType():
-            found = Literal[tuple(word.value for word in kind.cls)]
-        case mi.StructType():
-            found = kind.cls
-        case _:
-            found = _PLAIN.get(type(kind), str)
-    return found
-
-
-_PLAIN: dict[type[mi.Type], Any] = {
-    mi.IntType: _SIZED,
-    mi.NoneType: None,
-    mi.ListType: list[str],
-    mi.DictType: dict[str, str],
-}
-
-_Row = msgspec.defstruct(
-    "Row",
-    [(field.name, _row_type(field.type, field.name)) for field in EVENT],
-    kw_only=True,
-    forbid_unknown_fields=True,
-    gc=False,
-)
-_ROW = msgspec.json.Decoder(_Row).decode
-
-
 def _fast(value: bytes | None) -> Any:
     """The row of a record in canonical form; None for any other."""
     try:
-        return _ROW(value or b"")
+        return parse(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -172,7 +131,7 @@ def _irregular(rows: Sequence[Any], columns: Mapping[str, pa.Array[Any]]) -> lis
         columns: of the rows that are there.
     """
     fine: Any = pc.match_substring_regex(columns["event_id"], _EVENT_ID)
-    for name in _TIMES:
+    for name in TIMES:
         shaped = pc.fill_null(pc.match_substring_regex(columns[name], _CANONICAL_TIME), True)
         fine = pc.and_(fine, shaped)
         try:
@@ -183,28 +142,6 @@ def _irregular(rows: Sequence[Any], columns: Mapping[str, pa.Array[Any]]) -> lis
         return []
     good = iter(fine.to_pylist())
     return [index for index, row in enumerate(rows) if row is None or not next(good)]
-
-
-def _columns(rows: Sequence[Any]) -> dict[str, pa.Array[Any]]:
-    """Flat rows become columns, a field each; times stay texts."""
-    return {
-        name: _array(column, _TEXT if name in _TIMES else EVENT_SCHEMA.field(name).type)
-        for name, column in zip(_NAMES, _transposed(rows, len(_NAMES)), strict=True)
-    }
-
-
-def _transposed(rows: Sequence[Any], width: int) -> Sequence[Sequence[Any]]:
-    return list(zip(*map(msgspec.structs.astuple, rows), strict=True)) if rows else [()] * width
-
-
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
-    if isinstance(kind, pa.StructType):
-        columns = _transposed(values, kind.num_fields)
-        arrays = [_array(column, field.type) for column, field in zip(columns, kind, strict=True)]
-        return pa.StructArray.from_arrays(arrays, fields=list(kind))
-    if isinstance(kind, pa.MapType):
-        values = [list(value.items()) for value in values]
-    return pa.array(values, kind)
 
 
 def _coordinates(records: Sequence[Record], now: dt.datetime) -> dict[str, pa.Array[Any]]:

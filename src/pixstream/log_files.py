@@ -24,7 +24,7 @@ import re
 import stat
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pixstream.log_tail import HEAD_BYTES, Head, Tail, head_of, identity
 
@@ -204,15 +204,8 @@ class LogFiles:
 
     def _meet(self, each: _Seen) -> None:
         """Decide what a file is that no position knows: a copy, a new one, or none of ours."""
-        for tail in self._by_head.get(each.head.digest, ()):
-            if tail.path is not None:
-                if _is_copy(each, tail):
-                    return
-            elif tail.continues(each.path, each.size):
-                if not tail.is_open and each.size >= tail.offset:
-                    self._copies[each.stream] = tail
-                    self._put(tail, each)
-                return
+        if self._is_copy(each):
+            return
         log = self._rotated_from(each) or (each.path if each.matches else None)
         if log is None or not (each.head.whole or (log != each.path and self._rests(each))):
             return
@@ -223,6 +216,31 @@ class LogFiles:
             self._open(tail)
             tail.skip_to_end()
             self._begun.append(tail)
+
+    def _is_copy(self, each: _Seen) -> bool:
+        """Whether a file repeats a known one; the copy of one that is gone takes its place.
+
+        Also where that cannot be told because files are just being renamed: the next scan knows.
+        """
+        relatives = self._by_head.get(each.head.digest, ())
+        if not relatives:
+            return False
+        try:
+            with Path(each.path).open("rb") as file:
+                if os.fstat(file.fileno()).st_ino != each.inode:
+                    return True
+                for tail in relatives:
+                    if tail.path is not None:
+                        if _repeats(file, each, tail):
+                            return True
+                    elif tail.continues(file.fileno(), each.size):
+                        if not tail.is_open and each.size >= tail.offset:
+                            self._copies[each.stream] = tail
+                            self._put(tail, each)
+                        return True
+        except OSError:
+            return True
+        return False
 
     def _rotated_from(self, each: _Seen) -> str | None:
         """The watched log whose rotated name this is, if it was written since the watch began."""
@@ -294,24 +312,22 @@ def _files(directory: Path) -> set[str]:
         return set()  # gone or closed to us; matching files in it are reported one by one
 
 
-def _is_copy(each: _Seen, tail: Tail) -> bool:
-    """Whether a file repeats the beginning of a known one that is still there.
+def _repeats(file: BinaryIO, each: _Seen, tail: Tail) -> bool:
+    """Whether the file has the beginning of the one at the tail's path, or nobody can say now.
 
-    While that one is just being truncated or replaced the answer is yes: the next scan knows more.
+    Raises:
+        OSError: that one is gone, or may not be read.
     """
-    try:
-        with Path(each.path).open("rb") as copy, Path(tail.path or "").open("rb") as own:
-            status = os.fstat(own.fileno())
-            if identity(status.st_ino, head_of(own.read(HEAD_BYTES))) != tail.alias:
-                return True
-            if each.size > status.st_size:
-                return False
-            start = max(0, each.size - _COMPARED_BYTES)
-            copy.seek(start)
-            own.seek(start)
-            return copy.read(each.size - start) == own.read(each.size - start)
-    except OSError:
-        return True
+    with Path(tail.path or "").open("rb") as own:
+        status = os.fstat(own.fileno())
+        if identity(status.st_ino, head_of(own.read(HEAD_BYTES))) != tail.alias:
+            return True
+        if each.size > status.st_size:
+            return False
+        start = max(0, each.size - _COMPARED_BYTES)
+        file.seek(start)
+        own.seek(start)
+        return file.read(each.size - start) == own.read(each.size - start)
 
 
 def _warn_truncated(tail: Tail) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.errors import PixstreamError
@@ -168,23 +167,16 @@ class Tail:
         """Bytes of the open file."""
         return os.pread(self._file, count, start) if self._file is not None else b""
 
-    def continues(self, path: str, size: int) -> bool:
-        """Whether the file at `path` holds what was read of this one, as far as its size goes.
+    def continues(self, file: int, size: int) -> bool:
+        """Whether another open file of that size holds what was read of this one.
 
         A copy may be older than the last lines read: then an earlier mark of this run decides.
         """
-        offset, mark = next(
-            (proof for proof in reversed(self._proofs) if proof[0] <= size), (size + 1, "")
-        )
-        if offset > size:
-            return False
-        length = _length(mark)
-        try:
-            with Path(path).open("rb") as file:
-                file.seek(offset - length)
-                return not mark or _mark(file.read(length)) == mark
-        except OSError:
-            return False
+        for offset, mark in reversed(self._proofs):
+            if offset <= size:
+                length = _length(mark)
+                return not mark or _mark(os.pread(file, length, offset - length)) == mark
+        return False
 
     def restart(self) -> None:
         """Read from the beginning."""

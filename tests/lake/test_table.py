@@ -5,14 +5,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pixstream.errors import DestinationError, TopicChangedError, Transient
 from pixstream.event import PixEvent
 from pixstream.lake import durability, files
 from pixstream.lake.location import Location
-from pixstream.lake.schema import EVENT_SCHEMA
 from pixstream.lake.table import LakeTable
 
 EventFactory = Callable[..., PixEvent]
@@ -22,18 +21,6 @@ RowFactory = Callable[..., pa.Table]
 @pytest.fixture
 def place(tmp_path: Path) -> Location:
     return Location(str(tmp_path), "pagamentos")
-
-
-def test_a_missing_table_is_created_with_its_columns_and_properties(place: Location) -> None:
-    table = LakeTable(place)
-    made = DeltaTable(place.uri)
-    assert pa.schema(made.schema().to_arrow()).equals(EVENT_SCHEMA)
-    assert made.metadata().partition_columns == ["event_date"]
-    assert made.metadata().name == "pagamentos"
-    assert made.metadata().configuration["delta.dataSkippingNumIndexedCols"] == "0"
-    assert made.protocol().min_reader_version == 1
-    assert table.version == 0
-    assert LakeTable(place).version == 0
 
 
 def test_offsets_are_those_of_the_snapshot_in_hand(place: Location) -> None:
@@ -90,31 +77,6 @@ def test_a_topic_that_cannot_be_remembered_is_an_error(
     monkeypatch.setattr(table, "_remember", refuse)
     with pytest.raises(Transient, match="cannot commit"):
         table.remember("topic", "id-1")
-
-
-def test_a_table_with_other_columns_is_refused_by_name(place: Location) -> None:
-    write_deltalake(place.uri, pa.table({"event_id": ["a"], "colour": ["blue"]}))
-    with pytest.raises(DestinationError, match=r"category: absent.*colour: unexpected"):
-        LakeTable(place)
-
-
-def test_a_table_partitioned_otherwise_is_refused(place: Location) -> None:
-    DeltaTable.create(place.uri, EVENT_SCHEMA, partition_by=["category"])
-    with pytest.raises(DestinationError, match="not partitioned by event_date"):
-        LakeTable(place)
-
-
-def test_a_file_in_place_of_the_directory_stops(tmp_path: Path) -> None:
-    (tmp_path / "lake").write_text("in the way")
-    for location in (Location(str(tmp_path), "lake"), Location(str(tmp_path / "lake"), "x")):
-        with pytest.raises(DestinationError, match="no directory"):
-            LakeTable(location)
-
-
-@pytest.mark.skipif(not Path("/sys").is_dir(), reason="no /sys that refuses new directories")
-def test_a_place_where_nobody_may_write_stops() -> None:
-    with pytest.raises(DestinationError, match="not allowed"):
-        LakeTable(Location("/sys", "pixstream-table"))
 
 
 def test_a_table_that_goes_away_stops(place: Location) -> None:

@@ -126,7 +126,7 @@ class Demo:
                     lag.lag(admin, {group_id("delta_lake"): list(EVENT_TOPICS.values())})
                 )
                 stages = [_stage(child, sum(behind.values())) for child in supervisor.children]
-                arrived = sum(s.done - s.dropped for s in stages if s.lag is not None)
+                arrived = sum(s.done for s in stages if s.lag is not None)
                 view.update(stages, feeder.offered, arrived)
                 feeder.check()
                 now = (feeder.offered, *stages)

@@ -13,6 +13,7 @@ from deltalake.exceptions import DeltaError
 from pixstream.errors import DestinationError, Transient
 from pixstream.lake import failures, files, maintenance
 from pixstream.lake.identity import KnownIds
+from pixstream.lake.screening import screen
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from deltalake.transaction import AddAction
 
-    from pixstream.lake.identity import Screened
+    from pixstream.lake.screening import Screened
     from pixstream.lake.table import LakeTable
 
 log = logging.getLogger("pixstream.lake")
@@ -124,7 +125,9 @@ class Feed:
         self._ids.catch_up()
         fresh = _after(rows, since)
         offsets = {f"{app}{partition}": next_offsets[partition] for partition in since}
-        return _Plan(self._ids.screen(fresh), offsets, rows.num_rows - fresh.num_rows)
+        return _Plan(
+            screen(fresh, self._ids, self._table.location), offsets, rows.num_rows - fresh.num_rows
+        )
 
     def _commit(self, new: Sequence[AddAction], plan: _Plan, base: int) -> bool:
         """Try to commit; False when another writer was faster, so that a new plan is needed."""

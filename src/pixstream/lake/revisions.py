@@ -7,7 +7,6 @@ is sealed differs each time (random nonce), so `sealed` texts of `extra` are no 
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,7 +16,7 @@ from pixstream.event import Direction, Flag
 from pixstream.lake.schema import EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 TOLD_APART = {
     *("event_id", "ingested_at", "source", "source_ref", "source_time", "flags", "revision"),
@@ -28,6 +27,9 @@ TOLD_APART = {
 BUSINESS = [field.name for field in EVENT if field.name not in TOLD_APART]
 COLUMNS = ["event_id", "revision", "flags", *BUSINESS]
 """What must be known of a stored row."""
+
+_SLICE = 2000
+"""Rows that are Python objects at a time."""
 
 _SEALED = ("sealed", "unknown_sealed")
 
@@ -43,81 +45,72 @@ def decide(stored: pa.Table, arrivals: pa.Table) -> list[int | None]:
         arrivals: with `COLUMNS`.
     """
     rows = pa.concat_tables([stored, arrivals]).combine_chunks()
-    events: dict[str, _Event] = {}
-    decided: list[int | None] = []
-    heads = zip(rows["event_id"].to_pylist(), rows["revision"].to_pylist(), strict=True)
-    facts, told = _facts(rows)
-    for place, (event_id, revision) in enumerate(heads):
-        event, number = events.get(event_id), revision
-        if place >= stored.num_rows:
-            if event and event.known.issuperset(told[place]):
-                decided.append(None)
+    order = pc.sort_indices(rows["event_id"])  # stable: what is stored stays before what arrives
+    rows = rows.take(order)
+    decided: list[int | None] = [None] * rows.num_rows
+    current, known, highest = None, set[int | None](), 0
+    heads = [column.to_pylist() for column in (order, rows["event_id"], rows["revision"])]
+    for place, event_id, own, (fact, told) in zip(*heads, _facts(rows), strict=True):
+        revision = own
+        if event_id != current:
+            current, known, highest = event_id, {None}, own
+        elif place >= stored.num_rows:
+            if known.issuperset(told):
                 continue
-            number = event.highest + 1 if event else revision
-            decided.append(number)
-        if event is None:
-            event = events[event_id] = _Event()
-        event.known.update(facts[place])
-        event.highest = max(event.highest, number)
-    return decided
+            revision = highest + 1
+        decided[place] = revision
+        known.update(fact)
+        highest = max(highest, revision)
+    return decided[stored.num_rows :]
 
 
-class _Event:
-    """Every fact told of one event so far, null among them, and its highest revision."""
-
-    __slots__ = ("highest", "known")
-
-    def __init__(self) -> None:
-        self.known: set[int | None] = {None}
-        self.highest = 0
+_Numbers = tuple[int | None, ...]
 
 
-_Facts = list[tuple[int | None, ...]]
-
-
-def _facts(rows: pa.Table) -> tuple[_Facts, _Facts]:
+def _facts(rows: pa.Table) -> Iterator[tuple[_Numbers, _Numbers]]:
     """Each row as numbers, one for each field and value, None for null.
 
-    Returns:
+    Yields:
         what a row says once it is stored, and what it says as an arrival: there a guessed time and
         an unknown direction say nothing.
     """
     leaves = rows.select([name for name in BUSINESS if name != "extra"]).flatten()
-    numbers = count()
-    columns = {name: _numbered(leaves[name], numbers) for name in leaves.column_names}
-    extras = _extras(rows["extra"].to_pylist(), numbers)
-    facts = [(*row, *extra) for row, extra in zip(_turned(columns.values()), extras, strict=True)]
-    guessed = pa.array([Flag.TIME_INFERRED in flags for flags in rows["flags"].to_pylist()])
-    unknown = pc.equal(leaves["direction"], Direction.UNKNOWN.value)
-    for name, silent in (("event_time", guessed), ("direction", unknown)):
-        pairs = zip(columns[name], silent.to_pylist(), strict=True)
-        columns[name] = [None if quiet else number for number, quiet in pairs]
-    told = [(*row, *extra) for row, extra in zip(_turned(columns.values()), extras, strict=True)]
-    return facts, told
+    silent = {
+        leaves.column_names.index("event_time"): _guessed(rows["flags"]),
+        leaves.column_names.index("direction"): pc.equal(leaves["direction"], Direction.UNKNOWN),
+    }
+    leaves = _numbered(leaves)
+    extras: dict[tuple[str, str], int] = {}
+    for start in range(0, rows.num_rows, _SLICE):
+        part = leaves.slice(start, _SLICE)
+        columns = [column.to_pylist() for column in part.columns]
+        quiet = [mask.slice(start, _SLICE).to_pylist() for mask in silent.values()]
+        told = list(columns)
+        for place, mask in zip(silent, quiet, strict=True):
+            told[place] = [None if q else n for q, n in zip(mask, columns[place], strict=True)]
+        clear = [_clear(extra, extras) for extra in rows["extra"].slice(start, _SLICE).to_pylist()]
+        columns, told = list(zip(*columns, strict=True)), list(zip(*told, strict=True))
+        for fact, words, extra in zip(columns, told, clear, strict=True):
+            yield (*fact, *extra), (*words, *extra)
 
 
-def _numbered(column: pa.ChunkedArray[Any], numbers: Iterator[int]) -> list[int | None]:
-    """A column with a number of its own in place of each of its values."""
-    coded: Any = column.combine_chunks().dictionary_encode()
-    own = pa.array([next(numbers) for _ in coded.dictionary], pa.int64())
-    numbered: list[int | None] = own.take(coded.indices).to_pylist()
-    return numbered
+def _guessed(flags: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
+    return pa.chunked_array(
+        [[Flag.TIME_INFERRED in some for some in flags.to_pylist()]], pa.bool_()
+    )
 
 
-def _extras(
-    extras: Iterable[Sequence[tuple[str, str]]], numbers: Iterator[int]
-) -> list[tuple[int, ...]]:
-    """The same for the clear part of `extra`."""
-    known: dict[tuple[str, str], int] = {}
-    clear = ([pair for pair in extra if pair[0] not in _SEALED] for extra in extras)
-    return [
-        tuple(
-            known[pair] if pair in known else known.setdefault(pair, next(numbers))
-            for pair in pairs
-        )
-        for pairs in clear
-    ]
+def _numbered(leaves: pa.Table) -> pa.Table:
+    """Every value as a number of its own, from 0 on, each column going on where the last ended."""
+    columns: list[Any] = []
+    first = 0
+    for column in leaves.columns:
+        coded: Any = column.combine_chunks().dictionary_encode()
+        columns.append(pc.add(coded.indices.cast(pa.int64()), first))
+        first += len(coded.dictionary)
+    return pa.table(columns, names=leaves.column_names)
 
 
-def _turned(columns: Iterable[list[int | None]]) -> Iterator[tuple[int | None, ...]]:
-    return zip(*columns, strict=True)
+def _clear(extra: Sequence[tuple[str, str]], known: dict[tuple[str, str], int]) -> list[int]:
+    """The clear part of `extra` as numbers below those of the fields."""
+    return [known.setdefault(pair, -1 - len(known)) for pair in extra if pair[0] not in _SEALED]

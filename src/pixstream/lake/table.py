@@ -14,8 +14,8 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Tr
 from deltalake.exceptions import DeltaError
 
 from pixstream.errors import DestinationError, TopicChangedError
-from pixstream.lake import durability, failures, files
-from pixstream.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA, differences
+from pixstream.lake import durability, failures, files, opening
+from pixstream.lake.schema import PARTITION_COLUMN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 
     from pixstream.lake.files import DataFile
     from pixstream.lake.location import Location
-
-PROPERTIES = {
-    # The footers of the files have their own statistics, and dates prune: none in the log.
-    "delta.dataSkippingNumIndexedCols": "0",
-    # Every commit lists the log, so it is kept short: at a commit every 5 s, a day has 17,000.
-    "delta.logRetentionDuration": "interval 1 days",
-    "delta.deletedFileRetentionDuration": "interval 7 days",
-}
 
 TOPIC_ID = "pixstream.topic_id/"
 """Table property that remembers which incarnation of a topic feeds the table."""
@@ -57,13 +49,12 @@ class LakeTable:
         self._offsets: dict[str, int | None] = {}
         self._own = -1
         try:
-            self.handle = _open(location)
+            self.handle = opening.open_or_create(location)
             if self._disk is not None:
                 durability.sync_log(self._disk)
         except (OSError, DeltaError) as error:
             raise failures.explain(error, f"{location}: cannot open") from None
         self._synced = self.version
-        self._check()
         self._arrow = pa.schema(self.handle.schema().to_arrow())
 
     @property
@@ -184,39 +175,3 @@ class LakeTable:
         )
         self.refresh()
         self.sync()
-
-    def _check(self) -> None:
-        found = differences(pa.schema(self.handle.schema().to_arrow()))
-        if found:
-            raise DestinationError(
-                f"{self.location}: has not the columns of an event ({'; '.join(found)}); "
-                "set another uri, or move that table away"
-            )
-        if self.handle.metadata().partition_columns != [PARTITION_COLUMN]:
-            raise DestinationError(
-                f"{self.location}: is not partitioned by {PARTITION_COLUMN}; set another uri, "
-                "or move that table away"
-            )
-
-
-def _open(location: Location) -> DeltaTable:
-    """Open the table, or create it; two processes may do so at once."""
-    if location.directory is not None:
-        location.directory.mkdir(parents=True, exist_ok=True)
-        durability.set_aside_torn(location.directory)
-    if not DeltaTable.is_deltatable(location.uri, location.options):
-        try:
-            DeltaTable.create(
-                location.uri,
-                TABLE_SCHEMA,
-                partition_by=[PARTITION_COLUMN],
-                name=location.name,
-                configuration=PROPERTIES,
-                storage_options=location.options,
-            )
-        except (OSError, DeltaError):
-            if not DeltaTable.is_deltatable(location.uri, location.options):
-                raise  # nobody else was faster: it is the place that refuses
-        if location.fsync and location.directory is not None:
-            durability.sync([location.directory, location.directory.parent])
-    return DeltaTable(location.uri, storage_options=location.options)

@@ -1,0 +1,70 @@
+"""Opens a table of events, creates it where there is none, and refuses any other table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from pixstream.errors import DestinationError
+from pixstream.lake import durability
+from pixstream.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA, differences
+
+if TYPE_CHECKING:
+    from pixstream.lake.location import Location
+
+PROPERTIES = {
+    # The footers of the files have their own statistics, and dates prune: none in the log.
+    "delta.dataSkippingNumIndexedCols": "0",
+    # Every commit lists the log, so it is kept short: at a commit every 5 s, a day has 17,000.
+    "delta.logRetentionDuration": "interval 1 days",
+    "delta.deletedFileRetentionDuration": "interval 7 days",
+}
+
+
+def open_or_create(location: Location) -> DeltaTable:
+    """Open the table, or create it; two processes may do so at once.
+
+    Raises:
+        DestinationError: what lies there is no table of events.
+        OSError: not allowed, no directory, …
+        DeltaError: no answer, or the log cannot be read.
+    """
+    if location.directory is not None:
+        location.directory.mkdir(parents=True, exist_ok=True)
+        durability.set_aside_torn(location.directory)
+    if not DeltaTable.is_deltatable(location.uri, location.options):
+        try:
+            DeltaTable.create(
+                location.uri,
+                TABLE_SCHEMA,
+                partition_by=[PARTITION_COLUMN],
+                name=location.name,
+                configuration=PROPERTIES,
+                storage_options=location.options,
+            )
+        except (OSError, DeltaError):
+            if not DeltaTable.is_deltatable(location.uri, location.options):
+                raise  # nobody else was faster: it is the place that refuses
+        if location.fsync and location.directory is not None:
+            durability.sync([location.directory, location.directory.parent])
+    table = DeltaTable(location.uri, storage_options=location.options)
+    _check(table, location)
+    return table
+
+
+def _check(table: DeltaTable, location: Location) -> None:
+    """Hold an existing table to the columns and the partitioning of events."""
+    found = differences(pa.schema(table.schema().to_arrow()))
+    if found:
+        raise DestinationError(
+            f"{location}: has not the columns of an event ({'; '.join(found)}); "
+            "set another uri, or move that table away"
+        )
+    if table.metadata().partition_columns != [PARTITION_COLUMN]:
+        raise DestinationError(
+            f"{location}: is not partitioned by {PARTITION_COLUMN}; set another uri, "
+            "or move that table away"
+        )
