@@ -17,7 +17,8 @@ from pixstream.dead_letters import LetterWriter
 from pixstream.errors import DestinationError, FencedError, KafkaError, TopicChangedError, Transient
 from pixstream.event import Draft, PixEvent
 from pixstream.identifiers import e2e
-from pixstream.ingest import ConsumeLoop, ProduceLoop, group_id, transactional_id
+from pixstream.ingest import ConsumeLoop, ProduceLoop
+from pixstream.kafka.acls import group_id, transactional_id
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.topics import DLQ, EVENT_TOPICS, POSITIONS, declared
 from pixstream.plugin import (

@@ -5,9 +5,12 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -468,3 +471,33 @@ def test_each_line_comes_once_whatever_happens_between_and_during_the_reading(
         reader.read()
         reader.files.close()
         assert Counter(reader.lines) == logs.expected
+
+
+@pytest.mark.parametrize("pattern", ["*.jsonl", "app.jsonl*"])
+def test_each_line_comes_once_while_the_writer_goes_on(tmp_path: Path, pattern: str) -> None:
+    logs, rng = Logs(tmp_path), Random(pattern)
+    logs.line()
+    reader = Reader(tmp_path / pattern, settle_seconds=0.2)
+    reader.read()
+
+    def write() -> None:
+        for _ in range(4_000):
+            logs.half()
+            logs.finish()
+            if rng.random() < 0.01:
+                rng.choice([logs.rename, logs.copytruncate])()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    restarts = Random(7)
+    while writer.is_alive():
+        for _ in itertools.islice(reader.round(), restarts.choice([3, 50, None])):
+            continue
+        if restarts.random() < 0.2:
+            reader.restart()
+    writer.join()
+    deadline = time.monotonic() + 20
+    while len(reader.lines) < logs.expected.total() and time.monotonic() < deadline:
+        reader.read()
+    reader.files.close()
+    assert Counter(reader.lines) == logs.expected

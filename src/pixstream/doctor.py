@@ -66,7 +66,7 @@ def _kafka(settings: Settings, address: KafkaSettings) -> Iterator[Finding]:
 
 
 def _topics(settings: Settings, admin: Admin) -> str:
-    wanted = [topics.spec(name, setting) for name, setting in settings.topics.items()]
+    wanted = topics.declared(settings.topics)
     existing = admin.topics()
     missing = [spec.name for spec in wanted if spec.name not in existing]
     if missing:

@@ -19,6 +19,7 @@ from pixstream.decoding import decode
 from pixstream.errors import KafkaError, Refused, Transient
 from pixstream.event import SCHEMA_VERSION, Reason, encode
 from pixstream.kafka import Listener
+from pixstream.kafka.acls import group_id, transactional_id
 from pixstream.kafka.topics import DLQ, EVENT_TOPICS, POSITIONS
 from pixstream.plugin import EventBatch, Refusal, TopicIdPartition
 
@@ -38,16 +39,6 @@ log = logging.getLogger("pixstream.ingest")
 _SCHEMA_HEADER = ("schema-version", str(SCHEMA_VERSION).encode())
 POLL_SECONDS = 0.1
 POLL_RECORDS = 2000
-
-
-def transactional_id(component: str, replica: int) -> str:
-    """The transactional id of one process of a component; its prefix is what an ACL names."""
-    return f"pixstream/{component}/{replica}"
-
-
-def group_id(component: str) -> str:
-    """The consumer group of a component."""
-    return f"pixstream.{component}"
 
 
 class ProduceLoop:
@@ -268,8 +259,8 @@ class ConsumeLoop:
         admin = self._client.admin()
         try:
             self._cluster_id = admin.cluster_id()
-            self._topic_ids = {t.name: t.topic_id for t in admin.topics().values()}
             self._cold = admin.beginning_offsets(topics)
+            self._topic_ids = {p.topic: p.topic_id for p in self._cold}
             if self._consumer.start == "latest":
                 self._cold = admin.end_offsets(topics)
         finally:

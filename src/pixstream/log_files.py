@@ -277,8 +277,11 @@ class LogFiles:
             self._cannot_read(tail.path or "", error)
             return
         if tail.is_open and not tail.intact():
-            _warn_truncated(tail)
-            tail.restart()
+            if tail.begins_as_before():
+                _warn_truncated(tail)
+                tail.restart()
+            else:
+                tail.close()  # truncated just now: the next scan meets what it becomes
 
     def _cannot_read(self, path: str, error: OSError) -> None:
         if path not in self._unreadable and not isinstance(error, FileNotFoundError):

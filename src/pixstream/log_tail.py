@@ -157,11 +157,13 @@ class Tail:
 
     def intact(self) -> bool:
         """Whether the open file still begins as it did and holds what was read of it."""
-        if self._file is None:
-            return False
-        if head_of(self.bytes_at(0, HEAD_BYTES)).digest != self.head:
-            return False
-        return self.size() >= self.offset and self._proven(self._before())
+        return (
+            self.begins_as_before() and self.size() >= self.offset and self._proven(self._before())
+        )
+
+    def begins_as_before(self) -> bool:
+        """Whether the open file still has its head."""
+        return head_of(self.bytes_at(0, HEAD_BYTES)).digest == self.head
 
     def bytes_at(self, start: int, count: int) -> bytes:
         """Bytes of the open file."""

@@ -199,11 +199,14 @@ class TestTables:
         with pytest.raises(DestinationError, match="none of the topics of events"):
             lake.write(batch({}, {partition(0, "pix.dlq"): 3}))
 
-    def test_check_opens_every_table(
+    def test_check_opens_what_is_there_and_creates_nothing(
         self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
     ) -> None:
         lake.write(batch({partition(): (0, [event(0), event(1)])}))
-        assert lake.consumer.check() == "pagamentos: 2 rows, recebimentos: 0 rows, estornos: 0 rows"
+        assert lake.consumer.check() == (
+            "pagamentos: 2 rows, recebimentos: no table yet, estornos: no table yet"
+        )
+        assert not (lake.place / "estornos").exists()
 
     def test_maintenance_comes_by_itself(
         self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place

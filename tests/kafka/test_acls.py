@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from confluent_kafka import admin as kafka_admin
 
-from pixstream import ingest, kafka
+from pixstream import kafka
 from pixstream.errors import KafkaError
 from pixstream.kafka.acls import (
     Acl,
@@ -76,11 +76,6 @@ def test_transactions_are_allowed_for_every_replica_of_the_component_and_no_othe
         assert {acl.pattern for acl in acls if acl.name == name} == {"prefixed"}
         assert transactional_id("webhook", 12).startswith(name)
         assert not transactional_id("webhook2", 12).startswith(name)
-
-
-def test_the_loops_use_the_names_that_the_rights_are_given_for() -> None:
-    assert ingest.group_id("lake") == group_id("lake")
-    assert ingest.transactional_id("lake", 3) == transactional_id("lake", 3)
 
 
 def test_a_principal_follows_its_template() -> None:

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 @click.group()
 def config() -> None:
-    """Show the effective configuration, or its JSON schema."""
+    """Show the effective configuration, or its JSON schema.
+
+    \b
+      pixstream --env prod config show
+      pixstream config schema
+    """  # noqa: D301  \\b is click's mark for a paragraph to leave alone
 
 
 @config.command()

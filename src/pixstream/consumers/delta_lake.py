@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from pixstream.errors import DestinationError
 from pixstream.event import Category
+from pixstream.lake import opening
 from pixstream.lake.feed import COUNTS, Feed
 from pixstream.lake.location import Location
 from pixstream.lake.table import LakeTable
@@ -71,13 +72,16 @@ class DeltaLake(Consumer):
         self.counts = Counter(dict.fromkeys(COUNTS, 0))
 
     def check(self) -> str:
-        """Try to open or create the tables; say what was found."""
+        """Open the tables that are there and try the place of the others; create none."""
+        found = []
         for category in self.categories:
-            self._table(category)
-        rows = {
-            name: sum(f.rows or 0 for f in t.live().values()) for name, t in self._tables.items()
-        }
-        return ", ".join(f"{name}: {count} rows" for name, count in rows.items())
+            location = self._location(category)
+            if opening.is_there(location):
+                files = self._table(category).live().values()
+                found.append(f"{category}: {sum(f.rows or 0 for f in files)} rows")
+            else:
+                found.append(f"{category}: no table yet")
+        return ", ".join(found)
 
     def offsets(
         self, partitions: Collection[TopicIdPartition], cluster_id: str
@@ -130,14 +134,16 @@ class DeltaLake(Consumer):
         """What the application ids of a topic's partitions begin with in its table."""
         return f"pixstream/{cluster_id}/{self.name}/{partition.topic_id}/"
 
+    def _location(self, name: str) -> Location:
+        return Location(self.uri, name, options=self.storage_options, fsync=self.fsync)
+
     def _table(self, topic: str) -> LakeTable:
         """The table of a topic, opened or created: named by the last word of the topic."""
         name = topic.rsplit(".", 1)[-1]
         if name not in _TABLES:
             raise DestinationError(f"topic {topic}: is none of the topics of events, has no table")
         if name not in self._tables:
-            location = Location(self.uri, name, options=self.storage_options, fsync=self.fsync)
-            self._tables[name] = LakeTable(location)
+            self._tables[name] = LakeTable(self._location(name))
         return self._tables[name]
 
     def _feed(self, topic: str) -> Feed:

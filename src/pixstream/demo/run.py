@@ -17,8 +17,8 @@ from pixstream.demo.privacy_scan import PrivacyScan
 from pixstream.demo.reconcile import Ledger, Outcome, Reconciliation
 from pixstream.demo.view import Stage, View
 from pixstream.errors import PixstreamError
-from pixstream.ingest import group_id
 from pixstream.kafka import lag, topic_plan
+from pixstream.kafka.acls import group_id
 from pixstream.kafka.broker import EmbeddedBroker
 from pixstream.kafka.topics import EVENT_TOPICS, declared
 from pixstream.privacy import keys

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as Partition
 
+from pixstream.errors import Transient
 from pixstream.kafka import reading
 from pixstream.kafka.confluent_admin import ConfluentAdmin
 from pixstream.kafka.confluent_inbox import ConfluentInbox, consumer_config, records
+from pixstream.kafka.confluent_link import translate
 from pixstream.kafka.confluent_outbox import ConfluentOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from confluent_kafka import Message
 
     from pixstream.kafka import Listener, Record
     from pixstream.kafka.settings import KafkaSettings
@@ -60,7 +64,7 @@ class ConfluentClient:
             yield from reading.to_end(
                 topic,
                 {p.partition: ends[p] for p in begins if begins[p] < ends[p]},
-                lambda seconds: records(consumer.consume(_READ_RECORDS, seconds)),
+                lambda seconds: _readable(topic, consumer.consume(_READ_RECORDS, seconds)),
                 lambda number: consumer.position([Partition(topic, number)])[0].offset,
                 (settings.transaction_timeout_ms + settings.request_timeout_ms) / 1000,
             )
@@ -68,3 +72,18 @@ class ConfluentClient:
     def admin(self) -> ConfluentAdmin:
         """See `kafka.Client`."""
         return ConfluentAdmin(self._settings)
+
+
+def _readable(topic: str, messages: list[Message]) -> list[Record]:
+    """The records; what forbids to read the topic is raised, what concerns the group is not.
+
+    Raises:
+        KafkaError: the topic may not be read.
+    """
+    for message in messages:
+        fault = message.error()
+        if fault is not None and message.topic() is not None:
+            failure = translate(f"topic {topic}", fault)
+            if not isinstance(failure, Transient):
+                raise failure
+    return records(messages)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
+    Consumer,
     IsolationLevel,
     KafkaException,
     TopicCollection,
@@ -36,8 +37,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from concurrent.futures import Future
 
+    from confluent_kafka import Uuid
+
     from pixstream.kafka.settings import KafkaSettings
 
+_URL_SAFE = str.maketrans("+/", "-_")
 _CONNECT_SECONDS = 10.0
 _VISIBLE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.05
@@ -96,7 +100,7 @@ class ConfluentAdmin:
         return {
             name: TopicState(
                 name,
-                str(topic.topic_id),
+                _text(topic.topic_id),
                 len(topic.partitions),
                 len(topic.partitions[0].replicas),
                 {
@@ -151,14 +155,23 @@ class ConfluentAdmin:
         return self._offsets([topic], _LATEST, IsolationLevel.READ_UNCOMMITTED)
 
     def group_offsets(self, group: str) -> Mapping[TopicPartition, int]:
-        """See `kafka.Admin`."""
-        asked = self._client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        found = self._result(asked[group], f"the offsets of group {group} could not be read")
-        return {
-            TopicPartition(p.topic, p.partition): p.offset
-            for p in found.topic_partitions
-            if p.offset >= 0
-        }
+        """See `kafka.Admin`.
+
+        Asked by a consumer that joins nothing: the library's own request crashes the process when
+        the group's coordinator has moved or is just starting.
+        """
+        what = f"the offsets of group {group} could not be read"
+        try:
+            known = self._client.list_topics(timeout=self._seconds).topics
+            asked = [Partition(t.topic, number) for t in known.values() for number in t.partitions]
+            with closing(Consumer(connection(self._settings) | {"group.id": group})) as consumer:
+                found = consumer.committed(asked, self._seconds)
+        except KafkaException as error:
+            raise translate(what, cause(error)) from error
+        for partition in found:
+            if partition.error is not None:
+                raise translate(what, partition.error)
+        return {TopicPartition(str(p.topic), p.partition): p.offset for p in found if p.offset >= 0}
 
     def topic_ids(self, topics: Collection[str]) -> Mapping[str, str]:
         """The present id of each topic.
@@ -166,7 +179,7 @@ class ConfluentAdmin:
         Raises:
             KafkaError: one of the topics does not exist.
         """
-        return {name: str(topic.topic_id) for name, topic in self._describe(topics).items()}
+        return {name: _text(topic.topic_id) for name, topic in self._describe(topics).items()}
 
     def max_message_bytes(self, topic: str) -> int:
         """How large a batch the topic takes; our own limit where we may not ask."""
@@ -232,9 +245,9 @@ class ConfluentAdmin:
             request_timeout=self._seconds,
         )
         return {
-            TopicIdPartition(p.topic, str(described[p.topic].topic_id), p.partition): self._result(
-                answer, f"topic {p.topic}: its offsets could not be read"
-            ).offset
+            TopicIdPartition(
+                p.topic, _text(described[p.topic].topic_id), p.partition
+            ): self._result(answer, f"topic {p.topic}: its offsets could not be read").offset
             for p, answer in answers.items()
         }
 
@@ -250,3 +263,8 @@ class ConfluentAdmin:
                 return
             time.sleep(_PAUSE_SECONDS)
         raise Transient(f"topic {topic}: the change is accepted but not visible yet")
+
+
+def _text(topic_id: Uuid) -> str:
+    """Write a topic id as Kafka itself does; the library uses the other alphabet of base64."""
+    return str(topic_id).translate(_URL_SAFE)

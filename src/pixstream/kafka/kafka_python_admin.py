@@ -142,10 +142,11 @@ class KafkaPythonAdmin:
         self._describe([topic])
         largest = largest_request(self._settings)
         try:
-            entry = self._configs([topic], "all")[topic]["max.message.bytes"]
+            # Where we may not ask, the library answers with an error or with no settings at all.
+            entry = self._configs([topic], "all")[topic].get("max.message.bytes")
         except TopicAuthorizationFailedError:
-            return largest
-        return min(largest, int(entry["value"]))
+            entry = None
+        return largest if entry is None else min(largest, int(entry["value"]))
 
     def close(self) -> None:
         """See `kafka.Admin`."""

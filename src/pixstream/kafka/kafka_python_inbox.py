@@ -70,6 +70,9 @@ class KafkaPythonInbox:
             self._admin.close()
             raise
         self._consumer.subscribe(list(topics), listener=_Rebalance(self))
+        # It would join, and deal out partitions, before it knows of any.
+        for topic in topics:
+            self._consumer.partitions_for_topic(topic)
 
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
         """See `kafka.Inbox`."""

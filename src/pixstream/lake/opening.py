@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pixstream.errors import DestinationError
-from pixstream.lake import durability
+from pixstream.lake import durability, failures
 from pixstream.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA, differences
 
 if TYPE_CHECKING:
@@ -53,6 +54,27 @@ def open_or_create(location: Location) -> DeltaTable:
     table = DeltaTable(location.uri, storage_options=location.options)
     _check(table, location)
     return table
+
+
+def is_there(location: Location) -> bool:
+    """Tell whether there is a table; where there is none, whether one could be created.
+
+    Raises:
+        DestinationError: a file is in the way, or this user may not write there.
+        Transient: the object store does not answer.
+    """
+    try:
+        if DeltaTable.is_deltatable(location.uri, location.options):
+            return True
+    except (OSError, DeltaError) as error:
+        raise failures.explain(error, f"{location}: cannot look there") from None
+    if location.directory is not None:
+        place = next(p for p in (location.directory, *location.directory.parents) if p.exists())
+        if not place.is_dir():
+            raise DestinationError(f"{location}: {place} is no directory; move it out of the way")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise DestinationError(f"{location}: this user may not write in {place}")
+    return False
 
 
 def _check(table: DeltaTable, location: Location) -> None:

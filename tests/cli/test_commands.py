@@ -1,0 +1,262 @@
+"""Commands as a person runs them: exit codes, what is printed, and what never is."""
+
+import datetime as dt
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+import yaml
+
+from pixstream.cli import main
+from pixstream.identifiers import e2e, generate_cpf
+from pixstream.kafka.broker import EmbeddedBroker
+
+NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
+CPF = generate_cpf(Random(4))
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("PIXSTREAM_CONFIG", "PIXSTREAM_ENV"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def configure(tmp_path: Path, **sections: object) -> None:
+    settings = {
+        "data_dir": "data",
+        "privacy": {
+            "pseudonym_key": "file:keys/pseudonym.key",
+            "encryption_key": "file:keys/encryption.key",
+        },
+        "producers": {"system_log": {"paths": ["app.jsonl"], "poll_seconds": 0.1}},
+        "consumers": {"delta_lake": {"uri": "lake", "batch": {"seconds": 0.2}}},
+        **sections,
+    }
+    (tmp_path / "kafka_config.yaml").write_text(yaml.safe_dump(settings))
+
+
+def call(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main.run(list(arguments))
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def test_help_names_every_command_and_each_has_an_example(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = call(capfd, "--help")
+    assert code == 0
+    for name in main.COMMANDS:
+        assert name in out
+        code, text, _ = call(capfd, name, "--help")
+        assert code == 0
+        assert "pixstream" in text.partition("\n")[2], name
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["run", "--nonsense"], ["demo", "--events", "0"]]
+)
+def test_wrong_usage_is_exit_2(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    code, _, err = call(capfd, *arguments)
+    assert code == 2
+    assert "Usage:" in err
+
+
+@pytest.mark.parametrize("command", [["run"], ["check"], ["lag"], ["dead-letters", "list"]])
+def test_without_a_configuration_every_command_says_so(
+    capfd: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    code, _, err = call(capfd, *command)
+    assert code == 2
+    assert "kafka_config.yaml" in err
+    assert "Traceback" not in err
+
+
+def test_broken_yaml_is_named_with_file_and_line(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "kafka_config.yaml").write_text("kafka:\n  client: [confluent\n")
+    code, _, err = call(capfd, "run")
+    assert code == 2
+    assert "kafka_config.yaml:" in err
+
+
+def test_run_without_keys_says_how_to_make_them(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    configure(tmp_path, kafka={"bootstrap_servers": "127.0.0.1:1"})
+    code, _, err = call(capfd, "run")
+    assert code == 2
+    assert "pixstream keys create" in err
+    code, out, _ = call(capfd, "keys", "create")
+    assert code == 0
+    assert out.count("created") == 2
+    assert call(capfd, "keys", "create")[1].count("left as it is") == 2
+
+
+def test_an_unknown_component_is_named(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    configure(tmp_path)
+    code, _, err = call(capfd, "run", "webhok")
+    assert code == 2
+    assert "webhok" in err
+    assert "system_log" in err
+
+
+def test_a_command_without_broker_says_what_to_do(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    configure(tmp_path)
+    code, _, err = call(capfd, "dead-letters", "list")
+    assert code == 1
+    assert "pixstream broker start" in err
+    configure(tmp_path, kafka={"bootstrap_servers": "127.0.0.1:1", "request_timeout_ms": 2000})
+    code, _, err = call(capfd, "topics", "plan")
+    assert code == 1
+    assert "127.0.0.1:1" in err
+
+
+def test_check_tries_everything_and_exits_2_where_something_fails(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    configure(tmp_path, kafka={"bootstrap_servers": "127.0.0.1:1", "request_timeout_ms": 2000})
+    code, out, _ = call(capfd, "check")
+    assert code == 2
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == ["ok", "FAIL", "FAIL", "--", "ok", "ok"]
+    assert not (tmp_path / "lake").exists()
+
+
+def test_preview_prints_a_line_for_each_reading(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pix = {"endToEndId": e2e("99999004", NOW, Random(1)), "valor": "1.00", "horario": "?"}
+    (tmp_path / "body.json").write_text(json.dumps({"pix": [pix, {"valor": CPF}]}))
+    (tmp_path / "junk.bin").write_bytes(b"\xff\x00{")
+    code, out, err = call(capfd, "preview", "webhook", "body.json", "junk.bin", "missing.json")
+    assert code == 1
+    assert "missing.json: cannot be read" in err
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [next(iter(line)) for line in lines] == ["event", "dead_letter", "dead_letter"]
+    assert lines[0]["event"]["source_ref"] == "body.json"
+    assert lines[0]["event"]["flags"] == ["time_inferred"]
+    assert CPF not in out
+
+
+def test_preview_of_an_unknown_type_lists_the_known_ones(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    code, _, err = call(capfd, "preview", "webhok", "x")
+    assert code == 2
+    assert "bank_api, iso20022, system_log, webhook" in err
+
+
+def test_a_simulation_can_be_previewed(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call(capfd, "simulate", "world", "--events", "200")[0] == 0
+    files = sorted(str(path) for path in (tmp_path / "world" / "spi").iterdir())
+    code, out, _ = call(capfd, "preview", "iso20022", *files)
+    assert code == 0
+    assert out.count('{"event"') > 20
+
+
+@pytest.mark.broker
+def test_broker_start_status_stop(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    configure(tmp_path)
+    try:
+        code, out, _ = call(capfd, "broker", "start")
+        assert code == 0
+        address = out.strip().splitlines()[-1]
+        with socket.create_connection(tuple_of(address), 5):
+            code, out, _ = call(capfd, "broker", "status")
+        assert code == 0
+        assert address in out
+        assert call(capfd, "broker", "stop")[1] == "stopped\n"
+        assert call(capfd, "broker", "status")[0] == 1
+        assert call(capfd, "broker", "stop")[1] == "not running\n"
+    finally:
+        EmbeddedBroker(tmp_path / "data" / "kafka").stop()
+
+
+def tuple_of(address: str) -> tuple[str, int]:
+    host, _, port = address.partition(":")
+    return host, int(port)
+
+
+def test_the_embedded_broker_is_never_started_beside_a_configured_one(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    configure(tmp_path, kafka={"bootstrap_servers": "kafka.example:9092"})
+    code, _, err = call(capfd, "broker", "start")
+    assert code == 2
+    assert "never started" in err
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[str]:
+    """A run of one log line that is a Pix and one that is none, with everything committed."""
+    broker = EmbeddedBroker(tmp_path / "data" / "kafka")
+    address = broker.start()
+    configure(tmp_path, kafka={"bootstrap_servers": address})
+    for command in (["keys", "create"], ["topics", "apply"]):
+        assert main.run(command) == 0
+    line = {
+        "timestamp": "2026-11-24T09:00:00Z",
+        "event": "pix.pagamento",
+        "status": "liquidado",
+        "endToEndId": e2e("99999004", NOW, Random(2)),
+        "valor": "1.00",
+        "pagador": {"documento": CPF},
+    }
+    (tmp_path / "app.jsonl").write_text(f"{json.dumps(line)}\nbroken {CPF}\n")
+    with (tmp_path / "run.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "pixstream.cli", "run"], stderr=log)
+    yield address
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    code = process.returncode
+    broker.stop()
+    assert code == 0, (tmp_path / "run.log").read_text()
+    assert CPF not in (tmp_path / "run.log").read_text()
+
+
+@pytest.mark.broker
+@pytest.mark.usefixtures("running")
+def test_run_dead_letters_and_lag(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    capfd.readouterr()
+    deadline = time.monotonic() + 60
+    found: list[dict[str, str]] = []
+    while not found:
+        assert time.monotonic() < deadline, (tmp_path / "run.log").read_text()
+        out = call(capfd, "dead-letters", "list", "--format", "json")[1]
+        found = [json.loads(line) for line in out.splitlines()]
+    (letter,) = found
+    assert letter["reason"] == "malformed_json"
+    assert letter["source"] == "system_log"
+    assert "1  malformed_json" in call(capfd, "dead-letters", "list")[1]
+    assert call(capfd, "dead-letters", "list", "--reason", "empty", "--format", "json")[1] == ""
+    code, out, _ = call(capfd, "dead-letters", "show", letter["letter-id"][:8])
+    assert code == 0
+    assert CPF not in out
+    code, out, err = call(capfd, "dead-letters", "show", letter["letter-id"], "--reveal")
+    assert code == 2
+    assert "--why" in err
+    assert CPF not in out
+    why = ["--reveal", "--why", "ticket 1", "--who", "ana"]
+    code, out, _ = call(capfd, "dead-letters", "show", letter["letter-id"], *why)
+    assert code == 0
+    assert f"broken {CPF}" in out
+    audit = json.loads((tmp_path / "data" / "audit.log").read_text())
+    assert (audit["who"], audit["why"], audit["target"]) == ("ana", "ticket 1", letter["letter-id"])
+    assert call(capfd, "dead-letters", "show", "ffffffffffff")[0] == 1
+    while json.loads(call(capfd, "lag", "--format", "json")[1])["total"]:
+        assert time.monotonic() < deadline
+    code, out, _ = call(capfd, "check")
+    assert (code, "FAIL" in out) == (0, False), out
