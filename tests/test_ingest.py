@@ -310,6 +310,30 @@ def test_a_restart_goes_on_where_the_table_stands_not_where_the_group_does(
     assert Counter(table.rows + again.rows) == Counter(first + second)
 
 
+def test_a_table_that_forgot_what_the_group_knows_stops(kafka: MemoryKafka, tmp_path: Path) -> None:
+    offered(kafka, tmp_path, 6)
+    consume(kafka, tmp_path, 6)[1].run()
+    table, loop, _ = consume(kafka, tmp_path, 6)
+    with pytest.raises(DestinationError, match="knows nothing of pix"):
+        loop.run()
+    assert table.rows == []
+
+
+def test_the_group_never_knows_an_offset_that_the_table_does_not(
+    kafka: MemoryKafka, tmp_path: Path
+) -> None:
+    outbox = kafka.client().outbox("stray")
+    outbox.begin()
+    outbox.send(EVENT_TOPICS["recebimentos"], b"k", b"aborted", ())
+    outbox.abort()
+    table, loop, stop = consume(kafka, tmp_path, 1)
+    threading.Timer(0.2, stop.set).start()
+    loop.run()
+    assert lag(kafka, "table") == 0
+    known = kafka.client().admin().group_offsets(group_id("table"))
+    assert known == {(p.topic, p.partition): offset for p, offset in table.next.items()}
+
+
 def test_transient_failures_are_tried_again_with_the_same_rows(
     kafka: MemoryKafka, tmp_path: Path
 ) -> None:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from pixstream.backoff import Backoff, BackoffSettings
 from pixstream.dead_letters import traceparent
 from pixstream.decoding import decode
-from pixstream.errors import KafkaError, Refused, Transient
+from pixstream.errors import DestinationError, KafkaError, Refused, Transient
 from pixstream.event import SCHEMA_VERSION, Reason, encode
 from pixstream.kafka import Listener
 from pixstream.kafka.acls import group_id, transactional_id
 from pixstream.kafka.topics import DLQ, EVENT_TOPICS, POSITIONS
-from pixstream.plugin import EventBatch, Refusal, TopicIdPartition
+from pixstream.plugin import Consumer, EventBatch, Refusal, TopicIdPartition
 
 if TYPE_CHECKING:
     import threading
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pixstream.event import PixEvent
     from pixstream.evolution import SealExtra
     from pixstream.kafka import Client, Inbox, Outbox, Record, TopicPartition
-    from pixstream.plugin import Consumer, Position, Producer, Reading, Stream
+    from pixstream.plugin import Position, Producer, Reading, Stream
 
 log = logging.getLogger("pixstream.ingest")
 
@@ -243,6 +243,8 @@ class ConsumeLoop:
         self._committed: dict[TopicIdPartition, int] = {}
         self._topic_ids: dict[str, str] = {}
         self._cluster_id = ""
+        self._remembers = type(consumer).offsets is not Consumer.offsets
+        self._unknown: set[TopicIdPartition] = set()
         self._cold: Mapping[TopicIdPartition, int] = {}
         self.state = "starting"
         self.counts: Counter[str] = Counter()
@@ -288,6 +290,11 @@ class ConsumeLoop:
     ) -> Mapping[TopicIdPartition, int]:
         """The destination's word first, then the group's, then the configured cold start."""
         wanted = self._consumer.offsets(partitions, self._cluster_id)
+        if self._remembers:
+            self._unknown.update(p for p in partitions if p not in wanted)
+            forgotten = [p for p in partitions if p not in wanted and p in committed]
+            if forgotten:
+                raise _forgotten(self._consumer.name, forgotten[0], committed[forgotten[0]])
         starts: dict[TopicIdPartition, int] = {}
         for partition in partitions:
             start = wanted.get(partition, committed.get(partition))
@@ -312,6 +319,7 @@ class ConsumeLoop:
         self._buffer = [r for r in self._buffer if (r.topic, r.partition) not in gone]
         for known in [p for p in self._committed if (p.topic, p.partition) in gone]:
             del self._committed[known]
+            self._unknown.discard(known)
 
     def _fill(self, inbox: Inbox) -> None:
         """Poll until the batch is full or old enough, or until `stop`."""
@@ -343,8 +351,11 @@ class ConsumeLoop:
             if not ahead:
                 return
             try:
-                if self._buffer:
+                # A partition that the destination has not seen goes there even without a row, so
+                # that the group never knows an offset that the destination does not.
+                if self._buffer or not self._unknown.isdisjoint(ahead):
                     self._write(ahead, outbox)
+                    self._unknown.difference_update(ahead)
                 inbox.commit(ahead)
             except Transient as error:
                 attempt += 1
@@ -435,6 +446,16 @@ class ConsumeLoop:
             raise
         outbox.commit()
         self.counts["letters"] += len(letters)
+
+
+def _forgotten(name: str, partition: TopicIdPartition, offset: int) -> DestinationError:
+    """The group knows more than the destination: rows that were there are not any more."""
+    return DestinationError(
+        f"{name}: its destination knows nothing of {partition.topic}-{partition.partition}, while "
+        f"its group had come to offset {offset}: the table was deleted, or its disk is not "
+        "mounted. Nothing is read. Mount or restore it; to fill a new one from what Kafka still "
+        f"holds, give the component another name, or delete the offsets of group {group_id(name)}"
+    )
 
 
 def _close(readings: Iterator[Reading | None]) -> None:

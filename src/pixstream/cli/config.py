@@ -18,7 +18,7 @@ def config() -> None:
     \b
       pixstream --env prod config show
       pixstream config schema
-    """  # noqa: D301  \\b is click's mark for a paragraph to leave alone
+    """  # noqa: D301  \b is click's mark for a paragraph to leave alone
 
 
 @config.command()

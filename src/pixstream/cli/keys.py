@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def keys() -> None:
-    """Create the privacy keys."""
+    """Create the privacy keys.
+
+    \b
+      pixstream keys create
+    """  # noqa: D301  \b is click's mark for a paragraph to leave alone
 
 
 @keys.command()

@@ -163,7 +163,9 @@ class ConfluentAdmin:
         what = f"the offsets of group {group} could not be read"
         try:
             known = self._client.list_topics(timeout=self._seconds).topics
-            asked = [Partition(t.topic, number) for t in known.values() for number in t.partitions]
+            asked = [
+                Partition(name, number) for name, t in known.items() for number in t.partitions
+            ]
             with closing(Consumer(connection(self._settings) | {"group.id": group})) as consumer:
                 found = consumer.committed(asked, self._seconds)
         except KafkaException as error:
