@@ -12,8 +12,9 @@ setup: $(STAMP)
 # uv of the machine if there is one, else uv from the package index, into .venv itself.
 $(STAMP): pyproject.toml uv.lock
 	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv" >&2; exit 1; }
-	@if command -v uv >/dev/null; then uv sync --frozen --quiet; else \
+	@set -e; if command -v uv >/dev/null; then uv sync --frozen --quiet; else \
 	  test -x $(BIN)/python || python3 -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }; \
+	  $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
 	  test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"; \
 	  $(BIN)/uv sync --frozen --quiet --inexact; fi
 	@touch $(STAMP)

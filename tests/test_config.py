@@ -622,10 +622,17 @@ WORDS = st.sampled_from(
         "9" * 29, "é\x00", "a\nb", "/", "x" * 5000,
     ]
 )  # fmt: skip
-VALUES = st.recursive(
-    WORDS | st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
-    max_leaves=12,
+VALUES: st.SearchStrategy[Any] = st.deferred(
+    lambda: (
+        WORDS
+        | st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=5)
+        | st.lists(VALUES, max_size=3)
+        | st.dictionaries(WORDS, VALUES, max_size=4)
+    )
 )
 
 

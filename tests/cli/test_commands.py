@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import click
 import pytest
 import yaml
 
@@ -49,16 +50,28 @@ def call(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return code, out, err
 
 
-def test_help_names_every_command_and_each_has_an_example(
+def examples(command: click.Command, name: str, *, above: bool) -> Iterator[tuple[str, bool]]:
+    """Every command that does something, and whether it or its group shows an example."""
+    shown = above or "pixstream " in (command.help or "")
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for inner in command.list_commands(context):
+            found = command.get_command(context, inner)
+            assert found is not None
+            yield from examples(found, f"{name} {inner}", above=shown and command is not main.cli)
+    else:
+        yield name, shown
+
+
+def test_every_command_shows_an_example_and_is_in_the_list(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     code, out, _ = call(capfd, "--help")
     assert code == 0
-    for name in main.COMMANDS:
-        assert name in out
-        code, text, _ = call(capfd, name, "--help")
-        assert code == 0
-        assert "pixstream" in text.partition("\n")[2], name
+    assert all(name in out for name in main.COMMANDS)
+    found = list(examples(main.cli, "pixstream", above=False))
+    assert len(found) > len(main.COMMANDS)
+    assert [name for name, shown in found if not shown] == []
 
 
 @pytest.mark.parametrize(

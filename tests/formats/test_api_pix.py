@@ -232,10 +232,16 @@ def test_many_refused_elements_cost_linear_time() -> None:
     assert all(isinstance(c, Refusal) and c.raw == b'{"valor": 1}' for c in contents)
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
+VALUES: st.SearchStrategy[Any] = st.deferred(
+    lambda: (
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=8)
+        | st.lists(VALUES, max_size=3)
+        | st.dictionaries(st.text(max_size=5), VALUES)
+    )
 )
 NAMES = ["endToEndId", "rtrId", "valor", "horario", "status", "devolucoes", "pix", "gnExtras"]
 NAMES += ["cobs", "parametros", "event", "chave", "favorecido", "pagador", "natureza", "tipo"]

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,10 +9,15 @@ from pixstream.errors import Refused
 from pixstream.formats.json_body import MAX_DEPTH, Body, Fields
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**14), 10**14) | TEXT,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
-    max_leaves=20,
+JSON: st.SearchStrategy[Any] = st.deferred(
+    lambda: (
+        st.none()
+        | st.booleans()
+        | st.integers(-(10**14), 10**14)
+        | TEXT
+        | st.lists(JSON, max_size=4)
+        | st.dictionaries(TEXT, JSON, max_size=4)
+    )
 )
 
 

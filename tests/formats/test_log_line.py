@@ -190,10 +190,16 @@ def test_no_bytes_raise(raw: bytes) -> None:
     assert parse(raw) is None or isinstance(parse(raw), Draft | Refusal)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
-    max_leaves=8,
+JSON: st.SearchStrategy[Any] = st.deferred(
+    lambda: (
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=8)
+        | st.lists(JSON, max_size=3)
+        | st.dictionaries(st.text(max_size=4), JSON)
+    )
 )
 
 
