@@ -95,6 +95,15 @@ def test_what_is_irregular_is_kept_and_flagged(fields: dict[str, Any], flag: Fla
     assert seal(pix(**fields)).flags == [flag]
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"), [("Android 14", True), ("iOS 18.1.2", True), ("Ana's phone", False)]
+)
+def test_an_operating_system_is_kept_and_a_devices_name_is_not(text: str, kept: bool) -> None:
+    event = seal(pix(device_os=text))
+    assert event.device_os == (text if kept else None)
+    assert (Flag.SHAPE_IRREGULAR in event.flags) is not kept
+
+
 def test_time_is_inferred_from_message_then_identifier_then_reception() -> None:
     message = seal(pix(event_time=None, source_time="2026-11-24T11:30:00Z"))
     assert message.event_time == dt.datetime(2026, 11, 24, 11, 30, tzinfo=dt.UTC)

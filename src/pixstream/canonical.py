@@ -30,6 +30,12 @@ BRASILIA = dt.timezone(dt.timedelta(hours=-3))
 
 _AMOUNT = re.compile(r"\d{1,18}(\.\d{1,2})?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,35}", re.ASCII)
+_DEVICE_OS = re.compile(
+    r"(android|ios|ipados|harmonyos|windows|macos|linux|chromeos)( ?\d{1,4}(\.\d{1,3}){0,3})?",
+    re.ASCII | re.IGNORECASE,
+)
+"""Known systems with an optional version: a device's name may be a person's."""
+
 _CODE_FIELDS = ("initiation", "purpose", "reason", "channel", "device_os", "txid")
 _PARTY_CODE_FIELDS = ("ispb", "branch", "account_type")
 _MASK_CHARACTERS = frozenset("*xX•#")
@@ -226,7 +232,8 @@ class Sealer:
         for prefix, holder, names in places:
             for name in names:
                 value = getattr(holder, name)
-                if value and (not _CODE.fullmatch(value) or identifiers.document_valid(value)):
+                form = _DEVICE_OS if name == "device_os" else _CODE
+                if value and (not form.fullmatch(value) or identifiers.document_valid(value)):
                     hidden[prefix + name] = value
                     setattr(holder, name, None)
         return hidden
