@@ -98,7 +98,7 @@ def test_what_is_irregular_is_kept_and_flagged(fields: dict[str, Any], flag: Fla
 @pytest.mark.parametrize(
     ("text", "kept"), [("Android 14", True), ("iOS 18.1.2", True), ("Ana's phone", False)]
 )
-def test_an_operating_system_is_kept_and_a_devices_name_is_not(text: str, kept: bool) -> None:
+def test_an_operating_system_is_kept_and_a_devices_name_is_not(text: str, *, kept: bool) -> None:
     event = seal(pix(device_os=text))
     assert event.device_os == (text if kept else None)
     assert (Flag.SHAPE_IRREGULAR in event.flags) is not kept
