@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Library = Literal["confluent", "kafka-python"]
 LIBRARIES: list[Library] = ["confluent", "kafka-python"]
-SECONDS = 30.0
+SECONDS = 45.0
 REAL = [pytest.param(name, marks=pytest.mark.broker) for name in LIBRARIES]
 
 
@@ -42,7 +42,7 @@ def settings(library: str, broker: str, **others: object) -> KafkaSettings:
         "client": library,
         "bootstrap_servers": broker,
         "linger_ms": 5,
-        "session_timeout_ms": 6000,
+        "session_timeout_ms": 20_000,
         "request_timeout_ms": 10_000,
     }
     return KafkaSettings(**{**chosen, **others})  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def until(done: Callable[[], bool], *members: Member) -> None:
     """Poll the members in turn until it is so."""
     deadline = time.monotonic() + SECONDS
     while not done():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, [(len(m.records), m.owned) for m in members]
         for member in members:
             member.poll()
 
@@ -477,15 +477,14 @@ def test_a_closed_member_that_comes_back_gets_its_partitions_and_nobody_is_distu
     two = Member(real, topic, group=name, name="two")
     until(lambda: len(one.owned) == len(two.owned) == 2, one, two)
     until(lambda: len(one.inbox.positions()) == 2, one, two)
-    owned, disturbed = set(one.owned), len(two.assigned)
+    owned, before = set(one.owned), (len(two.assigned), len(two.revoked))
     one.inbox.close()
     back = Member(real, topic, group=name, name="one")
     with closing(back.inbox), closing(two.inbox):
         until(lambda: back.owned == owned, back, two)
         write(real, topic, *(b"%d" % i for i in range(40)))
         until(lambda: len(back.records) + len(two.records) == 40, back, two)
-    assert two.revoked == []
-    assert len(two.assigned) == disturbed
+    assert (len(two.assigned), len(two.revoked)) == before
 
 
 def test_a_second_member_takes_its_share_after_the_first_let_go(client: Client) -> None:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from pixstream.privacy import Vault
 
 
+SCANNED_TOGETHER = 1000
+"""Values that are searched for identifiers in one go."""
+
+
 class Ledger:
     """What was offered.
 
@@ -181,10 +185,14 @@ class Reconciliation:
         return count
 
     def _scanned(self, topic: str) -> Iterable[Record]:
+        waiting: list[bytes] = []
         for record in self._client.scan(topic):
-            self._scan.raw(f"topic {topic}", record.value)
-            self._scan.raw(f"topic {topic}, key", record.key)
+            waiting += [record.key or b"", record.value or b""]
+            if len(waiting) >= SCANNED_TOGETHER:
+                self._scan.raw(f"topic {topic}", b"\n".join(waiting))
+                waiting.clear()
             yield record
+        self._scan.raw(f"topic {topic}", b"\n".join(waiting))
 
     def _category(self, category: Category) -> TableCount:
         kafka = sum(1 for _ in self._scanned(EVENT_TOPICS[category.plural]))
@@ -211,10 +219,14 @@ class Reconciliation:
         )
 
     def _scan_table(self, place: str, table: pa.Table) -> None:
-        """Scan every text of every column, those inside of structs, lists and maps too."""
+        """Scan every value of every column, those inside of structs, lists and maps too."""
         for name in table.column_names:
-            for value in pc.unique(table[name]) if _plain(table[name].type) else table[name]:
-                self._scan.text(f"{place}, column {name}", f'"{value}"')
+            column = table[name]
+            values = pc.unique(column) if _plain(column.type) else column
+            for start in range(0, len(values), SCANNED_TOGETHER):
+                part = values.slice(start, SCANNED_TOGETHER).to_pylist()
+                text = "\n".join(f'"{value}"' for value in part)
+                self._scan.text(f"{place}, column {name}", text)
 
 
 def _plain(kind: pa.DataType) -> bool:

@@ -21,6 +21,7 @@ from pixstream.kafka.confluent_link import (
     log,
     translate,
 )
+from pixstream.kafka.reading import heartbeat_ms
 from pixstream.plugin import TopicIdPartition
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class ConfluentInbox:
                 "group.protocol": "classic",
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": settings.session_timeout_ms,
-                "heartbeat.interval.ms": settings.session_timeout_ms // 4,
+                "heartbeat.interval.ms": heartbeat_ms(settings),
                 "max.poll.interval.ms": settings.max_poll_interval_ms,
                 "error_cb": self._on_error,
             }

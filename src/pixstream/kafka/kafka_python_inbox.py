@@ -18,6 +18,7 @@ from pixstream.errors import PixstreamError
 from pixstream.kafka import Record, TopicPartition, faults
 from pixstream.kafka.kafka_python_admin import KafkaPythonAdmin
 from pixstream.kafka.kafka_python_link import build, connection, in_thread, translate
+from pixstream.kafka.reading import heartbeat_ms
 from pixstream.kafka.record_limits import largest_request
 from pixstream.plugin import TopicIdPartition
 
@@ -56,7 +57,7 @@ class KafkaPythonInbox:
             "group_instance_id": member,
             "partition_assignment_strategy": [CooperativeStickyAssignor],
             "session_timeout_ms": settings.session_timeout_ms,
-            "heartbeat_interval_ms": settings.session_timeout_ms // 4,
+            "heartbeat_interval_ms": heartbeat_ms(settings),
             "max_poll_interval_ms": settings.max_poll_interval_ms,
         }
         try:

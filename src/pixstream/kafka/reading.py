@@ -1,4 +1,4 @@
-"""Reading a topic to its end, without a group: what both client libraries do alike."""
+"""Reading: what is done alike with both client libraries."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pixstream.kafka import Record
+    from pixstream.kafka.settings import KafkaSettings
 
 _PAUSE_SECONDS = 0.2
+_HEARTBEAT_MILLISECONDS = 1000
 Partition = TypeVar("Partition")
 
 
@@ -51,6 +53,11 @@ def to_end(
                 f"topic {topic}: its end was not reached, there was nothing new for {patience:g} s:"
                 " Kafka does not answer, or a transaction is left open"
             )
+
+
+def heartbeat_ms(settings: KafkaSettings) -> int:
+    """How often a member tells that it lives; with the answer it learns of a rebalance."""
+    return min(settings.session_timeout_ms // 4, _HEARTBEAT_MILLISECONDS)
 
 
 def last_values(records: Iterable[Record], key_prefix: str) -> dict[str, bytes]:
