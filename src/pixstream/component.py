@@ -209,7 +209,8 @@ def _end_with(parent: int, stop: threading.Event) -> None:
         stop.set()
 
     def watch() -> None:
-        while sys.stdin.buffer.read(1):
+        # Past Python's buffer, whose lock a waiting thread would hold at the interpreter's end.
+        while os.read(0, 1):
             continue
         _terminate(stop)
 

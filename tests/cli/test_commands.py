@@ -212,13 +212,11 @@ def test_the_embedded_broker_is_never_started_beside_a_configured_one(
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[str]:
-    """A run of one log line that is a Pix and one that is none, with everything committed."""
+def running(tmp_path: Path) -> Iterator[None]:
+    """A run of one log line that is a Pix and one that is none; it brings its own broker."""
     broker = EmbeddedBroker(tmp_path / "data" / "kafka")
-    address = broker.start()
-    configure(tmp_path, kafka={"bootstrap_servers": address})
-    for command in (["keys", "create"], ["topics", "apply"]):
-        assert main.run(command) == 0
+    configure(tmp_path)
+    assert main.run(["keys", "create"]) == 0
     line = {
         "timestamp": "2026-11-24T09:00:00Z",
         "event": "pix.pagamento",
@@ -230,12 +228,13 @@ def running(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "app.jsonl").write_text(f"{json.dumps(line)}\nbroken {CPF}\n")
     with (tmp_path / "run.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "pixstream.cli", "run"], stderr=log)
-    yield address
+    yield
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-    code = process.returncode
+    code, left = process.returncode, broker.status().running
     broker.stop()
+    assert not left
     assert code == 0, (tmp_path / "run.log").read_text()
     assert CPF not in (tmp_path / "run.log").read_text()
 

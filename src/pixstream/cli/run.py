@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pixstream.cli.main import Root
+    from pixstream.settings import Settings
 
 
 @click.command()
@@ -25,7 +26,8 @@ def run(root: Root, names: tuple[str, ...]) -> int:
 
     \b
     Each component is a process of its own, restarted with back-off when it fails. Without
-    kafka.bootstrap_servers the embedded broker is started, and stopped again if it was not running.
+    kafka.bootstrap_servers the embedded broker is started with the declared topics, and stopped
+    again if it was not running.
       pixstream run
       pixstream --env prod run webhook delta_lake
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
@@ -46,6 +48,7 @@ def run(root: Root, names: tuple[str, ...]) -> int:
             timeout = settings.broker.start_timeout_seconds
             address = broker.start(timeout=timeout, progress=progress)
         overrides.append(f"kafka.bootstrap_servers={address}")
+        _create_topics(root, settings)
     base = Order(
         config_path=os.fspath(root.path),
         environment=root.env,
@@ -59,6 +62,19 @@ def run(root: Root, names: tuple[str, ...]) -> int:
     finally:
         if own_broker is not None:
             own_broker.stop()
+
+
+def _create_topics(root: Root, settings: Settings) -> None:
+    """Create what an embedded broker lacks; what exists is left to `pixstream topics apply`."""
+    from contextlib import closing
+
+    from pixstream.kafka.topics import declared
+
+    with closing(root.client(settings).admin()) as admin:
+        existing = admin.topics()
+        for spec in declared(settings.topics):
+            if spec.name not in existing:
+                admin.create(spec)
 
 
 @contextmanager

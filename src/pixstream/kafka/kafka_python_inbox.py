@@ -10,7 +10,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import CommitFailedError, OffsetOutOfRangeError
 from kafka.errors import KafkaError as Fault
 from kafka.future import Future
-from kafka.structs import OffsetAndMetadata
+from kafka.structs import MemberState, OffsetAndMetadata
 
 from kafka import KafkaConsumer
 from kafka import TopicPartition as Partition
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from pixstream.kafka import Listener
     from pixstream.kafka.settings import KafkaSettings
 
+_JOIN_MILLISECONDS = 3000
+
 
 class KafkaPythonInbox:
     """`kafka.Inbox` through kafka-python.
 
     The library calls its listeners in its own thread, where nothing may be asked of it. So it
     polls in a thread too, and ours does meanwhile what the listener has to do.
+    While the group is rebalanced a poll may last three seconds longer than it was given.
     An error of the listener is raised by `poll`, then and ever after: nothing was started.
     """
 
@@ -78,9 +81,7 @@ class KafkaPythonInbox:
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
         """See `kafka.Inbox`."""
         self._check()
-        polling = in_thread(
-            lambda: self._consumer.poll(timeout_ms=timeout * 1000, max_records=max_records)
-        )
+        polling = in_thread(lambda: self._poll(max_records, timeout))
         polling.add_done_callback(lambda _: self._tasks.put(None))
         while (task := self._tasks.get()) is not None:
             task()
@@ -196,6 +197,14 @@ class KafkaPythonInbox:
                 self._listener.revoked([TopicPartition(*p) for p in gone])
         finally:
             self._assigned -= gone
+
+    def _poll(self, max_records: int, timeout: float) -> Any:
+        found = self._consumer.poll(timeout_ms=timeout * 1000, max_records=max_records)
+        if not found and self._consumer.group_metadata().state == MemberState.REBALANCING:
+            # The library forgets the outcome of a join that ends between two polls, and joins
+            # again: members that poll by turns would keep the whole group at it.
+            found = self._consumer.poll(timeout_ms=_JOIN_MILLISECONDS, max_records=max_records)
+        return found
 
     def _check(self) -> None:
         if self._failure is not None:
