@@ -1,3 +1,5 @@
+# make setup | demo | test | check | bench | chaos | docs | clean
+#
 # Every target makes .venv itself when it is missing. EVENTS and CLIENT are for `make demo`.
 EVENTS ?= 20000
 CLIENT ?= confluent
@@ -34,6 +36,10 @@ check: setup
 
 bench: setup
 	$(BIN)/python benchmarks/bench_decode_delta.py
+
+# The kill -9 test at length: every process, supervisor and broker, with both client libraries.
+chaos: setup
+	CHAOS_EVENTS=20000 CHAOS_KILLS=40 $(BIN)/python -m pytest -q tests/test_end_to_end.py -k kill
 
 docs: setup
 	$(BIN)/python docs/generate.py

@@ -363,11 +363,18 @@ class ConsumeLoop:
                     return
             else:
                 self._committed.update(ahead)
+                self._measure()
                 self._buffer.clear()
                 self._backoff.reset()
                 self.state = "ready"
                 self.counts["batches"] += 1
                 return
+
+    def _measure(self) -> None:
+        """Freshness: how old the oldest record of the batch is, now that it is durable, in ms."""
+        if self._buffer:
+            oldest = min(record.timestamp for record in self._buffer)
+            self.counts["freshness_ms"] = max(0, int(time.time() * 1000) - oldest)
 
     def _wait(self, inbox: Inbox, error: Transient, attempt: int) -> bool:
         """Stay in the group while waiting; False when stopping, with nothing committed."""

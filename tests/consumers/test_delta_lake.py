@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pixstream.consumers.delta_lake import DeltaLake
+from pixstream.demo import tables
 from pixstream.errors import DestinationError, TopicChangedError, Transient
 from pixstream.event import Category, PixEvent
 from pixstream.lake import durability, feed
@@ -47,7 +48,8 @@ class Lake:
         return self.consumer.offsets(partitions, "cluster")
 
     def rows(self, name: str = "pagamentos") -> list[dict[str, Any]]:
-        table = DeltaTable(self.place / name).to_pyarrow_table()
+        table = tables.read(self.place / name)
+        assert table is not None
         table = table.sort_by([("_partition", "ascending"), ("_offset", "ascending")])
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows
@@ -181,7 +183,8 @@ class TestTables:
     ) -> None:
         night = dt.datetime(2026, 11, 20, 23, 30, tzinfo=dt.timezone(dt.timedelta(hours=-3)))
         lake.write(batch({partition(2): (7, [event(0, time=night, extra={"a": "b"})])}))
-        table = DeltaTable(lake.place / "pagamentos").to_pyarrow_table()
+        table = tables.read(lake.place / "pagamentos")
+        assert table is not None
         assert table.schema.field("amount_centavos").type == pa.int64()
         assert table.schema.field("event_time").type == pa.timestamp("us", tz="UTC")
         assert table.schema.field("event_date").type == pa.date32()

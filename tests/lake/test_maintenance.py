@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from pixstream.demo import tables
 from pixstream.errors import DestinationError
 from pixstream.event import PixEvent
 from pixstream.lake import durability, files, maintenance
@@ -39,7 +40,8 @@ def table(tmp_path: Path) -> LakeTable:
 
 
 def content(table: LakeTable) -> list[dict[str, Any]]:
-    read = DeltaTable(table.location.uri).to_pyarrow_table()
+    read = tables.read(Path(table.location.uri))
+    assert read is not None
     rows: list[dict[str, Any]] = read.sort_by("_offset").to_pylist()
     return rows
 

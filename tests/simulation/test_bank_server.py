@@ -387,5 +387,7 @@ def test_an_unknown_path_is_a_problem_too(server: BankServer) -> None:
 def test_a_port_in_use_is_told_with_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(PixstreamError, match=f"127.0.0.1:{port}.*another port"):
+        with pytest.raises(
+            PixstreamError, match=f"port {port} of 127.0.0.1 is taken.*another port"
+        ):
             BankServer(Bank({}), port=port)

@@ -105,16 +105,17 @@ def _report(
 
 def _samples(console: Console, directory: Path) -> None:
     """A few rows of each table, as a person would query them."""
-    from deltalake import DeltaTable
     from rich.table import Table
+
+    from pixstream.demo.tables import read
 
     columns = ["event_time", "status", "amount_centavos", "end_to_end_id", "source", "flags"]
     table = Table(title="\nSample rows", title_justify="left", box=None, pad_edge=False)
     for name in ("table", *columns):
         table.add_column(name, no_wrap=True)
     for path in sorted((directory / "lake").iterdir()):
-        rows = DeltaTable(str(path)).to_pyarrow_table(columns=columns).slice(0, 2).to_pylist()
-        for row in rows:
+        rows = read(path, columns)
+        for row in rows.slice(0, 2).to_pylist() if rows else []:
             row["event_time"] = f"{row['event_time']:%Y-%m-%d %H:%M:%S}"
             row["flags"] = ",".join(row["flags"])
             table.add_row(path.name, *(str(row[c] if row[c] is not None else "") for c in columns))

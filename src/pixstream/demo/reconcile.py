@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from pixstream import dead_letters, routing
+from pixstream.demo import tables
 from pixstream.event import Category
 from pixstream.kafka.topics import DLQ, EVENT_TOPICS, POSITIONS
 
@@ -200,8 +200,8 @@ class Reconciliation:
         path = self._lake / category.plural
         ids: list[str] = []
         revisions = 0
-        if DeltaTable.is_deltatable(str(path)):
-            table = DeltaTable(str(path)).to_pyarrow_table()
+        table = tables.read(path)
+        if table is not None:
             self._scan_table(f"table {category.plural}", table)
             ids = table["event_id"].filter(pc.equal(table["revision"], 0)).to_pylist()
             revisions = table.num_rows - len(ids)

@@ -8,10 +8,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
-from deltalake import DeltaTable
 
 from pixstream import config, kafka
 from pixstream.component import Order
+from pixstream.demo import tables
 from pixstream.demo.feed import Feeder
 from pixstream.demo.privacy_scan import PrivacyScan
 from pixstream.demo.reconcile import Ledger, Outcome, Reconciliation
@@ -144,13 +144,9 @@ class Demo:
         """Tell whether every offered fact stands in its table; letters are counted at the end."""
         for category in EVENT_TOPICS:
             offered = {i for i, c in ledger.facts.items() if c == category}
-            path = str(self._place.lake / category)
-            if not offered:
-                continue
-            if not DeltaTable.is_deltatable(path):
-                return False
-            column = DeltaTable(path).to_pyarrow_table(columns=["event_id"])["event_id"]
-            if not offered <= set(column.to_pylist()):
+            table = tables.read(self._place.lake / category, ["event_id"])
+            stored = set() if table is None else set(table["event_id"].to_pylist())
+            if not offered <= stored:
                 return False
         return True
 

@@ -107,7 +107,7 @@ class View:
         bar = ProgressBar(total=self._goal, completed=min(arrived, self._goal), width=60)
         elapsed = time.monotonic() - self._started
         words = f"{offered:,} of {self._goal:,} facts offered, {arrived:,} arrived, {elapsed:.0f} s"
-        return Group(table, Text(), bar, Text(words))
+        return Group(table, Text(), bar, Text(f"\n{words}"))
 
     def _line(self, stages: Sequence[Stage], offered: int, arrived: int) -> str:
         elapsed = time.monotonic() - self._started

@@ -1,0 +1,27 @@
+"""Reading the demo's Delta tables whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deltalake import DeltaTable
+from pyarrow import fs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+
+def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
+    """The rows of a table, or None where there is none yet.
+
+    Arrow reads through a file system of its own: over deltalake's, which is written in Python, its
+    threads abort the process now and then when the interpreter ends (apache/arrow#34314).
+    """
+    if not DeltaTable.is_deltatable(str(path)):
+        return None
+    place = fs.SubTreeFileSystem(str(path.absolute()), fs.LocalFileSystem())
+    wanted = None if columns is None else list(columns)
+    return DeltaTable(str(path)).to_pyarrow_table(filesystem=place, columns=wanted)
