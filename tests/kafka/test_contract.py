@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, cast
 
 import pytest
@@ -323,6 +324,13 @@ def test_every_codec_is_read_by_the_other_library(
 
 
 @pytest.mark.broker
+@pytest.mark.skipif(find_spec("snappy") is not None, reason="kafka-python has snappy here")
+def test_a_codec_without_its_package_is_named(broker: str) -> None:
+    with pytest.raises(KafkaError, match=r"kafka-python cannot compress with snappy.*lz4"):
+        connect(settings("kafka-python", broker, compression="snappy")).outbox("snappy")
+
+
+@pytest.mark.broker
 def test_both_libraries_put_a_key_into_the_same_partition(broker: str) -> None:
     placed: dict[str, dict[bytes | None, int]] = {}
     for library in LIBRARIES:
@@ -411,6 +419,28 @@ def test_an_error_of_the_listener_is_raised_by_poll_and_nothing_is_read(client: 
         for _ in range(2):
             with pytest.raises(TopicChangedError, match="another topic"):
                 poll_for(inbox)
+
+
+def test_a_listener_that_cannot_answer_now_is_asked_again(client: Client) -> None:
+    topic = create(client)
+    write(client, topic, b"a", b"b")
+    asked: list[TopicIdPartition] = []
+
+    def answer_the_third_time(partition: TopicIdPartition) -> int:
+        asked.append(partition)
+        if len(asked) < 3:
+            raise Transient("the table does not answer now")
+        return 1
+
+    member = Member(client, topic, group=group(), start=answer_the_third_time)
+    with closing(member.inbox) as inbox:
+        for _ in range(2):
+            with pytest.raises(Transient, match="the table"):
+                poll_for(inbox)
+        assert inbox.positions() == {}
+        until(lambda: len(member.records) == 1, member)
+        assert set(inbox.positions()) == set(asked)
+    assert member.values == [b"b"]
 
 
 def poll_for(inbox: Inbox) -> Sequence[Record]:
@@ -626,7 +656,7 @@ def test_an_empty_topic_loads_as_nothing_and_an_unknown_one_is_an_error(client: 
         client.load("nowhere", "")
 
 
-def test_load_sees_what_was_committed_behind_an_open_transaction(real: Client) -> None:
+def test_load_waits_for_what_is_committed_behind_an_open_transaction(real: Client) -> None:
     topic = create(real, cleanup_policy="compact")
     with (
         closing(real.outbox("slow-" + topic)) as slow,
@@ -635,11 +665,11 @@ def test_load_sees_what_was_committed_behind_an_open_transaction(real: Client) -
         slow.begin()
         slow.send(topic, b"slow", b"1", [])
         wait_until_kafka_holds(real, topic, 1)
-        quick.begin()
-        quick.send(topic, b"quick", b"2", [])
-        quick.commit()
-        # The open transaction is older: Kafka aborts it after its timeout, and load waits.
-        assert real.load(topic, "") == {"quick": b"2"}
+        produce(quick, topic, b"quick")
+        ends = threading.Timer(1.0, slow.commit)
+        ends.start()
+        assert real.load(topic, "") == {"slow": b"1", "quick": b"quick"}
+        ends.join()
 
 
 # --- administration ----------------------------------------------------------------------------
@@ -836,7 +866,8 @@ def let_go_of_sockets() -> Iterator[None]:
 def test_a_broker_that_goes_away_is_waited_for_and_nothing_is_lost(
     library: Library, broker_control: EmbeddedBroker
 ) -> None:
-    client = connect(settings(library, broker_control.start()))
+    impatient = {"request_timeout_ms": 4000, "transaction_timeout_ms": 4000}
+    client = connect(settings(library, broker_control.start(), **impatient))
     topic, name = create(client), group()
     member = Member(client, topic, group=name)
     with closing(client.outbox("away-" + topic)) as outbox:

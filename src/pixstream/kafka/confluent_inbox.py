@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class ConfluentInbox:
     """`kafka.Inbox` through confluent-kafka.
 
-    An error of the listener is raised by `poll`, then and ever after: nothing was started.
+    The listener is asked for starts at the beginning of `poll`; if it raises, so does `poll`, the
+    partitions stay unread, and the next `poll` asks again.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ConfluentInbox:
         self._name = f"group {group}"
         self._listener = listener
         self._starts: dict[tuple[str, int], int] = {}
+        self._waiting: set[tuple[str, int]] = set()
         self._moved: set[tuple[str, int]] = set()
         self._failure: Exception | None = None
         self._paused = self._closing = self._unanswered = False
@@ -75,10 +77,14 @@ class ConfluentInbox:
         """See `kafka.Inbox`."""
         if self._failure is not None:
             raise self._failure
-        self._moved.clear()
-        # A call for many would wait for all of them: wait for one, then take what is there.
-        first = self._consumer.consume(1, timeout)
-        rest = self._consumer.consume(max_records - 1, 0) if first and max_records > 1 else []
+        try:
+            self._start_waiting()
+            self._moved.clear()
+            # A call for many would wait for all of them: wait for one, then take what is there.
+            first = self._consumer.consume(1, timeout)
+            rest = self._consumer.consume(max_records - 1, 0) if first and max_records > 1 else []
+        except KafkaException as error:
+            raise translate(self._name, cause(error)) from error
         if self._moved:
             first = [m for m in first if (m.topic(), m.partition()) not in self._moved]
         found = self._checked(first) + self._checked(rest)
@@ -163,25 +169,27 @@ class ConfluentInbox:
         return records(messages)
 
     def _on_assign(self, consumer: Consumer, partitions: list[Partition]) -> None:
-        try:
-            self._ids.update(self._admin.topic_ids({p.topic for p in partitions}))
-            starts = self._listener.assigned(
-                [self._identified(p) for p in partitions],
-                {
-                    self._identified(p): p.offset
-                    for p in consumer.committed(partitions, self._seconds)
-                    if p.offset >= 0
-                },
-            )
-            for partition in partitions:
-                partition.offset = starts[self._identified(partition)]
-        except Exception as error:  # noqa: BLE001  whatever it is, `poll` raises it
-            self._fail(error)
-            partitions = []
-        consumer.incremental_assign(partitions)
+        self._waiting |= {(p.topic, p.partition) for p in partitions}
+        consumer.incremental_assign([])
+
+    def _start_waiting(self) -> None:
+        """Read on where the listener says."""
+        partitions = [Partition(*key) for key in sorted(self._waiting)]
+        if not partitions:
+            return
+        self._ids.update(self._admin.topic_ids({p.topic for p in partitions}))
+        committed = self._consumer.committed(partitions, self._seconds)
+        starts = self._listener.assigned(
+            [self._identified(p) for p in partitions],
+            {self._identified(p): p.offset for p in committed if p.offset >= 0},
+        )
+        for partition in partitions:
+            partition.offset = starts[self._identified(partition)]
+        self._consumer.incremental_assign(partitions)
         self._starts |= {(p.topic, p.partition): p.offset for p in partitions}
-        if self._paused and partitions:
-            consumer.pause(partitions)
+        self._waiting.clear()
+        if self._paused:
+            self._consumer.pause(partitions)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[Partition]) -> None:
         gone = {(p.topic, p.partition) for p in partitions} & self._starts.keys()
@@ -193,6 +201,7 @@ class ConfluentInbox:
         for key in gone:
             del self._starts[key]
         self._moved |= gone
+        self._waiting -= {(p.topic, p.partition) for p in partitions}
         consumer.incremental_unassign([Partition(*key) for key in gone])
 
     def _on_error(self, fault: Fault, message: Message | None = None) -> None:

@@ -35,9 +35,10 @@ class KafkaPythonInbox:
     """`kafka.Inbox` through kafka-python.
 
     The library calls its listeners in its own thread, where nothing may be asked of it. So it
-    polls in a thread too, and ours does meanwhile what the listener has to do.
+    polls in a thread too, and ours does meanwhile what our listener has to do.
+    The listener is asked for starts at the beginning of `poll`; if it raises, so does `poll`, the
+    partitions stay unread, and the next `poll` asks again.
     While the group is rebalanced a poll may last three seconds longer than it was given.
-    An error of the listener is raised by `poll`, then and ever after: nothing was started.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class KafkaPythonInbox:
         self._name = f"group {group}"
         self._listener = listener
         self._assigned: set[Partition] = set()
+        self._waiting: set[Partition] = set()
+        self._milliseconds = settings.request_timeout_ms
         self._failure: Exception | None = None
         self._paused = self._closing = False
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -80,7 +83,9 @@ class KafkaPythonInbox:
 
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
         """See `kafka.Inbox`."""
-        self._check()
+        if self._failure is not None:
+            raise self._failure
+        self._start_waiting()
         polling = in_thread(lambda: self._poll(max_records, timeout))
         polling.add_done_callback(lambda _: self._tasks.put(None))
         while (task := self._tasks.get()) is not None:
@@ -89,13 +94,10 @@ class KafkaPythonInbox:
             found = polling.result()
         except OffsetOutOfRangeError as error:
             (partition, offset), *_ = error.args[0].items()
-            raise self._fail(
-                faults.offset_gone(partition.topic, partition.partition, offset)
-            ) from error
+            self._failure = faults.offset_gone(partition.topic, partition.partition, offset)
+            raise self._failure from error
         except Fault as error:
-            raise self._failure or translate(self._name, error) from error
-        if not found:
-            self._check()
+            raise translate(self._name, error) from error
         return [record for part in found.values() for record in records(part)]
 
     def positions(self) -> Mapping[TopicIdPartition, int]:
@@ -156,47 +158,54 @@ class KafkaPythonInbox:
         self._consumer.close(autocommit=False)
         self._admin.close()
 
-    async def ask(self, what: Callable[[set[Partition]], None], partitions: set[Partition]) -> None:
-        """Let the thread that polls do `what`; the library's own thread goes on meanwhile."""
-        if self._closing:
-            return
-        done = Future()
+    def wait(self, partitions: set[Partition]) -> None:
+        """Let new partitions yield nothing until their start is known."""
+        self._waiting |= partitions
+        self._consumer.pause(*partitions)
+        for partition in partitions:
+            self._consumer.seek(partition, 0)  # else the library would look for a start itself
 
-        def task() -> None:
+    async def lose(self, partitions: set[Partition]) -> None:
+        """Let the thread that polls tell the listener; the library's own goes on meanwhile."""
+        self._waiting -= partitions
+        gone = self._assigned & partitions
+        if not gone or self._closing:
+            return
+        told = Future()
+
+        def tell() -> None:
             try:
-                what(partitions)
-            except Exception as error:  # noqa: BLE001  whatever it is, `poll` raises it
-                self._fail(error)
-            done.success(None)
+                self._listener.revoked([TopicPartition(*p) for p in gone])
+            except Exception as error:  # noqa: BLE001  whatever it is, the next `poll` raises it
+                self._failure = error
+            self._assigned -= gone
+            told.success(None)
             self._network.wakeup()
 
-        self._tasks.put(task)
-        await done
+        self._tasks.put(tell)
+        await told
 
-    def start(self, partitions: set[Partition]) -> None:
-        """Ask the listener where to start with new partitions."""
-        # Until its start is known a partition yields nothing.
-        self._consumer.pause(*partitions)
+    def _start_waiting(self) -> None:
+        """Read on where the listener says."""
+        partitions = sorted(self._waiting)
+        if not partitions:
+            return
         self._ids.update(self._admin.topic_ids({p.topic for p in partitions}))
-        committed = {p: self._consumer.committed(p) for p in partitions}
-        starts = self._listener.assigned(
-            [self._identified(p) for p in partitions],
-            {self._identified(p): offset for p, offset in committed.items() if offset is not None},
-        )
+        committed: dict[TopicIdPartition, int] = {}
+        for partition in partitions:
+            try:
+                offset = self._consumer.committed(partition, timeout_ms=self._milliseconds)
+            except Fault as error:
+                raise translate(self._name, error) from error
+            if offset is not None:
+                committed[self._identified(partition)] = offset
+        starts = self._listener.assigned([self._identified(p) for p in partitions], committed)
         for partition in partitions:
             self._consumer.seek(partition, starts[self._identified(partition)])
-        self._assigned |= partitions
+        self._assigned |= self._waiting
+        self._waiting.clear()
         if not self._paused:
             self._consumer.resume(*partitions)
-
-    def stop(self, partitions: set[Partition]) -> None:
-        """Tell the listener of partitions that it loses."""
-        gone = self._assigned & partitions
-        try:
-            if gone:
-                self._listener.revoked([TopicPartition(*p) for p in gone])
-        finally:
-            self._assigned -= gone
 
     def _poll(self, max_records: int, timeout: float) -> Any:
         found = self._consumer.poll(timeout_ms=timeout * 1000, max_records=max_records)
@@ -205,14 +214,6 @@ class KafkaPythonInbox:
             # again: members that poll by turns would keep the whole group at it.
             found = self._consumer.poll(timeout_ms=_JOIN_MILLISECONDS, max_records=max_records)
         return found
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def _fail(self, error: Exception) -> Exception:
-        self._failure = self._failure or error
-        return self._failure
 
     def _identified(self, partition: Partition) -> TopicIdPartition:
         topic, number = partition
@@ -226,10 +227,10 @@ class _Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the l
         self._inbox = inbox
 
     async def on_partitions_assigned(self, assigned: set[Partition]) -> None:
-        await self._inbox.ask(self._inbox.start, assigned)
+        self._inbox.wait(assigned)
 
     async def on_partitions_revoked(self, revoked: set[Partition]) -> None:
-        await self._inbox.ask(self._inbox.stop, revoked)
+        await self._inbox.lose(revoked)
 
 
 def consumer_config(settings: KafkaSettings) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class KafkaPythonOutbox:
         self._name = f"transactional id {transactional_id}"
         self._seconds = (settings.transaction_timeout_ms + settings.request_timeout_ms) / 1000
         self._open = False
+        self._fenced: FencedError | None = None
         self._ending: Future[None] | None = None
         self._sent: list[tuple[str, Any]] = []
         self._queued_bytes = 0
@@ -61,6 +62,8 @@ class KafkaPythonOutbox:
 
     def begin(self) -> None:
         """See `kafka.Outbox`."""
+        if self._fenced is not None:
+            raise self._fenced
         self.abort()  # what a broker that did not answer left open
         try:
             self._producer.begin_transaction()
@@ -94,7 +97,7 @@ class KafkaPythonOutbox:
         except NoAnswer as error:
             raise faults.in_doubt(self._name, "no answer") from error
         except Fault as error:
-            raise translate(self._name, error) from error
+            self._give_up(translate(self._name, error))
 
     def abort(self) -> None:
         """See `kafka.Outbox`; nothing happens when no transaction is open."""
@@ -133,13 +136,19 @@ class KafkaPythonOutbox:
         """Commit or abort, within limits; what did not end in time is waited for at the next."""
         if self._ending is None:
             self._ending = in_thread(how)
-        self._ending.result(seconds)
+        try:
+            self._ending.result(seconds)
+        except Fault:
+            self._ending = None
+            raise
         self._open, self._ending = False, None
         self._sent, self._queued_bytes = [], 0
 
     def _give_up(self, failure: PixstreamError) -> NoReturn:
         """Abort and raise `failure`; if that fails too, the next `begin` says so."""
-        if not isinstance(failure, FencedError):
+        if isinstance(failure, FencedError):
+            self._fenced = failure
+        else:
             with suppress(PixstreamError):
                 self.abort()
         self._limits.forget()
