@@ -13,7 +13,7 @@ from pixstream.component import Order
 from pixstream.errors import ConfigError
 from pixstream.plugin import Producer
 from pixstream.settings import SupervisorSettings
-from pixstream.supervisor import Supervisor, select
+from pixstream.supervisor import Child, Supervisor, select
 
 CHILD = """
 import json, os, signal, sys, threading, time
@@ -87,10 +87,21 @@ def test_a_killed_child_is_started_again_and_its_counts_add_up(
     assert child.sum("read") == 4
 
 
-def test_a_fenced_child_is_not_started_again(supervise: Callable[..., Supervisor]) -> None:
-    supervisor = supervise("sys.exit(3)")
-    assert supervisor.run(lambda: 0) == 1
-    assert [(c.state, c.restarts) for c in supervisor.children] == [("fenced", 0)]
+def test_a_fenced_child_starts_again_after_the_longest_back_off(
+    supervise: Callable[..., Supervisor], caplog: pytest.LogCaptureFixture
+) -> None:
+    restart = BackoffSettings(min_seconds=0.001, max_seconds=0.3)
+    supervisor = supervise("sys.exit(3)", settings=SupervisorSettings(restart=restart))
+    (child,) = supervisor.children
+    supervisor.start()
+    for restarts in (1, 2):
+        step_until(supervisor, partial(was_scheduled, child, restarts))
+    assert caplog.text.count("starts again in 0.3 s") == 2
+    assert "stop one of the two supervisors" in caplog.text
+
+
+def was_scheduled(child: Child, restarts: int) -> bool:
+    return child.restarts == restarts and child.state == "restarting"
 
 
 def test_a_wrong_configuration_ends_the_supervisor(supervise: Callable[..., Supervisor]) -> None:

@@ -4,7 +4,7 @@ PixstreamError
 ├── ConfigError            the YAML, an environment variable or an option is wrong (exit 2)
 │   └── KeysMissingError   a privacy key is absent or unusable
 ├── KafkaError             Kafka answered with something that waiting does not cure
-│   ├── FencedError        another process took over this transactional id: stop at once
+│   ├── FencedError        another owner took over, or Kafka gave this one up: stop at once
 │   ├── BrokerError        the embedded broker could not be started or stopped
 │   └── ArtefactError      the broker's jars could not be fetched or verified
 ├── DestinationError       a destination failed for good: the process stops, nothing committed

@@ -1,7 +1,10 @@
 """One child process per configured component: started, watched, restarted, stopped.
 
-A child that fails is started again with back-off; one that was fenced is not (the newer owner
-works), nor one whose configuration is wrong. SIGTERM or Ctrl-C lets every child finish what it has
+A child that fails is started again with back-off, one whose configuration is wrong is not. One that
+was fenced waits the longest back-off: a newer owner may work, or Kafka may have given up a member
+that an outage kept away, and a pipeline that stays down in silence would be worse than two owners
+that take turns, each of them exact and loud about it.
+SIGTERM or Ctrl-C lets every child finish what it has
 in hand within `stop_timeout_seconds`; a second one kills them, which loses nothing: they resume.
 """
 
@@ -44,7 +47,7 @@ class Child:
 
     Attributes:
         label: `name-replica`.
-        state: starting, ready, waiting, restarting, fenced, stopped or failed.
+        state: starting, ready, waiting, restarting, stopped or failed.
         counts: what it last reported, since its start.
         total: what former processes of this replica reported, summed.
         restarts: how often it was started again.
@@ -115,11 +118,11 @@ class Child:
         self.counts = {}
         return code
 
-    def schedule(self) -> float:
+    def schedule(self, at_least: float = 0.0) -> float:
         """Seconds until the next start."""
         if time.monotonic() - self._started > STEADY_SECONDS:
             self._backoff.reset()
-        wait = self._backoff.next()
+        wait = max(at_least, self._backoff.next())
         self.due = time.monotonic() + wait
         self.state = "restarting"
         self.restarts += 1
@@ -208,7 +211,7 @@ class Supervisor:
                 self.step(0.2)
         finally:
             clean = self.stop(lambda: stop_requested() > 1)
-        failed = [c.label for c in self.children if c.state in {"failed", "fenced"}]
+        failed = [c.label for c in self.children if c.state == "failed"]
         return EXIT_OK if clean and not failed else 1
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> bool:
@@ -252,11 +255,13 @@ class Supervisor:
         if self._stopping or code == EXIT_OK:
             child.state = "stopped"
         elif code == EXIT_FENCED:
-            child.state = "fenced"
+            wait = child.schedule(self._settings.restart.max_seconds)
             log.error(
-                "%s was fenced: another process with the same name and replica took over; it is "
-                "not started again here. Stop one of the two supervisors",
+                "%s was fenced: either another process with the same name and replica took over "
+                "(then stop one of the two supervisors), or Kafka had given it up during an "
+                "outage; starts again in %.1f s from where it committed",
                 child.label,
+                wait,
             )
         elif code == EXIT_CONFIG:
             child.state = "failed"
