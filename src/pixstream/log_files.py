@@ -227,8 +227,11 @@ class LogFiles:
             return False
         try:
             with Path(each.path).open("rb") as file:
-                if os.fstat(file.fileno()).st_ino != each.inode:
+                now = os.fstat(file.fileno())
+                if now.st_ino != each.inode:
                     return True
+                # A copy may have been met half made, and its original after the truncation.
+                each = each._replace(size=now.st_size, mtime_ns=now.st_mtime_ns)
                 for tail in relatives:
                     if tail.path is not None:
                         if _repeats(file, each, tail):
@@ -330,7 +333,13 @@ def _repeats(file: BinaryIO, each: _Seen, tail: Tail) -> bool:
         start = max(0, each.size - _COMPARED_BYTES)
         file.seek(start)
         own.seek(start)
-        return file.read(each.size - start) == own.read(each.size - start)
+        if file.read(each.size - start) == own.read(each.size - start):
+            return True
+        # Unequal also when that one was truncated while we read: then the next scan knows.
+        own.seek(0)
+        head = head_of(own.read(HEAD_BYTES))
+        shrunk = os.fstat(own.fileno()).st_size < status.st_size
+        return shrunk or identity(status.st_ino, head) != tail.alias
 
 
 def _warn_truncated(tail: Tail) -> None:

@@ -238,10 +238,12 @@ class Tail:
         wanted = min(_CHUNK, longest)
         while True:
             count = min(wanted, end - self.offset)
-            read = self.bytes_at(self.offset - before, before + count)
-            if not self._proven(read[:before]):
+            # At the beginning nothing lies in front: there the head itself is the proof.
+            first = 0 if self._mark else HEAD_BYTES
+            read = self.bytes_at(self.offset - before, max(before + count, first))
+            if not (self._proven(read[:before]) if self._mark else self._headed(read)):
                 return b""
-            chunk = read[before:]
+            chunk = read[before : before + count]
             if b"\n" in chunk or len(chunk) < count or count in {end - self.offset, longest}:
                 return chunk
             wanted = min(2 * wanted, longest)
@@ -249,6 +251,9 @@ class Tail:
     def _before(self) -> bytes:
         length = _length(self._mark)
         return self.bytes_at(self.offset - length, length)
+
+    def _headed(self, beginning: bytes) -> bool:
+        return self.offset > 0 or head_of(beginning[:HEAD_BYTES]).digest == self.head
 
     def _proven(self, before: bytes) -> bool:
         return not self._mark or _mark(before) == self._mark
