@@ -179,6 +179,25 @@ def test_a_simulation_can_be_previewed(capfd: pytest.CaptureFixture[str], tmp_pa
     assert out.count('{"event"') > 20
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate", "/proc/nowhere", "--events", "5"],
+        ["demo", "--directory", "/proc/nowhere", "--events", "5"],
+        ["--set", "data_dir=/proc/nowhere", "broker", "start"],
+        ["--set", "privacy.pseudonym_key=file:/proc/nowhere/x.key", "keys", "create"],
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str]
+) -> None:
+    configure(tmp_path)
+    code, _, err = call(capfd, *arguments)
+    assert code == 1
+    assert "/proc/nowhere" in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.broker
 def test_broker_start_status_stop(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     configure(tmp_path)

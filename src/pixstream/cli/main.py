@@ -154,4 +154,9 @@ def run(arguments: list[str]) -> int:
     except PixstreamError as error:
         click.echo(f"error: {error}", err=True)
         result = 1
+    except OSError as error:
+        # What the machine refuses a command: its place and reason, of which neither is a payload.
+        what = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {what}{error.strerror or type(error).__name__}", err=True)
+        result = 1
     return result if isinstance(result, int) else 0
