@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 from pixstream import plugin
+from pixstream.config.schema import KINDS, of_component, of_core, options
 from pixstream.kafka.topics import DEFAULT_TOPICS
-from pixstream.settings_schema import KINDS, of_component, of_core, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pixstream.settings_schema import Schema
+    from pixstream.config.schema import Schema
 
 _HEAD = """\
 # Configuration

@@ -15,7 +15,7 @@ import command_page
 import configuration_page
 import event_pages
 
-from pixstream import editor_schema
+from pixstream.config import editor_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

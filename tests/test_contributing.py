@@ -15,7 +15,7 @@ from pixstream.canonical import Sealer
 from pixstream.dead_letters import LetterWriter
 from pixstream.errors import ConfigError
 from pixstream.identifiers import e2e
-from pixstream.ingest import ProduceLoop
+from pixstream.ingest.produce import ProduceLoop
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.topics import DLQ, EVENT_TOPICS, POSITIONS, declared
 from pixstream.plugin import Producer

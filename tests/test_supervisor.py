@@ -10,9 +10,9 @@ import pytest
 
 from pixstream.backoff import BackoffSettings
 from pixstream.component import Order
+from pixstream.config.settings import SupervisorSettings
 from pixstream.errors import ConfigError
 from pixstream.plugin import Producer
-from pixstream.settings import SupervisorSettings
 from pixstream.supervisor import Child, Supervisor, select
 
 CHILD = """

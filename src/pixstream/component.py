@@ -25,15 +25,16 @@ from pixstream import config, kafka
 from pixstream.canonical import Sealer
 from pixstream.dead_letters import LetterWriter
 from pixstream.errors import ConfigError, FencedError, PixstreamError
-from pixstream.ingest import ConsumeLoop, ProduceLoop
+from pixstream.ingest.consume import ConsumeLoop
+from pixstream.ingest.produce import ProduceLoop
 from pixstream.observability import logs
 from pixstream.privacy import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pixstream.config.settings import Settings
     from pixstream.privacy import Vault
-    from pixstream.settings import Settings
 
 log = logging.getLogger("pixstream.component")
 

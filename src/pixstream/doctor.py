@@ -12,9 +12,9 @@ from pixstream.privacy import keys
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pixstream.config.settings import Settings
     from pixstream.kafka import Admin
     from pixstream.kafka.settings import KafkaSettings
-    from pixstream.settings import Settings
 
 
 class Finding(NamedTuple):

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from pixstream.backoff import BackoffSettings
+    from pixstream.config.settings import SupervisorSettings
     from pixstream.plugin import Component
-    from pixstream.settings import SupervisorSettings
 
 log = logging.getLogger("pixstream.supervisor")
 

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from pixstream.cli.config import config
 from pixstream.cli.main import Root
-from pixstream.config import load
+from pixstream.config.loading import load
 from pixstream.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from pixstream import kafka
 from pixstream.cli.lag import lag
 from pixstream.cli.main import Root
 from pixstream.cli.topics import topics
+from pixstream.config.settings import Settings
 from pixstream.errors import KafkaError
 from pixstream.kafka import TopicSpec
 from pixstream.kafka.settings import KafkaSettings, Sasl
 from pixstream.kafka.topics import TopicSettings
 from pixstream.plugin import Consumer, Producer
-from pixstream.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -19,7 +19,7 @@ from pixstream import identifiers, plugin
 from pixstream.canonical import BRASILIA
 from pixstream.errors import ConfigError, PixstreamError, Transient
 from pixstream.event import Draft
-from pixstream.http_intake import listen
+from pixstream.intake.http_server import listen
 from pixstream.plugin import Producer, Reading, Refusal
 from pixstream.producers.bank_api import Account, BankApi
 

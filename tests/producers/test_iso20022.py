@@ -11,10 +11,10 @@ import pytest
 
 from pixstream.errors import PixstreamError, Transient
 from pixstream.event import Draft, Reason
+from pixstream.intake.spool import KEY_LENGTH
 from pixstream.plugin import Reading, Refusal
 from pixstream.producers import iso20022
 from pixstream.producers.iso20022 import Iso20022
-from pixstream.spool import KEY_LENGTH
 
 
 def message(*numbers: int, msg_id: str = "M1") -> bytes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pixstream.cli.main import Root
-    from pixstream.settings import Settings
+    from pixstream.config.settings import Settings
 
 
 @click.command("acls")

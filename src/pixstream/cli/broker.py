@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pixstream.cli.main import Root
+    from pixstream.config.settings import Settings
     from pixstream.kafka.broker import EmbeddedBroker
     from pixstream.kafka.maven import Progress
     from pixstream.kafka.settings import KafkaSettings
-    from pixstream.settings import Settings
 
 
 def embedded(settings: Settings) -> EmbeddedBroker:

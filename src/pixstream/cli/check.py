@@ -11,8 +11,8 @@ from pixstream.errors import BrokerError
 
 if TYPE_CHECKING:
     from pixstream.cli.main import Root
+    from pixstream.config.settings import Settings
     from pixstream.kafka.settings import KafkaSettings
-    from pixstream.settings import Settings
 
 MARKS = {True: "ok   ", False: "FAIL ", None: "--   "}
 

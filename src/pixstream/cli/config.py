@@ -31,8 +31,8 @@ def show(root: Root) -> None:
       pixstream config show
       pixstream --env prod --set kafka.linger_ms=5 config show
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
-    from pixstream.config import build, resolve
-    from pixstream.settings_show import lines
+    from pixstream.config.loading import build, resolve
+    from pixstream.config.show import lines
 
     effective = resolve(root.path, env=root.env, overrides=root.overrides)
     for line in lines(effective, build(effective)):
@@ -47,6 +47,6 @@ def schema() -> None:
     Editors that speak the YAML language server complete and check the file with it:
       pixstream config schema > kafka_config.schema.json
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
-    from pixstream.editor_schema import build
+    from pixstream.config.editor_schema import build
 
     click.echo(json.dumps(build(), indent=2, ensure_ascii=False))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pixstream.cli.main import Root
+    from pixstream.config.settings import Settings
     from pixstream.dead_letters import LetterView
-    from pixstream.settings import Settings
 
 
 @click.group()

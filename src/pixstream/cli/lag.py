@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pixstream.cli.main import Root
+    from pixstream.config.settings import Settings
     from pixstream.kafka import Admin
     from pixstream.kafka.lag import PartitionLag
-    from pixstream.settings import Settings
 
 _PIPE_COLUMNS = 160
 

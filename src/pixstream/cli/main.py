@@ -15,8 +15,8 @@ import click
 from pixstream.errors import ConfigError, PixstreamError
 
 if TYPE_CHECKING:
+    from pixstream.config.settings import Settings
     from pixstream.kafka import Client
-    from pixstream.settings import Settings
 
 COMMANDS = {
     "broker": "start, stop and look at the embedded Kafka broker",

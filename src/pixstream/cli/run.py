@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pixstream.cli.main import Root
-    from pixstream.settings import Settings
+    from pixstream.config.settings import Settings
 
 
 @click.command()

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pixstream.cli.main import Root
+    from pixstream.config.settings import Settings
     from pixstream.kafka import Admin, TopicState
     from pixstream.kafka.topic_changes import Plan
-    from pixstream.settings import Settings
 
 _EXIT_REFUSED = 2
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from pixstream.config.settings import Settings
     from pixstream.demo.place import Place
     from pixstream.kafka import Admin, Client
-    from pixstream.settings import Settings
 
 STALLED_SECONDS = 60.0
 """Without any progress for this long what is missing counts as lost."""

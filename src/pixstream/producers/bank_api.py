@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from pixstream import polling
-from pixstream.api_client import Access, ApiClient, Token
-from pixstream.api_feed import REMEMBERED, Feed, Query
 from pixstream.errors import ConfigError
 from pixstream.formats import api_pix
+from pixstream.intake import polling
+from pixstream.intake.api_client import Access, ApiClient, Token
+from pixstream.intake.api_feed import REMEMBERED, Feed, Query
+from pixstream.intake.polling import Follow, Recent, Sweep, Window
 from pixstream.plugin import Producer, Reading
-from pixstream.polling import Follow, Recent, Sweep, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pixstream.event import Draft
+    from pixstream.intake.polling import Schedule
     from pixstream.plugin import Position, Refusal, Stream
-    from pixstream.polling import Schedule
 
 _IDLE_SECONDS = 0.05
 _ISPB = Meta(pattern="^([0-9A-Z]{8})?$", description="ISPB of the bank that keeps the account")

@@ -1,7 +1,7 @@
 """Pix events from a directory of SPI messages: ISO 20022 XML files, each read once.
 
 The directory is one stream. Its position lists the files that were read and still lie there, by
-identity (see `pixstream.spool`), so that none is missed for its time and none is read twice. With
+identity (see `intake.spool`), so that none is missed for its time and none is read twice. With
 `finished: move` the list is as long as one transaction; with `remember` it grows with the
 directory, 16 bytes a file in every position, up to `MAX_KNOWN` files, where the producer stops
 and asks for a cleaning.
@@ -29,8 +29,8 @@ from pixstream.errors import PixstreamError
 from pixstream.event import Draft, Reason
 from pixstream.formats import spi
 from pixstream.formats.spi_pacs import CONTENT_TYPE
+from pixstream.intake.spool import DONE, KEY_LENGTH, Spool, SpoolFile
 from pixstream.plugin import Producer, Reading, Refusal
-from pixstream.spool import DONE, KEY_LENGTH, Spool, SpoolFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
 """Pix events from the own systems' logs: JSON lines, followed through rotation and restarts.
 
-A stream is one file, not one name: see `pixstream.log_files` for what happens to it when logs are
+A stream is one file, not one name: see `intake.log_files` for what happens to it when logs are
 rotated, truncated or removed. The position after each line is that of its reading, so that any
 reading can be the one to go on from. A blank line is nothing; a line that is no Pix is a dead
 letter unless `ignore_events` names it. The first start, without any position, reads what is there
@@ -20,13 +20,13 @@ from msgspec import Meta
 from pixstream.errors import ConfigError, PixstreamError
 from pixstream.event import Draft, Reason
 from pixstream.formats import log_line
-from pixstream.log_files import LogFiles, matching_paths, shown
+from pixstream.intake.log_files import LogFiles, matching_paths, shown
 from pixstream.plugin import Producer, Reading, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pixstream.log_tail import Tail
+    from pixstream.intake.log_tail import Tail
     from pixstream.plugin import Position, Stream
 
 STARTED = "started"

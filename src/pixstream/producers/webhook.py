@@ -20,13 +20,13 @@ from msgspec import Meta
 from pixstream.errors import ConfigError
 from pixstream.event import Draft, Reason
 from pixstream.formats import api_pix
-from pixstream.http_intake import Intake, Limits, Tls
+from pixstream.intake.http_server import Intake, Limits, Tls
 from pixstream.plugin import Producer, Reading, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pixstream.http_intake import Delivery
+    from pixstream.intake.http_server import Delivery
     from pixstream.plugin import Position, Stream
 
 log = logging.getLogger("pixstream.producers.webhook")

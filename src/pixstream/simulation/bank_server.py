@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 
 from pixstream.errors import PixstreamError
-from pixstream.http_intake import listen
+from pixstream.intake.http_server import listen
 from pixstream.simulation.api_pix import problems
 from pixstream.simulation.api_pix.pix_endpoints import PixApi
 from pixstream.simulation.api_pix.problems import Problem

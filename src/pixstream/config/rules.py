@@ -1,0 +1,114 @@
+"""Rules between settings, which a schema of each alone cannot tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixstream.errors import ConfigError
+from pixstream.kafka.topics import DLQ, EVENT_TOPICS, spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pixstream.config.settings import Settings
+
+Broken = tuple[tuple[str, ...], str]
+"""The path of the setting to change, and what is wrong with it."""
+
+_CARRIERS = frozenset({*EVENT_TOPICS.values(), DLQ})
+"""The topics that carry what sources send."""
+
+
+def broken(settings: Settings) -> list[Broken]:
+    """Every rule that these settings break."""
+    return [found for rule in _RULES for found in rule(settings)]
+
+
+def _credentials(settings: Settings) -> Iterator[Broken]:
+    kafka = settings.kafka
+    if not kafka.security_protocol.startswith("SASL_"):
+        return
+    for name in ("username", "password"):
+        if not getattr(kafka.sasl, name):
+            yield (
+                ("kafka", "sasl", name),
+                f"security_protocol {kafka.security_protocol} needs a {name}",
+            )
+
+
+def _tls_files(settings: Settings) -> Iterator[Broken]:
+    kafka, tls = settings.kafka, settings.kafka.tls
+    if "SSL" not in kafka.security_protocol:
+        return
+    if tls.key_file and not tls.certificate_file:
+        yield ("kafka", "tls", "key_file"), "a client key needs its certificate_file beside it"
+    for name in ("ca_file", "certificate_file", "key_file"):
+        file = getattr(tls, name)
+        if file is not None and not _is_file(file):
+            # The text is not repeated: somebody may have put the key itself there.
+            yield ("kafka", "tls", name), "names no file that exists; give the path of a PEM file"
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # too long to be a name
+        return False
+
+
+def _names(settings: Settings) -> Iterator[Broken]:
+    for name in settings.producers:
+        if name in settings.consumers:
+            yield ("producers", name), "a consumer has this name too; every component has its own"
+
+
+def _categories(settings: Settings) -> Iterator[Broken]:
+    known = ", ".join(EVENT_TOPICS)
+    for name, consumer in settings.consumers.items():
+        path = ("consumers", name, "categories")
+        for category in consumer.categories:
+            if category not in EVENT_TOPICS:
+                yield path, f"unknown category {category!r}; known: {known}"
+        if len(set(consumer.categories)) < len(consumer.categories):
+            yield path, "a category is named twice"
+        if not consumer.categories:
+            yield path, f"no category, so nothing would be read; known: {known}"
+
+
+def _topics(settings: Settings) -> Iterator[Broken]:
+    for name, topic in settings.topics.items():
+        try:
+            config = spec(name, topic).config
+        except ConfigError as error:
+            yield ("topics", name), str(error).removeprefix(f"topic {name}: ")
+            continue
+        setting = "max_letter_bytes" if name == DLQ else "max_event_bytes"
+        needed = getattr(settings.kafka, setting) if name in _CARRIERS else 0
+        if int(config.get("max.message.bytes", needed)) < needed:
+            yield ("topics", name, "max_message_bytes"), f"below kafka.{setting}, {needed}"
+
+
+def _waits(settings: Settings) -> Iterator[Broken]:
+    for path, waits in (
+        (("retry",), settings.retry),
+        (("supervisor", "restart"), settings.supervisor.restart),
+    ):
+        if waits.min_seconds > waits.max_seconds:
+            yield (*path, "min_seconds"), f"above max_seconds, {waits.max_seconds:g}"
+    limit = settings.kafka.max_poll_interval_ms / 1000
+    if settings.retry.max_seconds >= limit:
+        yield (
+            ("retry", "max_seconds"),
+            f"must be below kafka.max_poll_interval_ms, {limit:g} s, or partitions are lost",
+        )
+
+
+_RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
+    _credentials,
+    _tls_files,
+    _names,
+    _categories,
+    _topics,
+    _waits,
+)

@@ -1,0 +1,198 @@
+"""JSON schemas (2020-12) of the configuration, made from the classes that hold it.
+
+Every `$ref` is replaced by what it names and every `default` is the one of its own place, so that
+walking a schema along a path is one step a key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import MISSING
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from pixstream.config.settings import Settings
+from pixstream.errors import ConfigError
+from pixstream.kafka.topics import DEFAULT_TOPICS
+from pixstream.plugin import Component, Consumer, Producer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Schema: TypeAlias = dict[str, Any]
+
+KINDS: Mapping[str, type[Component]] = {"producers": Producer, "consumers": Consumer}
+"""The section of each kind of component."""
+
+NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
+"""A component's name becomes part of group ids, transactional ids and file names."""
+
+
+def of_core() -> Schema:
+    """The schema of `Settings`, its producers and consumers empty."""
+    schema = _with_defaults(_inlined_schema(Settings), msgspec.to_builtins(Settings()))
+    topics = schema["properties"]["topics"]
+    topics["properties"] = {
+        name: _with_defaults(topics["additionalProperties"], msgspec.to_builtins(settings))
+        for name, settings in DEFAULT_TOPICS.items()
+    }
+    for section in KINDS:
+        schema["properties"][section] = _section(schema["properties"][section]["description"])
+    return schema
+
+
+def fields_of(cls: type[Component]) -> dict[str, dataclasses.Field[Any]]:
+    """The fields of a plugin's class that are settings: those that its constructor takes."""
+    return {f.name: f for f in dataclasses.fields(cls) if f.init and not f.name.startswith("_")}
+
+
+def of_component(cls: type[Component], type_name: str) -> Schema:
+    """The schema of one section of `producers` or `consumers`: the fields of its class.
+
+    Defaults are taken from the fields, as an instance might refuse to be made of defaults alone.
+
+    Raises:
+        ConfigError: a field's type is none that YAML can hold; the plugin must be changed.
+    """
+    fields = fields_of(cls)
+    defaults = {"type": type_name} | {
+        name: field.default if field.default_factory is MISSING else field.default_factory()
+        for name, field in fields.items()
+        if not (field.default is MISSING and field.default_factory is MISSING)
+    }
+    try:
+        schema = _with_defaults(_inlined_schema(cls), msgspec.to_builtins(defaults))
+    except (TypeError, NameError) as error:
+        raise ConfigError(f"plugin {cls.__name__}: a field cannot be a setting: {error}") from error
+    schema["properties"] = {name: schema["properties"][name] for name in fields}
+    required = [name for name in fields if name not in defaults]
+    return schema | {"required": required, "additionalProperties": False}
+
+
+def with_components(core: Schema, found: Mapping[str, Mapping[str, Schema]]) -> Schema:
+    """`core` that takes exactly these components, by section and name."""
+    sections = {
+        section: core["properties"][section] | {"properties": dict(found.get(section, {}))}
+        for section in KINDS
+    }
+    return core | {"properties": core["properties"] | sections}
+
+
+def options(schema: Schema) -> list[Schema]:
+    """The alternatives of a schema: its `anyOf`, or itself."""
+    return (
+        [part for option in schema["anyOf"] for part in options(option)]
+        if ("anyOf" in schema)
+        else [schema]
+    )
+
+
+def child(schema: Schema, key: str) -> Schema | None:
+    """The schema under `key` (`[0]` for an element), None where there is none."""
+    for option in options(schema):
+        if key in option.get("properties", {}):
+            found: Schema = option["properties"][key]
+            return found
+        rest = option.get("items" if key.startswith("[") else "additionalProperties")
+        if isinstance(rest, dict):
+            return rest
+    return None
+
+
+def along(schema: Schema, path: Sequence[str]) -> Iterator[Schema]:
+    """The schemas from the top down to `path`, as far as there are any."""
+    yield schema
+    for key in path:
+        below = child(schema, key)
+        if below is None:
+            return
+        schema = below
+        yield schema
+
+
+def is_secret(schema: Schema, path: Sequence[str]) -> bool:
+    """Whether the value at `path`, or anything above it, is marked secret."""
+    return any(
+        option.get("secret", False)
+        for part in along(schema, path)
+        for option in (part, *options(part))
+    )
+
+
+def types(schema: Schema) -> set[str]:
+    """The JSON types that a schema takes; empty: any."""
+    found: set[str] = set()
+    for option in options(schema):
+        if "enum" in option:
+            found |= {type_name(value) for value in option["enum"]}
+        elif "type" in option:
+            found |= {option["type"]} if isinstance(option["type"], str) else set(option["type"])
+        else:
+            return set()
+    return found
+
+
+def type_name(value: object) -> str:
+    """The JSON type of plain data."""
+    return next((name for kind, name in _TYPES if isinstance(value, kind)), "null")
+
+
+_TYPES: tuple[tuple[type, str], ...] = (
+    (bool, "boolean"),  # before int, of which Python makes it a kind
+    (int, "integer"),
+    (float, "number"),
+    (str, "string"),
+    (list, "array"),
+    (dict, "object"),
+)
+
+
+def _section(description: str) -> Schema:
+    return {
+        "description": description,
+        "type": "object",
+        "propertyNames": {"pattern": NAME_PATTERN, "description": "lower case, up to 63"},
+        "properties": {},
+        "additionalProperties": False,
+        "default": {},
+    }
+
+
+def _inlined_schema(cls: type) -> Schema:
+    # The hook is asked for types that no file can hold; a plugin's inner attributes may have them.
+    (schema,), definitions = msgspec.json.schema_components(
+        [cls], schema_hook=lambda inner: {"title": inner.__name__}, ref_template="{name}"
+    )
+    inlined: Schema = _inlined(schema, definitions, ())
+    return inlined
+
+
+def _inlined(part: Any, definitions: Mapping[str, Any], above: tuple[str, ...]) -> Any:
+    if isinstance(part, list):
+        return [_inlined(item, definitions, above) for item in part]
+    if not isinstance(part, dict):
+        return part
+    name = part.get("$ref")
+    if name is None:
+        return {key: _inlined(value, definitions, above) for key, value in part.items()}
+    if name in above:
+        raise TypeError(f"{name} contains itself; a setting cannot")
+    whole = definitions[name] | {key: value for key, value in part.items() if key != "$ref"}
+    return _inlined(whole, definitions, (*above, name))
+
+
+def _with_defaults(schema: Schema, value: Any) -> Schema:
+    """`schema` whose defaults are those of an instance, given as plain data."""
+    if isinstance(value, dict) and "properties" in schema:
+        parts = {
+            key: _with_defaults(part, value[key]) if key in value else part
+            for key, part in schema["properties"].items()
+        }
+        return without(schema, "default") | {"properties": parts}
+    return schema | {"default": value}
+
+
+def without(schema: Schema, key: str) -> Schema:
+    """The schema but for one keyword."""
+    return {name: value for name, value in schema.items() if name != key}

@@ -1,0 +1,122 @@
+"""The configuration that counts, as YAML for people: secrets masked, each value with its place."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+
+from pixstream.config.schema import KINDS, along, child, fields_of, is_secret
+from pixstream.config.yaml_tree import Listing, Origin, Scalar, Section, native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixstream.config.loading import Effective, Settings
+    from pixstream.config.schema import Schema
+    from pixstream.config.yaml_tree import Node
+
+MASK = "***"
+
+_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*", re.ASCII)
+_TELLING = re.compile(r"pass|secret|token|jaas|credential|private", re.IGNORECASE)
+
+
+def lines(effective: Effective, settings: Settings) -> Iterator[str]:
+    """The whole tree with defaults, one YAML line a value.
+
+    Args:
+        effective: what was written, with the places.
+        settings: what was made of it.
+    """
+    yield f"# environment: {effective.environment}"
+    yield from _section(_values(settings), (), effective)
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    """Everything as plain data; a plugin's defaults are read from it, as no map holds them."""
+    plain = msgspec.structs.replace(settings, producers={}, consumers={})
+    values: dict[str, Any] = msgspec.to_builtins(plain)
+    for section in KINDS:
+        values[section] = {
+            name: {
+                field: msgspec.to_builtins(getattr(component, field))
+                for field in fields_of(type(component))
+            }
+            for name, component in getattr(settings, section).items()
+        }
+    return values
+
+
+def _section(values: dict[str, Any], path: tuple[str, ...], effective: Effective) -> Iterator[str]:
+    indent = "  " * len(path)
+    for key, value in values.items():
+        here = (*path, key)
+        head = f"{indent}{text(key)}:"
+        if isinstance(value, dict) and value:
+            yield head
+            yield from _section(value, here, effective)
+            continue
+        node = _find(effective.tree, here)
+        place = "default" if node is None else node.origin.place
+        yield f"{head} {text(masked(value, here, effective))}  # {place}"
+
+
+def masked(value: Any, path: tuple[str, ...], effective: Effective) -> Any:
+    """The value, or `***` for what is secret, inside of lists and maps too.
+
+    Secret is what the schema says, and in maps of free keys (Kafka's own settings) whatever an
+    environment variable filled or whose key sounds like a secret. What is empty is no secret.
+    """
+    if isinstance(value, dict):
+        return {key: masked(item, (*path, key), effective) for key, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item, (*path, f"[{i}]"), effective) for i, item in enumerate(value)]
+    if value in (None, ""):
+        return value
+    *above, key = path
+    parents = list(along(effective.schema, above))
+    free = len(parents) <= len(above) or not _declared(parents[-1], key)
+    told = free and (bool(_TELLING.search(key)) or _from_variable(_find(effective.tree, path)))
+    return MASK if told or is_secret(effective.schema, path) else value
+
+
+def text(value: Any) -> str:
+    """A key or value on one line of YAML that reads back as the same."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        scalar = Scalar(origin=Origin(""), text=value)
+        if native(scalar) == value == yaml.safe_load(value):  # text to readers of YAML 1.1 too
+            return value
+    style = '"' if isinstance(value, str) else None
+    dumped = yaml.safe_dump(
+        value,
+        default_flow_style=True,
+        default_style=style,
+        width=float("inf"),
+        allow_unicode=True,
+        sort_keys=False,
+    )
+    return str(dumped).removesuffix("...\n").rstrip("\n")
+
+
+def _declared(schema: Schema, key: str) -> bool:
+    below = child(schema, key)
+    return below is not None and below is not child(schema, f"{key} is in no schema")
+
+
+def _from_variable(node: Node | None) -> bool:
+    return isinstance(node, Scalar) and node.from_variable
+
+
+def _find(tree: Node, path: tuple[str, ...]) -> Node | None:
+    node: Node | None = tree
+    for key in path:
+        if isinstance(node, Section):
+            node = node.items.get(key)
+        elif isinstance(node, Listing):
+            node = node.items[int(key.strip("[]"))]
+        else:
+            return None
+    return node

@@ -1,0 +1,169 @@
+"""One stream of an account at a bank: its windows, their pages, and what is new in them.
+
+A feed takes turns with others in one thread: each turn gives a reading, or None while a call is
+under way or nothing is due.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from pixstream.errors import Transient
+from pixstream.formats import api_pix
+from pixstream.intake.api_client import Busy
+from pixstream.intake.polling import Recent, digest, one_day_each
+from pixstream.plugin import Reading
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Generator, Iterator, Mapping
+
+    from pixstream.intake.api_client import ApiClient, Page
+    from pixstream.intake.polling import Schedule, Window
+    from pixstream.plugin import Stream
+
+log = logging.getLogger("pixstream.intake.api_feed")
+
+REMEMBERED = 200_000
+"""Hashes kept per stream, about 30 MB: a day of a large merchant's account."""
+
+
+class Query(NamedTuple):
+    """What is the same in every call of a feed.
+
+    Attributes:
+        returns: only Pix with returns.
+        page_size: Pix asked for in one call.
+        one_day: no call crosses midnight in Brasília.
+        headers: the account's.
+        ispb: of the bank that keeps the account.
+    """
+
+    returns: bool
+    page_size: int
+    one_day: bool
+    headers: Mapping[str, str]
+    ispb: str | None
+
+
+class Feed:
+    """A stream that is read.
+
+    Args:
+        stream: its name.
+        schedule: which windows it reads.
+        query: what it asks for.
+        client: whom it asks.
+        loop: runs the calls; whoever takes the turns runs the loop.
+        pause: before a failed window is tried again, unless the bank says how long.
+        known: what was delivered before; grows with `delivered`, and outlives the feed.
+
+    Attributes:
+        call: the call under way.
+        failure: why the last try failed; None when it did not.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        schedule: Schedule,
+        query: Query,
+        *,
+        client: ApiClient,
+        loop: asyncio.AbstractEventLoop,
+        pause: dt.timedelta,
+        known: Recent,
+    ) -> None:
+        self.stream = stream
+        self.call: asyncio.Task[Page] | None = None
+        self.failure: Transient | None = None
+        self._schedule = schedule
+        self._query = query
+        self._client = client
+        self._loop = loop
+        self._pause = pause
+        self._known = known
+        self._read = Recent(REMEMBERED, known)
+        self._fresh: deque[bytes] = deque(maxlen=REMEMBERED)
+        self._ends: deque[tuple[Reading, deque[bytes]]] = deque()
+
+    def turns(self) -> Iterator[Reading | None]:
+        """Read window after window, for ever.
+
+        Raises:
+            PixstreamError: the bank refuses for a reason that waiting does not cure.
+        """
+        while True:
+            window = self._schedule.next(dt.datetime.now(dt.UTC))
+            if window is None:
+                yield None
+                continue
+            try:
+                yield from self._window(window)
+            except Busy as error:
+                self._again_after(error, dt.timedelta(seconds=error.seconds))
+            except Transient as error:
+                self.failure = error
+                self._again_after(error, self._pause)
+            else:
+                self.failure = None
+                yield self._end(window)
+
+    def delivered(self, reading: Reading) -> None:
+        """Kafka holds `reading`; at the end of a window its content need not be read again."""
+        if self._ends and self._ends[0][0] is reading:
+            self._known.add(self._ends.popleft()[1])
+
+    def _end(self, window: Window) -> Reading:
+        """The reading that moves the position, now that every page of the window was read."""
+        position = self._schedule.done(window)
+        reading = Reading(stream=self.stream, position=position, content=None)
+        self._ends.append((reading, self._fresh))
+        self._fresh = deque(maxlen=REMEMBERED)
+        return reading
+
+    def _window(self, window: Window) -> Iterator[Reading | None]:
+        for piece in one_day_each(window) if self._query.one_day else [window]:
+            number, last = 0, b""
+            while True:
+                page = yield from self._page(piece, number)
+                if page.body.raw == last:
+                    break  # a bank that gives the same page for every number
+                yield from self._new(page)
+                number += 1
+                if number >= page.pages if page.pages is not None else not page.items:
+                    break
+                last = page.body.raw
+
+    def _page(self, window: Window, number: int) -> Generator[None, None, Page]:
+        query = self._query
+        self.call = self._loop.create_task(
+            self._client.page(
+                window, number, query.page_size, returns=query.returns, headers=query.headers
+            )
+        )
+        while not self.call.done():
+            yield None
+        call, self.call = self.call, None
+        return call.result()
+
+    def _new(self, page: Page) -> Iterator[Reading]:
+        """What a page holds and was not read lately: pages shift and windows overlap."""
+        for content in api_pix.read(page.body, ispb=self._query.ispb):
+            seen = digest(content)
+            if seen not in self._read:
+                self._read.add([seen])
+                self._fresh.append(seen)
+                yield Reading(stream=self.stream, position=None, content=content)
+
+    def _again_after(self, error: Transient, wait: dt.timedelta) -> None:
+        log.warning(
+            "%s: %s; its window is read again from the beginning in %.1f s",
+            self.stream,
+            error,
+            wait.total_seconds(),
+        )
+        self._schedule.postpone(dt.datetime.now(dt.UTC) + wait)

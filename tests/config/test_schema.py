@@ -1,0 +1,111 @@
+"""Schemas made from the classes that hold the settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from msgspec import Meta
+
+from pixstream.config.schema import (
+    along,
+    child,
+    fields_of,
+    is_secret,
+    of_component,
+    of_core,
+    type_name,
+    types,
+)
+from pixstream.consumers.delta_lake import DeltaLake
+from pixstream.errors import ConfigError
+from pixstream.kafka.topics import DEFAULT_TOPICS
+from pixstream.plugin import Producer
+from pixstream.producers.webhook import Webhook
+
+
+class Tree(msgspec.Struct):
+    branches: list[Tree] = []
+
+
+@dataclasses.dataclass(kw_only=True)
+class Forest(Producer):
+    """A plugin that no file can configure."""
+
+    tree: Tree = dataclasses.field(default_factory=Tree)
+
+
+class Hidden(msgspec.Struct):
+    word: Annotated[str, Meta(extra_json_schema={"secret": True})] | None = None
+    words: Annotated[dict[str, str], Meta(extra_json_schema={"secret": True})] = {}
+    size: int | float = 1
+
+
+@dataclasses.dataclass(kw_only=True)
+class Chest(Producer):
+    """Something with secrets."""
+
+    content: list[Hidden] = dataclasses.field(default_factory=list)
+
+
+def defaults(schema: dict[str, Any], *path: str) -> Any:
+    *_, last = along(schema, path)
+    return last["default"]
+
+
+def test_every_place_has_its_own_default() -> None:
+    webhook, lake = of_component(Webhook, "webhook"), of_component(DeltaLake, "delta_lake")
+    assert defaults(webhook, "batch", "rows") == 5_000
+    assert defaults(lake, "batch", "rows") == 50_000
+    assert defaults(of_core(), "supervisor", "restart", "min_seconds") == 0.5
+    assert defaults(of_core(), "retry", "min_seconds") == 0.2
+
+
+def test_the_fixed_topics_have_their_defaults_and_any_other_may_stand_beside_them() -> None:
+    topics = of_core()["properties"]["topics"]
+    assert topics["properties"].keys() == DEFAULT_TOPICS.keys()
+    assert defaults(topics, "pix.dlq", "retention") == "forever"
+    assert defaults(topics, "another", "retention") is None
+
+
+def test_settings_are_what_the_constructor_takes() -> None:
+    assert "port" in fields_of(Webhook)
+    assert not fields_of(Webhook).keys() & {"name", "replica", "_open"}
+    schema = of_component(Webhook, "webhook")
+    assert schema["properties"].keys() == fields_of(Webhook).keys()
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == []
+
+
+def test_a_plugin_whose_settings_contain_themselves_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"plugin Forest: a field cannot be a setting: .*itself"):
+        of_component(Forest, "forest")
+
+
+def test_secrets_are_known_in_unions_lists_and_maps() -> None:
+    schema = of_component(Chest, "chest")
+    assert is_secret(schema, ("content", "[3]", "word"))
+    assert is_secret(schema, ("content", "[0]", "words", "any"))
+    assert not is_secret(schema, ("content", "[0]", "size"))
+    assert not is_secret(schema, ("content",))
+
+
+def test_paths_lead_through_lists_and_free_maps_and_end_where_nothing_is() -> None:
+    core = of_core()
+    kafka = core["properties"]["kafka"]
+    assert child(core, "kafka") is kafka
+    assert child(core, "kafak") is None
+    assert len(list(along(core, ("kafka", "none", "deeper")))) == 2
+    *_, servers = along(core, ("kafka", "bootstrap_servers"))
+    assert types(servers) == {"string", "null"}
+    assert types({}) == set()
+    *_, size = along(of_component(Chest, "chest"), ("content", "[0]", "size"))
+    assert types(size) == {"integer", "number"}
+
+
+def test_json_types_of_plain_data() -> None:
+    values: list[object] = [None, True, 1, 1.0, "", [], {}]
+    names = ["null", "boolean", "integer", "number", "string", "array", "object"]
+    assert [type_name(value) for value in values] == names
