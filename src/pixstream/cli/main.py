@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "broker": "start, stop and look at the embedded Kafka broker",
+    "chaos": "break a running pipeline on purpose and prove that nothing is lost or doubled",
     "check": "validate the configuration, then try broker, topics, sources and destinations",
     "config": "show the effective configuration, or its JSON schema",
     "dead-letters": "list and read what could not go on",

@@ -19,7 +19,13 @@ from pixstream.kafka.artefacts import KAFKA_VERSION, ensure_jars
 from pixstream.kafka.broker_files import BrokerFiles
 from pixstream.kafka.broker_launch import answers, launch
 from pixstream.kafka.broker_process import Jvm, end, find, kill
-from pixstream.kafka.broker_properties import CONTROLLER, HOST, MAIN_LISTENER, ports_needed
+from pixstream.kafka.broker_properties import (
+    CONTROLLER,
+    HOST,
+    MAIN_LISTENER,
+    PROXIED,
+    ports_needed,
+)
 from pixstream.kafka.broker_state import load_state
 from pixstream.kafka.java import find_java
 from pixstream.kafka.maven import Progress
@@ -53,6 +59,8 @@ class EmbeddedBroker:
         listeners: security protocols to offer beside PLAINTEXT, each on a port of its own:
             "SASL_PLAINTEXT", "SSL", "SASL_SSL". Their settings go to `properties`.
         properties: Kafka's broker settings that win over the ones made here.
+        proxy_port: opens a listener PROXIED for the clients of a proxy that listens on this port:
+            tests of what a bad network does.
     """
 
     def __init__(
@@ -62,6 +70,7 @@ class EmbeddedBroker:
         heap: str = "512m",
         listeners: Sequence[str] = (),
         properties: Mapping[str, str] | None = None,
+        proxy_port: int | None = None,
     ) -> None:
         directory = data_dir.resolve()
         if "," in str(directory):
@@ -71,7 +80,8 @@ class EmbeddedBroker:
             )
         self._files = BrokerFiles(directory)
         self._heap = heap
-        self._port_names = ports_needed(listeners)
+        self._port_names = ports_needed([*listeners, *([PROXIED] if proxy_port else [])])
+        self._proxy_port = proxy_port
         self._properties = dict(properties or {})
 
     def start(self, *, timeout: float = 60.0, progress: Progress | None = None) -> str:
@@ -96,7 +106,9 @@ class EmbeddedBroker:
                 process = self._process()
                 if process is None:
                     jvm = Jvm(find_java(), ensure_jars(progress), self._heap, files)
-                    process = launch(jvm, self._port_names, self._properties, timeout)
+                    process = launch(
+                        jvm, self._port_names, self._properties, timeout, self._proxy_port
+                    )
                 elif not answers(process, files, timeout):
                     raise BrokerError(
                         f"The broker runs (pid {process.pid}) but does not answer. Look into "

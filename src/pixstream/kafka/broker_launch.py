@@ -30,7 +30,11 @@ _PAUSE_SECONDS = 0.1
 
 
 def launch(
-    jvm: Jvm, port_names: Sequence[str], properties: Mapping[str, str], timeout: float
+    jvm: Jvm,
+    port_names: Sequence[str],
+    properties: Mapping[str, str],
+    timeout: float,
+    proxy_port: int | None = None,
 ) -> psutil.Process:
     """Start the broker and return when it answers.
 
@@ -39,6 +43,7 @@ def launch(
         port_names: the listeners that need a port; one that is lost in the last moment is replaced.
         properties: Kafka's settings that win over the ones made here.
         timeout: seconds that Kafka may take to answer.
+        proxy_port: of the proxy before the listener PROXIED, if there is one.
 
     Raises:
         BrokerError: it ended or stayed silent; no process is left behind.
@@ -50,7 +55,7 @@ def launch(
         directory.mkdir(exist_ok=True)
     for _ in range(_STARTS):
         began = time.time()
-        process = _run(jvm, port_names, properties)
+        process = _run(jvm, port_names, properties, proxy_port)
         try:
             answered = answers(process, files, timeout)
         except BaseException:  # interrupted: nothing half started stays behind
@@ -74,14 +79,17 @@ def launch(
     )
 
 
-def _run(jvm: Jvm, port_names: Sequence[str], properties: Mapping[str, str]) -> psutil.Process:
+def _run(
+    jvm: Jvm, port_names: Sequence[str], properties: Mapping[str, str], proxy_port: int | None
+) -> psutil.Process:
     """Write the settings with free ports, prepare the data directories once, start Java."""
     files, state = jvm.files, load_state(jvm.files.state)
     state = replace(state, ports=choose_ports(port_names, state.ports), pid=None)
     state.save(files.state)
     files.properties.touch(mode=0o600)
     files.properties.write_text(
-        server_properties(files.topics, files.metadata, state.ports, properties), "ascii"
+        server_properties(files.topics, files.metadata, state.ports, properties, proxy_port),
+        "ascii",
     )
     if not all((data / "meta.properties").exists() for data in (files.topics, files.metadata)):
         jvm.format(state.cluster_id)

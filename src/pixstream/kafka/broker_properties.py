@@ -7,6 +7,9 @@ HOST = "127.0.0.1"
 MAIN_LISTENER = "PLAINTEXT"
 """Always there: for local clients, and for the broker and its controller themselves."""
 
+PROXIED = "PROXIED"
+"""A plain listener for clients that reach it through a proxy, whose port they are told."""
+
 CONTROLLER = "CONTROLLER"
 """For the node alone: where its two halves talk."""
 
@@ -53,7 +56,11 @@ def ports_needed(listeners: Sequence[str]) -> tuple[str, ...]:
 
 
 def server_properties(
-    topics: Path, metadata: Path, ports: Mapping[str, int], overrides: Mapping[str, str]
+    topics: Path,
+    metadata: Path,
+    ports: Mapping[str, int],
+    overrides: Mapping[str, str],
+    proxy_port: int | None = None,
 ) -> str:
     """Return the text of the file.
 
@@ -63,15 +70,18 @@ def server_properties(
             then does Kafka lock it before it writes, so that a second broker cannot damage it.
         ports: a port per name of `ports_needed`; a name is its listener's security protocol too.
         overrides: settings of Kafka that win over the ones made here.
+        proxy_port: what clients of the listener PROXIED are told in place of its own port.
     """
     clients = [name for name in ports if name != CONTROLLER]
-    protocols = {name: name for name in clients} | {CONTROLLER: "PLAINTEXT"}
+    protocols = {name: name for name in clients}
+    protocols |= {name: "PLAINTEXT" for name in (CONTROLLER, PROXIED) if name in ports}
+    told = {**ports, PROXIED: proxy_port or ports.get(PROXIED)}
     settings = {
         **_SINGLE_NODE,
         "log.dirs": str(topics),
         "metadata.log.dir": str(metadata),
         "listeners": ",".join(f"{name}://{HOST}:{port}" for name, port in ports.items()),
-        "advertised.listeners": ",".join(f"{name}://{HOST}:{ports[name]}" for name in clients),
+        "advertised.listeners": ",".join(f"{name}://{HOST}:{told[name]}" for name in clients),
         "listener.security.protocol.map": ",".join(f"{a}:{b}" for a, b in protocols.items()),
         "controller.quorum.voters": f"{_NODE_ID}@{HOST}:{ports[CONTROLLER]}",
         **overrides,

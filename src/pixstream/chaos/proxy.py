@@ -1,0 +1,106 @@
+"""A TCP proxy between the pipeline and the broker, whose connections can be cut and slowed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pixstream.errors import PixstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+_CHUNK = 65_536
+_HOST = "127.0.0.1"
+_WAIT_SECONDS = 10.0
+
+
+class Proxy:
+    """Forwards every connection from `port` to the upstream port, in a thread of its own.
+
+    Args:
+        port: to listen on, on the loopback address.
+
+    Attributes:
+        upstream: port that new connections go to; without one they are closed at once.
+        delay: seconds that every chunk of at most 64 KiB waits.
+        refusing: while True new connections are closed at once.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.upstream: int | None = None
+        self.delay = 0.0
+        self.refusing = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._server: asyncio.Server | None = None
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            PixstreamError: the port is taken.
+        """
+        self._thread.start()
+        try:
+            self._server = self._wait(asyncio.start_server(self._serve, _HOST, self.port))
+        except OSError:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            raise PixstreamError(f"port {self.port} is taken: the proxy cannot listen") from None
+
+    def stop(self) -> None:
+        """Close everything."""
+        if self._server is not None:
+            self._server.close()
+        self.refusing = True
+        self.cut()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def cut(self) -> int:
+        """Break every connection in mid-word; how many there were."""
+        return self._wait(self._cut())
+
+    async def _cut(self) -> int:
+        writers = list(self._writers)
+        for writer in writers:
+            writer.transport.abort()
+        return len(writers) // 2
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if self.refusing or self.upstream is None:
+                return
+            there_reader, there_writer = await asyncio.open_connection(_HOST, self.upstream)
+            pair = {writer, there_writer}
+            self._writers |= pair
+            try:
+                await asyncio.gather(
+                    self._pump(reader, there_writer), self._pump(there_reader, writer)
+                )
+            finally:
+                self._writers -= pair
+                there_writer.close()
+        except OSError:
+            return  # the broker is away: the client sees its connection closed
+        finally:
+            writer.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry bytes one way until either end is gone, then end the other way too."""
+        with suppress(OSError):
+            while data := await reader.read(_CHUNK):
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_WAIT_SECONDS)

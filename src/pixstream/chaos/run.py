@@ -1,0 +1,246 @@
+"""One run: a site, its sources, a storm over it, and the verdict."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from contextlib import closing
+from random import Random
+from typing import TYPE_CHECKING
+
+from deltalake import DeltaTable
+
+from pixstream.chaos.callbacks import Callbacks
+from pixstream.chaos.oracle import Oracle
+from pixstream.chaos.site import CONSUMER
+from pixstream.chaos.sources import BankBooks, LogFile, Sources, SpiDirectory
+from pixstream.chaos.storm import Storm
+from pixstream.chaos.verdict import Auditor
+from pixstream.component import letters_directory
+from pixstream.demo.place import CLIENT_ID
+from pixstream.errors import PixstreamError
+from pixstream.event import Category
+from pixstream.kafka import lag
+from pixstream.kafka.acls import group_id
+from pixstream.kafka.topics import EVENT_TOPICS
+from pixstream.lake import files
+from pixstream.privacy import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pixstream.chaos.oracle import Told
+    from pixstream.chaos.site import Site
+    from pixstream.chaos.storm import Weather
+    from pixstream.chaos.verdict import Verdict
+
+READY_SECONDS = 60.0
+FRESH_SECONDS = 30.0
+"""After the storm a new fact must be in its table within this: freshness is back."""
+
+STALLED_SECONDS = 45.0
+"""When no row came for so long, what is missing is lost."""
+
+DRAIN_SECONDS = 60.0
+FRESH = 40
+"""Documents told after the storm: enough that every source has some."""
+
+_STEP_SECONDS = 0.05
+_POISON_SHARE = 500
+
+
+class Run:
+    """Everything from an empty directory to the verdict.
+
+    Args:
+        site: where it happens; prepared and closed here.
+        weather: how many facts, how long, which faults.
+        say: shows people what happens, a line each call.
+        show: shows the state several times a second.
+        interrupted: tells whether a stop signal came.
+
+    Attributes:
+        fresh_seconds: how long after the storm the slowest new fact took to its table.
+        problems: what is wrong beside the verdict's counts.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        weather: Weather,
+        *,
+        say: Callable[[str], None],
+        show: Callable[[Run], None] = lambda _: None,
+        interrupted: Callable[[], object] = lambda: False,
+    ) -> None:
+        self._site = site
+        self.weather = weather
+        self._say = say
+        self._show = show
+        self._interrupted = interrupted
+        self.oracle = Oracle(weather.seed, dt.datetime.now(dt.UTC))
+        self.sources: Sources
+        self.storm: Storm
+        self.auditor: Auditor
+        self.started = 0.0
+        self.fresh_seconds: float | None = None
+        self.problems: list[str] = []
+        self._next_number = 0
+
+    def run(self) -> Verdict:
+        """Do it all; whatever happens, no process, mount or port is left behind.
+
+        Raises:
+            PixstreamError: something could not start, or it was interrupted.
+        """
+        site = self._site
+        self.started = time.monotonic()
+        try:
+            self._say("starting Apache Kafka behind a proxy")
+            site.prepare()
+            if not site.own_disk:
+                self._say("no right to mount a disk: disk_full and storage_errors are left out")
+            self.sources = self._make_sources()
+            self.sources.start()
+            site.start()
+            self._wait(lambda: len(site.components()) >= self._expected(), "not all started")
+            self._weather()
+            self._settle()
+            site.leave()
+            code = site.drain(DRAIN_SECONDS)
+            if code != 0:
+                self.problems.append(f"`pixstream run` ended with exit code {code} after SIGTERM")
+            return self._judge()
+        finally:
+            if hasattr(self, "sources"):
+                self.sources.stop()
+            site.close()
+
+    def _make_sources(self) -> Sources:
+        place = self._site.place
+        rng = Random(f"sources/{self.weather.seed}")  # noqa: S311  an order to repeat, no secret
+        return Sources(
+            self.oracle,
+            log=LogFile(place.app_log, self.oracle),
+            spi=SpiDirectory(place.spi, self.oracle),
+            bank=BankBooks(CLIENT_ID, place.secret, place.bank_port, self.oracle),
+            callbacks=Callbacks(place.webhook_url, self.oracle, rng),
+        )
+
+    def _expected(self) -> int:
+        settings = self._site.settings
+        components = [*settings.producers.values(), *settings.consumers.values()]
+        return sum(c.replicas for c in components if c.enabled)
+
+    def _weather(self) -> None:
+        """Tell facts at an even pace while faults strike."""
+        facts, seconds, seed, _ = self.weather
+        self._say(f"storm of {seconds:.0f} s over {facts:,} facts, seed {seed}")
+        self.storm = Storm(self._site, self.sources, self.oracle, self.weather)
+        documents = self.oracle.documents(facts)
+        began = time.monotonic()
+        self.storm.start()
+        told = poisons = 0
+        try:
+            while told < facts or not self.storm.over():
+                self._check_interrupted()
+                elapsed = time.monotonic() - began
+                goal = min(facts, int(facts * elapsed / seconds))
+                batch: list[Told] = []
+                while told < goal:
+                    batch.append(next(documents))
+                    told += len(batch[-1].facts)
+                poisoned = told // _POISON_SHARE > poisons
+                poisons += poisoned
+                self.sources.tell(batch, poisoned=poisoned)
+                self._next_number = batch[-1].number + 1 if batch else self._next_number
+                self._show(self)
+                time.sleep(_STEP_SECONDS)
+        finally:
+            self.storm.stop()
+        self._say("the storm is over; what is on its way must arrive")
+
+    def _settle(self) -> None:
+        """Wait until a new fact passes in good time, and everything before it has arrived."""
+        self._wait(lambda: not self.sources.callbacks.pending, "callbacks are refused", 120)
+        fresh = list(self.oracle.documents(FRESH, self._next_number))
+        wanted = {fact.event_id for told in fresh for fact in told.facts}
+        began = time.monotonic()
+        self.sources.tell(fresh)
+        try:
+            self._wait(lambda: self._has(wanted), "fresh facts do not arrive", FRESH_SECONDS)
+            self.fresh_seconds = time.monotonic() - began
+        except PixstreamError as error:
+            self.problems.append(str(error))
+        with closing(self._site.client.admin()) as admin:
+            groups = {group_id(CONSUMER): list(EVENT_TOPICS.values())}
+            rows, since = -1, time.monotonic()
+            while True:
+                self._check_interrupted()
+                behind = sum(lag.totals(lag.lag(admin, groups)).values())
+                if (now := self._rows()) != rows:
+                    rows, since = now, time.monotonic()
+                quiet = time.monotonic() - since
+                if rows >= self.oracle.acknowledged.count() and not behind and quiet > 3:  # noqa: PLR2004
+                    return
+                if quiet > STALLED_SECONDS:
+                    self.problems.append(
+                        f"nothing has come for {quiet:.0f} s; the lag is {behind:,} offsets"
+                    )
+                    return
+                self._show(self)
+                time.sleep(0.5)
+
+    def _judge(self) -> Verdict:
+        self._say("reading every table and dead letter")
+        settings = self._site.settings
+        pseudonym, vault = keys(settings.privacy)
+        self.auditor = Auditor(
+            self.oracle,
+            lake=self._site.place.lake,
+            client=self._site.client,
+            pseudonym=pseudonym,
+            vault=vault,
+            letters=letters_directory(settings),
+        )
+        faults = {
+            **self.storm.faults,
+            "rotations": self.sources.log.rotations,
+            "repeated_deliveries": self.sources.callbacks.repeated,
+            "refused_deliveries": self.sources.callbacks.refused,
+        }
+        verdict = self.auditor.audit(dict(self.storm.kills), faults)
+        self._site.keep_tables()
+        return verdict
+
+    def _rows(self) -> int:
+        """Rows of all tables, by their logs."""
+        total = 0
+        for category in Category:
+            path = str(self._site.place.lake / category.plural)
+            if DeltaTable.is_deltatable(path):
+                total += sum(file.rows or 0 for file in files.live(DeltaTable(path)).values())
+        return total
+
+    def _has(self, wanted: set[str]) -> bool:
+        from pixstream.demo import tables
+
+        found: set[str] = set()
+        for category in Category:
+            table = tables.read(self._site.place.lake / category.plural, ["event_id"])
+            if table is not None:
+                found |= wanted.intersection(table["event_id"].to_pylist())
+        return found == wanted
+
+    def _wait(self, done: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            self._check_interrupted()
+            if time.monotonic() > deadline:
+                raise PixstreamError(f"{what}: after {seconds:.0f} s")
+            self._show(self)
+            time.sleep(0.3)
+
+    def _check_interrupted(self) -> None:
+        if self._interrupted():
+            raise PixstreamError("interrupted; everything was stopped, nothing is judged")
