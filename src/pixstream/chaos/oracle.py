@@ -124,6 +124,10 @@ class Marks:
         """How many facts are marked here and not there."""
         return sum((bits & ~other[n]).bit_count() for n, bits in enumerate(self._bytes) if bits)
 
+    def missing_numbers(self, other: Marks) -> Iterator[int]:
+        """The numbers of those."""
+        return (n for n, bits in enumerate(self._bytes) if bits & ~other[n])
+
 
 class Oracle:
     """Makes documents and remembers what became of them.

@@ -17,6 +17,7 @@ from pixstream.chaos.sources import BankBooks, LogFile, Sources, SpiDirectory
 from pixstream.chaos.storm import Storm
 from pixstream.chaos.verdict import Auditor
 from pixstream.component import letters_directory
+from pixstream.demo import tables
 from pixstream.demo.place import CLIENT_ID
 from pixstream.errors import PixstreamError
 from pixstream.event import Category
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pixstream.chaos.storm import Weather
     from pixstream.chaos.verdict import Verdict
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 FRESH_SECONDS = 30.0
 """After the storm a new fact must be in its table within this: freshness is back."""
 
@@ -43,7 +44,7 @@ STALLED_SECONDS = 45.0
 
 DRAIN_SECONDS = 60.0
 FRESH = 40
-"""Documents told after the storm: enough that every source has some."""
+"""Facts told before and after the storm: enough that every source has some."""
 
 _STEP_SECONDS = 0.05
 _POISON_SHARE = 500
@@ -103,7 +104,8 @@ class Run:
             self.sources = self._make_sources()
             self.sources.start()
             site.start()
-            self._wait(lambda: len(site.components()) >= self._expected(), "not all started")
+            self._say("waiting until every source's first facts are in their tables")
+            self._pass(READY_SECONDS)
             self._weather()
             self._settle()
             site.leave()
@@ -127,17 +129,26 @@ class Run:
             callbacks=Callbacks(place.webhook_url, self.oracle, rng),
         )
 
-    def _expected(self) -> int:
-        settings = self._site.settings
-        components = [*settings.producers.values(), *settings.consumers.values()]
-        return sum(c.replicas for c in components if c.enabled)
+    def _pass(self, seconds: float) -> float:
+        """Tell some facts of every source and wait for all of them; how long the slowest took.
+
+        Raises:
+            PixstreamError: they are not in their tables in time.
+        """
+        documents = list(self.oracle.documents(FRESH, self._next_number))
+        self._next_number = documents[-1].number + 1
+        wanted = {fact.event_id for told in documents for fact in told.facts}
+        began = time.monotonic()
+        self.sources.tell(documents)
+        self._wait(lambda: self._has(wanted), "new facts do not reach their tables", seconds)
+        return time.monotonic() - began
 
     def _weather(self) -> None:
         """Tell facts at an even pace while faults strike."""
         facts, seconds, seed, _ = self.weather
         self._say(f"storm of {seconds:.0f} s over {facts:,} facts, seed {seed}")
         self.storm = Storm(self._site, self.sources, self.oracle, self.weather)
-        documents = self.oracle.documents(facts)
+        documents = self.oracle.documents(facts, self._next_number)
         began = time.monotonic()
         self.storm.start()
         told = poisons = 0
@@ -163,13 +174,8 @@ class Run:
     def _settle(self) -> None:
         """Wait until a new fact passes in good time, and everything before it has arrived."""
         self._wait(lambda: not self.sources.callbacks.pending, "callbacks are refused", 120)
-        fresh = list(self.oracle.documents(FRESH, self._next_number))
-        wanted = {fact.event_id for told in fresh for fact in told.facts}
-        began = time.monotonic()
-        self.sources.tell(fresh)
         try:
-            self._wait(lambda: self._has(wanted), "fresh facts do not arrive", FRESH_SECONDS)
-            self.fresh_seconds = time.monotonic() - began
+            self.fresh_seconds = self._pass(FRESH_SECONDS)
         except PixstreamError as error:
             self.problems.append(str(error))
         with closing(self._site.client.admin()) as admin:
@@ -223,8 +229,6 @@ class Run:
         return total
 
     def _has(self, wanted: set[str]) -> bool:
-        from pixstream.demo import tables
-
         found: set[str] = set()
         for category in Category:
             table = tables.read(self._site.place.lake / category.plural, ["event_id"])
@@ -232,7 +236,7 @@ class Run:
                 found |= wanted.intersection(table["event_id"].to_pylist())
         return found == wanted
 
-    def _wait(self, done: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
+    def _wait(self, done: Callable[[], bool], what: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not done():
             self._check_interrupted()

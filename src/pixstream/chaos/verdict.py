@@ -29,7 +29,7 @@ _COLUMNS = (
 )
 _NAMING = (
     *("event_id", "end_to_end_id", "return_id", "source", "revision", "letter-id"),
-    *("reason", "stage", "stream", "position", "origin-topic", "origin-offset"),
+    *("number", "reason", "stage", "stream", "position", "origin-topic", "origin-offset"),
 )
 """What names a row or letter without telling anything of a person."""
 
@@ -108,6 +108,8 @@ class Auditor:
             self._table(category)
         self._read_letters()
         oracle = self._oracle
+        for number in oracle.acknowledged.missing_numbers(self._found):
+            self._note("lost", {"source": oracle.told(number).source, "number": number})
         return Verdict(
             offered=oracle.offered.count() + oracle.poison_offered.count(),
             acknowledged=oracle.acknowledged.count() + oracle.poison_acknowledged.count(),
