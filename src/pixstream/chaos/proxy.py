@@ -51,21 +51,32 @@ class Proxy:
         try:
             self._server = self._wait(asyncio.start_server(self._serve, _HOST, self.port))
         except OSError:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self.stop()
             raise PixstreamError(f"port {self.port} is taken: the proxy cannot listen") from None
 
     def stop(self) -> None:
-        """Close everything."""
-        if self._server is not None:
-            self._server.close()
-        self.refusing = True
-        self.cut()
+        """Close everything; nothing happens when it does not listen."""
+        if not self._thread.is_alive():
+            self._loop.close()
+            return
+        self._wait(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def cut(self) -> int:
         """Break every connection in mid-word; how many there were."""
         return self._wait(self._cut())
+
+    async def _end(self) -> None:
+        self.refusing = True
+        if self._server is not None:
+            self._server.close()
+        await self._cut()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _cut(self) -> int:
         writers = list(self._writers)

@@ -126,8 +126,7 @@ class Site:
             if process is not None and process.poll() is None:
                 process.kill()
                 process.wait()
-        with suppress(RuntimeError):
-            self.proxy.stop()
+        self.proxy.stop()
         self.broker.stop()
         if self._errors is not None:
             self._errors.close()
