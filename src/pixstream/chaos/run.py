@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from deltalake import DeltaTable
 
 from pixstream.chaos.callbacks import Callbacks
-from pixstream.chaos.oracle import Oracle
+from pixstream.chaos.oracle import SKEWED, Oracle
 from pixstream.chaos.site import CONSUMER
 from pixstream.chaos.sources import BankBooks, LogFile, Sources, SpiDirectory
 from pixstream.chaos.storm import Storm
@@ -214,6 +214,7 @@ class Run:
             "rotations": self.sources.log.rotations,
             "repeated_deliveries": self.sources.callbacks.repeated,
             "refused_deliveries": self.sources.callbacks.refused,
+            "clock_jumps": self._next_number // SKEWED,
         }
         verdict = self.auditor.audit(dict(self.storm.kills), faults)
         self._site.keep_tables()
