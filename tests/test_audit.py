@@ -19,5 +19,5 @@ def test_a_line_says_who_did_what_when_and_why(tmp_path: Path) -> None:
 
 def test_without_a_log_nothing_may_happen(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(PixstreamError, match="nothing was revealed"):
+    with pytest.raises(PixstreamError, match="nothing was done"):
         audit.record(tmp_path / "file" / "audit.log", "reveal", "x", "ana", "why")

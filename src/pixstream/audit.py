@@ -37,5 +37,5 @@ def record(file: Path, action: str, target: str, who: str, why: str) -> None:
             os.close(handle)
     except OSError as error:
         raise PixstreamError(
-            f"the audit log {file} cannot be written ({error.strerror}): nothing was revealed"
+            f"the audit log {file} cannot be written ({error.strerror}): nothing was done"
         ) from None

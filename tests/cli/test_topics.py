@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from pixstream.kafka import Admin, Client
 
 Library = Literal["confluent", "kafka-python"]
-FIXED = ["pix.pagamentos", "pix.recebimentos", "pix.estornos", "pix.dlq", "pix.positions"]
+EVENTS = ["pix.pagamentos", "pix.recebimentos", "pix.estornos"]
+FIXED = [*EVENTS, "pix.dlq", "pix.positions", "pix.dlq.state"]
 
 
 class Fixed(Root):
@@ -266,7 +267,7 @@ def test_without_the_right_to_create_the_first_topic_says_so(
     with pytest.raises(KafkaError) as caught:
         call(topics, settings, "apply")
     assert str(caught.value).startswith("Not done: + create pix.pagamentos (3 partitions")
-    assert "Changes made, which stay: 0 of 5." in str(caught.value)
+    assert f"Changes made, which stay: 0 of {len(FIXED)}." in str(caught.value)
     assert secure_broker["password"] not in str(caught.value)
 
 

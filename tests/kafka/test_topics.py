@@ -11,6 +11,7 @@ from pixstream.errors import ConfigError
 from pixstream.kafka.topics import (
     DEFAULT_TOPICS,
     DLQ,
+    DLQ_STATE,
     EVENT_TOPICS,
     POSITIONS,
     TopicSettings,
@@ -68,12 +69,13 @@ def test_every_setting_has_a_description_for_editors() -> None:
 
 def test_a_topic_that_the_yaml_leaves_out_is_declared_all_the_same() -> None:
     specs = {s.name: s for s in declared({})}
-    assert specs.keys() == {*EVENT_TOPICS.values(), DLQ, POSITIONS}
+    assert specs.keys() == {*EVENT_TOPICS.values(), DLQ, POSITIONS, DLQ_STATE}
     assert specs[DLQ].config["retention.ms"] == "-1"
     assert specs[DLQ].config["retention.bytes"] == "-1"
     assert specs[DLQ].config["max.message.bytes"] == str(16 * 2**20)
-    assert specs[POSITIONS].config["cleanup.policy"] == "compact"
-    assert specs[POSITIONS].partitions == 1
+    for kept in (POSITIONS, DLQ_STATE):
+        assert specs[kept].config["cleanup.policy"] == "compact"
+        assert specs[kept].partitions == 1
     assert specs["pix.estornos"].config["retention.ms"] == "604800000"
 
 
@@ -102,6 +104,8 @@ def test_a_topic_of_ones_own_takes_the_brokers_defaults() -> None:
         (DLQ, {"cleanup_policy": "compact"}, "would lose records"),
         (POSITIONS, {"cleanup_policy": "delete"}, "would lose records"),
         (POSITIONS, {"partitions": 2}, "has one partition"),
+        (DLQ_STATE, {"cleanup_policy": "delete"}, "would lose records"),
+        (DLQ_STATE, {"partitions": 2}, "has one partition"),
         ("pix.estornos", {"min_insync_replicas": 2}, "above replication 1"),
         ("pix.estornos", {"config": {"retention.ms": "1"}}, "has its own setting"),
         ("pix estornos", {}, "a name has"),

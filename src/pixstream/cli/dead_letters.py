@@ -1,126 +1,163 @@
-"""`pixstream dead-letters`: list and read what could not go on."""
+"""`pixstream dead-letters`: find, read, repair and replay what could not go on."""
 
 from __future__ import annotations
 
-import getpass
+import heapq
 import sys
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
 
-from pixstream import audit
-from pixstream import dead_letters as letters
+from pixstream.cli.letter_export import export
+from pixstream.cli.letter_marks import discard, reopen
+from pixstream.cli.letter_options import account, accounting, choosing, state_option
+from pixstream.cli.letter_replay import replay
+from pixstream.dead_letters import content, views
+from pixstream.dead_letters.selection import ALL
+from pixstream.dead_letters.state import OPEN, mark_of, state_of, states
 from pixstream.errors import PixstreamError
 from pixstream.kafka.topics import DLQ
 from pixstream.masking import masked
-from pixstream.privacy import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pixstream.cli.main import Root
-    from pixstream.config.settings import Settings
     from pixstream.dead_letters import LetterView
+    from pixstream.dead_letters.selection import Selection
+
+PLAIN_WIDTH = 160
+"""Columns where there is no terminal to ask."""
 
 
-@click.group()
+@click.group("dead-letters")
 def dead_letters() -> None:
-    """List and read dead letters: records that could not go on, kept whole.
+    """Find, read, repair and replay dead letters: records that could not go on, kept whole.
 
     \b
-      pixstream dead-letters list
-      pixstream dead-letters list --reason malformed_json --format json
+      pixstream dead-letters list --since 7d
       pixstream dead-letters show 3f2a…
+      pixstream dead-letters replay --reason malformed_json --with repair.py --dry-run
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
+
+
+for command in (replay, discard, reopen, export):
+    dead_letters.add_command(command)
+
+
+class _Row(NamedTuple):
+    """What a list shows of a letter; the content is let go."""
+
+    time: str
+    number: int
+    letter_id: str
+    state: str
+    headers: dict[str, str]
 
 
 @dead_letters.command("list")
-@click.option("--reason", help="Only letters with this reason code.")
-@click.option("--from", "origin", help="Only letters of this producer or consumer.")
+@choosing
+@state_option
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Newest N.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 @click.pass_obj
-def list_(root: Root, reason: str | None, origin: str | None, limit: int, form: str) -> None:
-    """Print the newest letters and how many there are of each reason; no content."""
-    found = [
-        letter
-        for letter in _read(root, root.load())
-        if (reason is None or letter.headers.get("reason") == reason)
-        and (
-            origin is None
-            or origin in {letter.headers.get("source"), letter.headers.get("consumer")}
-        )
-    ]
+def list_(root: Root, *, selection: Selection, state: str, limit: int, form: str) -> None:
+    """Print the newest letters and how many there are of each reason; no content.
+
+    \b
+    Only open ones, unless --state says otherwise.
+      pixstream dead-letters list
+      pixstream dead-letters list --from webhook --since 2h
+      pixstream dead-letters list --state all --limit 1000 --format json
+    """  # noqa: D301  \b is click's mark for a paragraph to leave alone
+    settings = root.load()
+    client = root.client(settings)
+    counts: Counter[str] = Counter()
+    chosen = selection._replace(state=state)
+    found = _rows(views(client.scan(DLQ)), states(client), chosen, counts)
+    rows = heapq.nlargest(limit, found)[::-1]
     if form == "json":
-        for letter in found[-limit:]:
-            click.echo(msgspec.json.encode(letter.headers))
+        for row in rows:
+            click.echo(msgspec.json.encode({**row.headers, "state": row.state}))
         return
-    _table(found[-limit:])
-    for name, count in Counter(x.headers.get("reason", "?") for x in found).most_common():
-        click.echo(f"{count:>9,}  {name}")
-    click.echo(f"{len(found):>9,}  letters, {min(limit, len(found)):,} shown")
+    _table(rows, with_state=state == ALL)
+    for reason, count in counts.most_common():
+        click.echo(f"{count:>9,}  {reason}")
+    click.echo(f"{counts.total():>9,}  letters, {len(rows):,} shown")
+
+
+def _rows(
+    letters: Iterator[LetterView],
+    marks: Mapping[bytes, str],
+    selection: Selection,
+    counts: Counter[str],
+) -> Iterator[_Row]:
+    for number, letter in enumerate(letters):
+        if selection.takes(letter, marks):
+            counts[letter.reason] += 1
+            time, state = letter.headers.get("time", "?"), state_of(marks, letter)
+            yield _Row(time, number, letter.letter_id, state, letter.headers)
+
+
+def _table(rows: Sequence[_Row], *, with_state: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    table = Table(box=None, pad_edge=False)
+    titles = ["letter", "time", "from", "stage", "reason", "message"]
+    for title in titles + ["state"] * with_state:
+        table.add_column(title, overflow="fold" if title == "message" else "ellipsis")
+    for row in rows:
+        origin = row.headers.get("source") or row.headers.get("consumer", "?")
+        cells = [row.letter_id[:12], row.time[:19], origin]
+        cells += [row.headers.get(name, "?") for name in ("stage", "reason", "message")]
+        table.add_row(*map(Text, cells + [row.state] * with_state))
+    console.print(table)
 
 
 @dead_letters.command()
-@click.argument("letter_id")
+@click.argument("letter_id", metavar="ID")
 @click.option("--reveal", is_flag=True, help="Print the raw bytes in clear; audited.")
-@click.option("--who", default=None, help="Who reveals; default: the login name.")
-@click.option("--why", default=None, help="Why; mandatory with --reveal.")
+@accounting
 @click.pass_obj
-def show(root: Root, letter_id: str, *, reveal: bool, who: str | None, why: str | None) -> None:
-    """Print one letter: its headers, and its content with every value masked.
+def show(root: Root, letter_id: str, *, reveal: bool, who: str, why: str | None) -> None:
+    """Print one letter: its headers, what became of it, its content with every value masked.
 
     \b
-    --reveal prints the raw bytes and needs privacy.encryption_key and --why; who, when and why are
-    on disk in DATA_DIR/audit.log before anything is printed.
+    The beginning of its ID is enough. --reveal prints the raw bytes; it needs --why, and who, when
+    and why are on disk in DATA_DIR/audit.log before anything is printed.
+      pixstream dead-letters show 3f2a…
       pixstream dead-letters show 3f2a… --reveal --why "ticket 4711"
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
+    from pixstream.component import letters_directory
+    from pixstream.privacy import keys
+
     settings = root.load()
-    matches = [x for x in _read(root, settings) if x.letter_id.startswith(letter_id)]
+    if reveal and not why:
+        raise click.UsageError("--reveal needs --why: it is written to the audit log")
+    client = root.client(settings)
+    matches = [x for x in views(client.scan(DLQ)) if x.letter_id.startswith(letter_id)]
     if len(matches) != 1:
         what = "no letter" if not matches else f"{len(matches)} letters"
         raise PixstreamError(f"{what} with an id that starts with {letter_id}")
     letter = matches[0]
+    mark = mark_of(client, letter.letter_id)
     _, vault = keys(settings.privacy)
-    if reveal and not why:
-        raise click.UsageError("--reveal needs --why: it is written to the audit log")
-    raw = letters.content(letter, vault, Path(settings.data_dir) / "letters")
-    for name, text in letter.headers.items():
+    raw = content(letter, vault, letters_directory(settings))
+    facts: dict[str, Any] = {**letter.headers, "state": OPEN}
+    if mark is not None:
+        facts |= {"state": mark.state, "since": mark.time, "who": mark.who, "why": mark.why}
+    for name, text in facts.items():
         click.echo(f"{name:<18} {text}")
     click.echo()
     if not reveal:
         click.echo(masked(raw))
         return
-    log = Path(settings.data_dir) / "audit.log"
-    audit.record(log, "reveal", letter.letter_id, who or getpass.getuser(), why or "")
+    account(settings, "reveal", letter.letter_id, who, why)
     sys.stdout.flush()
     sys.stdout.buffer.write(raw)
     sys.stdout.buffer.write(b"\n")
-
-
-def _read(root: Root, settings: Settings) -> Iterator[LetterView]:
-    return letters.views(root.client(settings).scan(DLQ))
-
-
-def _table(found: list[LetterView]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("letter", "time", "from", "stage", "reason", "message"):
-        table.add_column(title, overflow="fold" if title == "message" else "ellipsis")
-    for letter in found:
-        head = letter.headers
-        origin = head.get("source") or head.get("consumer", "?")
-        table.add_row(
-            letter.letter_id[:12],
-            head.get("time", "?")[:19],
-            origin,
-            head.get("stage", "?"),
-            head.get("reason", "?"),
-            head.get("message", "?"),
-        )
-    Console().print(table)

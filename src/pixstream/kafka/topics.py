@@ -37,6 +37,9 @@ DLQ: Final = "pix.dlq"
 POSITIONS: Final = "pix.positions"
 """Where each producer stands in its streams: compacted, one partition."""
 
+DLQ_STATE: Final = "pix.dlq.state"
+"""What became of each dead letter, by its id: compacted, one partition. No mark: it is open."""
+
 _MILLISECONDS: Final = MappingProxyType(
     {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 )
@@ -79,6 +82,17 @@ class TopicSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ] = msgspec.field(default_factory=dict)
 
 
+def _kept_by_key() -> TopicSettings:
+    return TopicSettings(
+        partitions=1,
+        replication=1,
+        compression="producer",
+        min_insync_replicas=1,
+        cleanup_policy="compact",
+        max_message_bytes=2**20,
+    )
+
+
 def _events() -> TopicSettings:
     return TopicSettings(
         partitions=3,
@@ -104,14 +118,8 @@ DEFAULT_TOPICS: Final[Mapping[str, TopicSettings]] = MappingProxyType(
             max_message_bytes=16 * 2**20,
             config={"retention.bytes": "-1"},
         ),
-        POSITIONS: TopicSettings(
-            partitions=1,
-            replication=1,
-            compression="producer",
-            min_insync_replicas=1,
-            cleanup_policy="compact",
-            max_message_bytes=2**20,
-        ),
+        POSITIONS: _kept_by_key(),
+        DLQ_STATE: _kept_by_key(),
     }
 )
 """What each topic is where the YAML says nothing."""
@@ -195,10 +203,10 @@ def _check(wanted: TopicSpec) -> None:
         fixed = {"cleanup.policy": "delete"}
     elif name == DLQ:
         fixed = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-    elif name == POSITIONS:
+    elif name in {POSITIONS, DLQ_STATE}:
         fixed = {"cleanup.policy": "compact"}
         if wanted.partitions != 1:
-            raise ConfigError(f"topic {name}: it has one partition, so that positions keep order")
+            raise ConfigError(f"topic {name}: it has one partition, so that its records keep order")
     for key, value in fixed.items():
         if config[key] != value:
             raise ConfigError(

@@ -1,10 +1,4 @@
-"""Dead letters: what could not go on, whole and sealed, with all it takes to understand it.
-
-A letter is a record of the topic `pix.dlq`: its key and `letter-id` are a hash of its origin, so a
-letter written twice after a crash is one letter; its headers tell what happened; its value is the
-raw bytes, sealed with the letter's id as context. A letter too large for Kafka has an empty value
-and a `file` header that names an encrypted file.
-"""
+"""Writing letters: what could not go on becomes a sealed record of `pix.dlq`."""
 
 from __future__ import annotations
 
@@ -13,10 +7,11 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from pixstream.errors import PixstreamError
+import msgspec
+
+from pixstream.outgoing import traceparent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from pixstream.kafka import Headers, Record
@@ -26,6 +21,15 @@ if TYPE_CHECKING:
 STAGES = ("read", "seal", "produce", "decode", "write")
 """Where a record stopped: at its source, made canonical, sent, decoded from Kafka, written."""
 
+REPLAY_FOR = "replay-for"
+"""Header of a replayed record: the one consumer that takes it; every other one skips it."""
+
+REPLAY_OF = "replay-of"
+"""Header of a replayed record: the id of the letter that it came from."""
+
+DRAFT = "application/x-pixstream-draft+json"
+"""Content type of a letter that holds an `event.Draft`: read, but not made canonical."""
+
 
 class Letter(NamedTuple):
     """A letter as it is written to Kafka."""
@@ -33,16 +37,6 @@ class Letter(NamedTuple):
     key: bytes
     value: bytes
     headers: Headers
-
-
-class LetterView(NamedTuple):
-    """A letter as it lies in the topic: headers as texts, the content still sealed."""
-
-    letter_id: str
-    offset: int
-    headers: dict[str, str]
-    sealed: bytes
-    sealed_key: bytes
 
 
 class LetterWriter:
@@ -76,7 +70,7 @@ class LetterWriter:
             "position": reading.position or "",
             "content-type": refusal.content_type,
         }
-        return self._letter(origin, headers, refusal.raw, None)
+        return self._letter(origin, headers, refusal.raw, {})
 
     def from_record(
         self,
@@ -106,11 +100,19 @@ class LetterWriter:
         trace = dict(record.headers).get("traceparent")
         if trace:
             headers["traceparent"] = trace.decode("ascii", "replace")
-        return self._letter(origin, headers, record.value or b"", record.key)
+        secrets = {"original-headers": msgspec.msgpack.encode(list(record.headers))}
+        if record.key is not None:
+            secrets["original-key"] = record.key
+        return self._letter(origin, headers, record.value or b"", secrets)
 
     def _letter(
-        self, origin: tuple[str, ...], headers: dict[str, str], raw: bytes, key: bytes | None
+        self,
+        origin: tuple[str, ...],
+        headers: dict[str, str],
+        raw: bytes,
+        secrets: dict[str, bytes],
     ) -> Letter:
+        """Seal `raw` and `secrets`, which become headers too."""
         letter_id = hashlib.blake2b("\x1f".join(origin).encode(), digest_size=16).hexdigest()
         context = letter_id.encode()
         sealed = self._vault.seal(raw, context)
@@ -124,8 +126,7 @@ class LetterWriter:
             every["file"] = self._to_file(letter_id, sealed)
             sealed = b""
         pairs = [(name, text.encode()) for name, text in every.items()]
-        if key is not None:
-            pairs.append(("original-key", self._vault.seal(key, context)))
+        pairs += [(name, self._vault.seal(secret, context)) for name, secret in secrets.items()]
         return Letter(context, sealed, pairs)
 
     def _to_file(self, letter_id: str, sealed: bytes) -> str:
@@ -145,42 +146,3 @@ class LetterWriter:
         finally:
             os.close(handle)
         return path.name
-
-
-def traceparent(trace_id: str) -> str:
-    """W3C trace context that starts at an event or letter: its 128-bit id is the trace's id."""
-    return f"00-{trace_id}-{trace_id[:16]}-01"
-
-
-def views(records: Iterable[Record]) -> Iterator[LetterView]:
-    """The letters among records of `pix.dlq`, one per id: a repeated one is the same letter."""
-    seen: set[str] = set()
-    for record in records:
-        if record.value is None:
-            continue
-        raw = dict(record.headers)
-        sealed_key = raw.pop("original-key", b"")
-        headers = {name: value.decode("utf-8", "replace") for name, value in raw.items()}
-        letter_id = headers.get("letter-id", "")
-        if letter_id and letter_id not in seen:
-            seen.add(letter_id)
-            yield LetterView(letter_id, record.offset, headers, record.value, sealed_key)
-
-
-def content(letter: LetterView, vault: Vault, directory: Path) -> bytes:
-    """The raw bytes of a letter, from Kafka or from its file.
-
-    Raises:
-        PixstreamError: its file is gone, or the key is not the one it was sealed with.
-    """
-    sealed = letter.sealed
-    name = letter.headers.get("file")
-    if name:
-        try:
-            sealed = (directory / os.path.basename(name)).read_bytes()  # noqa: PTH119  no way out
-        except OSError:
-            raise PixstreamError(
-                f"letter {letter.letter_id}: its file {name} cannot be read in {directory}; "
-                "look on the machine of the component that wrote it, or in its backup"
-            ) from None
-    return vault.open(sealed, letter.letter_id.encode())

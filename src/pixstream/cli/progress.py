@@ -1,0 +1,59 @@
+"""How far a command has come: a bar on a terminal, else a plain line now and then."""
+
+from __future__ import annotations
+
+import time
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
+
+PLAIN_SECONDS = 2.0
+
+
+class Progress:
+    """Draws on standard error while it is open, so that standard output stays a command's own.
+
+    Args:
+        what: what is counted.
+        total: how many there are.
+        shown: False draws nothing: the command's own output goes to the same eyes.
+    """
+
+    def __init__(self, what: str, total: int, *, shown: bool = True) -> None:
+        self._what, self._total, self._shown = what, total, shown
+        console = Console(stderr=True)
+        self._bar: Bar | None = None
+        if shown and console.is_terminal:
+            columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            words = TextColumn("{task.description}")
+            self._bar = Bar(words, *columns, TimeRemainingColumn(), console=console)
+            self._task = self._bar.add_task(what, total=total)
+        self._spoke = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Begin to draw, when there is a terminal."""
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last picture standing."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def at(self, done: int) -> None:
+        """Say that so many are done."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done)
+        elif self._shown and time.monotonic() - self._spoke >= PLAIN_SECONDS:
+            self._spoke = time.monotonic()
+            click.echo(f"{self._what}: {done:,} of {self._total:,}", err=True)

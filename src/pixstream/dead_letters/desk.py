@@ -1,0 +1,137 @@
+"""The only place that changes what becomes of letters: events and marks in one transaction.
+
+One transactional id for all: opening the desk fences whoever else has one open, and only then are
+the marks read. So a letter that somebody replayed in between is seen, one that somebody is about to
+replay never is, and no letter is replayed twice, whatever is killed at whatever moment.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import msgspec
+
+from pixstream.backoff import Backoff
+from pixstream.dead_letters.state import Mark, states
+from pixstream.errors import Transient
+from pixstream.kafka.acls import DEAD_LETTERS
+from pixstream.kafka.topics import DLQ_STATE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pixstream.backoff import BackoffSettings
+    from pixstream.kafka import Client
+    from pixstream.outgoing import Outgoing
+
+log = logging.getLogger("pixstream.dead_letters")
+
+MAX_LETTERS, MAX_RECORDS, MAX_BYTES = 500, 5_000, 8 * 2**20
+"""A transaction closes at the first of these; it is written in one go, so it is short."""
+
+TRIES = 5
+"""How often a transaction that Kafka could not take is tried before the replay ends."""
+
+
+class _Settled(NamedTuple):
+    letter_id: str
+    records: Sequence[Outgoing]
+    mark: bytes | None
+
+
+class Desk:
+    """Open it with `with`; what was put is written by `flush`, or when a transaction is full.
+
+    Args:
+        client: Kafka.
+        retry: waits between tries of a transaction.
+        who: stands in every mark.
+        why: stands in every mark.
+
+    Attributes:
+        states: of the letters that are not open, read once the former desk was fenced.
+        counts: letters and events of the committed transactions.
+    """
+
+    def __init__(self, client: Client, retry: BackoffSettings, *, who: str, why: str) -> None:
+        self._client = client
+        self._backoff = Backoff(retry)
+        self._who, self._why = who, why
+        self._waiting: list[_Settled] = []
+        self._records = self._bytes = 0
+        self.counts: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        """Fence whoever has a desk open, then read the marks.
+
+        Raises:
+            KafkaError: this user may not, or `pix.dlq.state` does not exist.
+        """
+        self._outbox = self._client.outbox(DEAD_LETTERS)
+        try:
+            self.states = states(self._client)
+        except BaseException:
+            self._outbox.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release the connection; what was not flushed is not written."""
+        self._outbox.close()
+
+    def put(self, letter_id: str, state: str | None, records: Sequence[Outgoing] = ()) -> None:
+        """Settle a letter: its events, and the mark of its new state (None: open again).
+
+        Raises:
+            FencedError: somebody else opened a desk: nothing more is written from here.
+            PixstreamError: the transaction was not written; letters put since the last one are
+                as they were.
+        """
+        mark = None
+        if state is not None:
+            now = dt.datetime.now(dt.UTC)
+            fields = Mark.now(state, now, who=self._who, why=self._why, events=len(records))
+            mark = msgspec.json.encode(fields)
+        self._waiting.append(_Settled(letter_id, records, mark))
+        self._records += len(records)
+        self._bytes += sum(record.size for record in records)
+        if (
+            len(self._waiting) >= MAX_LETTERS
+            or self._records >= MAX_RECORDS
+            or self._bytes >= MAX_BYTES
+        ):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was put and not yet written; raises as `put` does."""
+        if not self._waiting:
+            return
+        for left in reversed(range(TRIES)):
+            try:
+                self._write()
+            except Transient as error:
+                if not left:
+                    raise
+                wait = self._backoff.next()
+                log.warning("%s; the transaction is tried again in %.1f s", error, wait)
+                time.sleep(wait)
+            else:
+                break
+        self._backoff.reset()
+        self.counts["letters"] += len(self._waiting)
+        self.counts["events"] += self._records
+        self._waiting.clear()
+        self._records = self._bytes = 0
+
+    def _write(self) -> None:
+        """One transaction; a failure leaves nothing of it."""
+        self._outbox.begin()
+        for letter_id, records, mark in self._waiting:
+            for record in records:
+                self._outbox.send(*record)
+            self._outbox.send(DLQ_STATE, letter_id.encode(), mark, ())
+        self._outbox.commit()

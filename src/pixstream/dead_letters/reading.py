@@ -1,0 +1,134 @@
+"""Reading letters: as they lie in the topic, and what they hold, for whoever has the key."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from pixstream.errors import PixstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pixstream.kafka import Headers, Record
+    from pixstream.privacy import Vault
+
+_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+class LetterView(NamedTuple):
+    """A letter as it lies in the topic: headers as texts, the content still sealed."""
+
+    letter_id: str
+    offset: int
+    headers: dict[str, str]
+    sealed: bytes
+    sealed_key: bytes
+    sealed_headers: bytes
+
+    @property
+    def component(self) -> str:
+        """The producer or consumer that wrote it."""
+        return self.headers.get("source") or self.headers.get("consumer", "?")
+
+    @property
+    def reason(self) -> str:
+        """Its reason code."""
+        return self.headers.get("reason", "?")
+
+    @property
+    def time(self) -> dt.datetime | None:
+        """When it was written, UTC; None where its header is no time."""
+        try:
+            time = dt.datetime.fromisoformat(self.headers.get("time", ""))
+        except ValueError:
+            return None
+        return time.astimezone(dt.UTC)
+
+
+def views(records: Iterable[Record]) -> Iterator[LetterView]:
+    """The letters among records of `pix.dlq`, one per id: a repeated one is the same letter.
+
+    It holds the ids it has seen, about 100 bytes a letter, and one letter at a time.
+    """
+    seen: set[bytes] = set()
+    for record in records:
+        letter = view(record)
+        if letter is not None:
+            letter_id = bytes.fromhex(letter.letter_id)
+            if letter_id not in seen:
+                seen.add(letter_id)
+                yield letter
+
+
+def taken(records: Iterable[Record], ids: set[bytes]) -> Iterator[LetterView]:
+    """The letters with these ids, each once, until all were found.
+
+    Args:
+        records: of `pix.dlq`.
+        ids: what `selection.choose` gave; emptied on the way.
+    """
+    if not ids:
+        return
+    for record in records:
+        letter = view(record)
+        if letter is not None and bytes.fromhex(letter.letter_id) in ids:
+            ids.remove(bytes.fromhex(letter.letter_id))
+            yield letter
+            if not ids:
+                return
+
+
+def view(record: Record) -> LetterView | None:
+    """The letter that a record is; None for a tombstone and for what is no letter of ours."""
+    raw = dict(record.headers)
+    letter_id = raw.get("letter-id", b"").decode("ascii", "replace")
+    if record.value is None or not _ID.fullmatch(letter_id):
+        return None
+    sealed_key, sealed_headers = raw.pop("original-key", b""), raw.pop("original-headers", b"")
+    headers = {name: value.decode("utf-8", "replace") for name, value in raw.items()}
+    return LetterView(letter_id, record.offset, headers, record.value, sealed_key, sealed_headers)
+
+
+def content(letter: LetterView, vault: Vault, directory: Path) -> bytes:
+    """The raw bytes of a letter, from Kafka or from its file.
+
+    Raises:
+        PixstreamError: its file is gone, or the key is not the one it was sealed with.
+    """
+    sealed = letter.sealed
+    name = letter.headers.get("file")
+    if name:
+        try:
+            sealed = (directory / os.path.basename(name)).read_bytes()  # noqa: PTH119  no way out
+        except OSError:
+            raise PixstreamError(
+                f"letter {letter.letter_id}: its file {name} cannot be read in {directory}; "
+                "look on the machine of the component that wrote it, or in its backup"
+            ) from None
+    return _opened(letter, sealed, vault)
+
+
+def original(letter: LetterView, vault: Vault) -> tuple[bytes | None, Headers]:
+    """Key and headers of the record that a consumer's letter came from.
+
+    Raises:
+        PixstreamError: the key is not the one it was sealed with.
+    """
+    key = _opened(letter, letter.sealed_key, vault) if letter.sealed_key else None
+    if not letter.sealed_headers:
+        return key, []
+    packed = _opened(letter, letter.sealed_headers, vault)
+    return key, msgspec.msgpack.decode(packed, type=list[tuple[str, bytes]])
+
+
+def _opened(letter: LetterView, sealed: bytes, vault: Vault) -> bytes:
+    try:
+        return vault.open(sealed, letter.letter_id.encode())
+    except PixstreamError as error:
+        raise PixstreamError(f"letter {letter.letter_id}: {error}") from None

@@ -1,0 +1,116 @@
+"""Repairing a letter's content before it is read again: a file of Python, or a JMESPath."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import jmespath
+import msgspec
+from jmespath.exceptions import JMESPathError
+
+from pixstream.errors import ConfigError, Refused
+from pixstream.formats.json_body import Body
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Repair: TypeAlias = Callable[[bytes, dict[str, str]], bytes | None]
+"""`repair(raw, headers)`: the bytes to read instead; None leaves the letter as it is."""
+
+FAILED = "repair_failed"
+"""Reason code of a letter that stays open because its repair raised or gave something else."""
+
+
+def from_file(path: Path) -> Repair:
+    """The function `repair(raw, headers)` that a file defines.
+
+    What it returns raises `Refused` (`repair_failed`) when the function raises or returns anything
+    but bytes or None; the message names file, line and class, never the exception's text, which
+    may hold the payload.
+
+    Raises:
+        ConfigError: the file cannot be read or run, or defines no `repair`.
+    """
+    names: dict[str, Any] = {"__name__": "repair", "__file__": str(path)}
+    try:
+        code = compile(path.read_bytes(), str(path), "exec")
+        exec(code, names)  # noqa: S102  the operator's own file, named on the command line
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except SyntaxError as error:
+        raise ConfigError(f"{path}:{error.lineno or 1}: is no Python ({error.msg})") from None
+    except Exception as error:  # noqa: BLE001  whatever the file does when it is loaded
+        raise ConfigError(f"{_place(error, path)}: raises {type(error).__name__}") from None
+    function = names.get("repair")
+    if not callable(function):
+        raise ConfigError(
+            f"{path}: defines no function repair(raw: bytes, headers: dict[str, str]) that returns "
+            "bytes, or None to leave a letter as it is"
+        )
+
+    def repair(raw: bytes, headers: dict[str, str]) -> bytes | None:
+        try:
+            result: Any = function(raw, dict(headers))
+        except Exception as error:  # noqa: BLE001  the letter stays, the others go on
+            problem = f"{_place(error, path)}: repair raises {type(error).__name__}"
+            raise Refused(FAILED, problem) from None
+        if result is not None and not isinstance(result, bytes):
+            kind = type(result).__name__
+            raise Refused(FAILED, f"{path}: repair returns {kind}, not bytes or None")
+        return result
+
+    return repair
+
+
+def from_expression(expression: str) -> Repair:
+    """A JMESPath applied to JSON content; its result is the new content.
+
+    A text as the result is taken as it is (a body inside of a body), anything else as JSON; null
+    leaves the letter. Content that is no JSON raises `Refused`.
+
+    Raises:
+        ConfigError: it is no JMESPath expression.
+    """
+    try:
+        compiled = jmespath.compile(expression)
+    except JMESPathError as error:
+        place = getattr(error, "lex_position", getattr(error, "lexer_position", 0))
+        raise ConfigError(f"no JMESPath expression: wrong at character {place + 1}") from None
+
+    def repair(raw: bytes, headers: dict[str, str]) -> bytes | None:
+        document = _document(raw, headers)
+        try:
+            result = compiled.search(document)
+        except Exception as error:  # noqa: BLE001  the letter stays, the others go on
+            problem = f"the JMESPath does not fit the content ({type(error).__name__})"
+            raise Refused(FAILED, problem) from None
+        if result is None:
+            return None
+        return result.encode() if isinstance(result, str) else msgspec.json.encode(result)
+
+    return repair
+
+
+def _document(raw: bytes, headers: Mapping[str, str]) -> Any:
+    """The content as JSON: our own strictly, a source's as the producers read it.
+
+    Those are tolerant, and keep as text a number that has more digits than a float.
+
+    Raises:
+        Refused: it is no JSON.
+    """
+    if headers.get("stage") != "read":
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return msgspec.json.decode(raw)
+    return Body(raw).document
+
+
+def _place(error: Exception, path: Path) -> str:
+    """The last line of the file itself that an exception went through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f"{path}:{lines[-1]}" if lines else str(path)

@@ -1,0 +1,97 @@
+"""What became of letters: marks in the compacted topic `pix.dlq.state`, one per letter's id.
+
+A letter without a mark is open. A mark says who did what, when and why; a tombstone opens it again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pixstream.errors import PixstreamError
+from pixstream.kafka.topics import DLQ_STATE
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+    from pixstream.dead_letters.reading import LetterView
+    from pixstream.kafka import Client
+
+OPEN, REPLAYED, DISCARDED = "open", "replayed", "discarded"
+STATES = (OPEN, REPLAYED, DISCARDED)
+
+
+class Mark(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """The value of a mark.
+
+    Attributes:
+        state: `replayed`: its events are in Kafka, written in the mark's own transaction;
+            `discarded`: a person decided that it is no event.
+        time: when, UTC.
+        who: a login name.
+        why: that person's words.
+        events: how many events it became.
+    """
+
+    state: str
+    time: str
+    who: str
+    why: str
+    events: int = 0
+
+    @classmethod
+    def now(cls, state: str, time: dt.datetime, *, who: str, why: str, events: int = 0) -> Mark:
+        """A mark of this moment."""
+        text = time.isoformat(timespec="milliseconds")
+        return cls(state=state, time=text, who=who, why=why, events=events)
+
+
+def states(client: Client) -> dict[bytes, str]:
+    """The state of every letter that is not open, by its id as 16 bytes; 125 bytes a letter.
+
+    Raises:
+        KafkaError: the topic does not exist or may not be read.
+        PixstreamError: it holds a mark that this version cannot read.
+    """
+    known = {state: state for state in STATES}
+    found: dict[bytes, str] = {}
+    for record in client.scan(DLQ_STATE):
+        letter_id = _letter_id(record.key)
+        if letter_id is None:
+            continue
+        mark = _mark(record.value)
+        if mark is None:
+            found.pop(letter_id, None)
+        else:
+            found[letter_id] = known.get(mark.state, mark.state)
+    return found
+
+
+def state_of(states: Mapping[bytes, str], letter: LetterView) -> str:
+    """The state of one letter."""
+    return states.get(bytes.fromhex(letter.letter_id), OPEN)
+
+
+def mark_of(client: Client, letter_id: str) -> Mark | None:
+    """The mark of one letter; None while it is open."""
+    value = client.load(DLQ_STATE, letter_id).get(letter_id)
+    return _mark(value)
+
+
+def _letter_id(key: bytes | None) -> bytes | None:
+    try:
+        return bytes.fromhex((key or b"").decode("ascii")) or None
+    except ValueError:
+        return None
+
+
+def _mark(value: bytes | None) -> Mark | None:
+    try:
+        return None if value is None else msgspec.json.decode(value, type=Mark)
+    except msgspec.MsgspecError:
+        raise PixstreamError(
+            f"topic {DLQ_STATE} holds a mark that this version cannot read, so it cannot tell what "
+            "was replayed: use the version that wrote it"
+        ) from None
