@@ -18,7 +18,7 @@ from pixstream.consumers.delta_lake import DeltaLake
 from pixstream.demo import tables
 from pixstream.errors import DestinationError, TopicChangedError, Transient
 from pixstream.event import Category, PixEvent
-from pixstream.lake import durability, feed
+from pixstream.lake import durability, feed, verification
 from pixstream.lake.table import LakeTable
 from pixstream.plugin import EventBatch, TopicIdPartition
 
@@ -114,9 +114,14 @@ class TestOffsets:
         lake.write(batch({partition(): (0, [event(0)])}, {partition(): 2}))
         assert lake.offsets(partition()) == {partition(): 2}
 
-    def test_a_partition_never_seen_has_no_offset(self, lake: Lake, partition: Place) -> None:
+    def test_a_partition_never_seen_has_no_offset_and_asking_creates_nothing(
+        self, lake: Lake, batch: BatchFactory, partition: Place
+    ) -> None:
         assert lake.offsets(partition(0), partition(1)) == {}
+        assert not lake.place.exists()
+        lake.write(batch({partition(): (0, [])}))
         assert DeltaTable.is_deltatable(str(lake.place / "pagamentos"))
+        assert lake.offsets(partition(0), partition(1)) == {partition(0): 0}
 
     def test_consumers_and_clusters_have_their_own(
         self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
@@ -140,12 +145,79 @@ class TestOffsets:
         lake.write(batch({partition(): (0, [event(0)])}))
         lake.open()
         again = partition(topic_id="id-2")
-        with pytest.raises(TopicChangedError, match="give this consumer another name"):
+        with pytest.raises(TopicChangedError, match="offsets set … --new-topic"):
             lake.offsets(again)
         lake.consumer.name = "lake_2"
         assert lake.offsets(again) == {}
         lake.write(batch({again: (0, [event(0), event(1)])}))
         assert [row["revision"] for row in lake.rows()] == [0, 0]
+
+    def test_offsets_that_a_person_decided_go_back_too_and_rows_read_again_add_nothing(
+        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
+    ) -> None:
+        events = [event(n) for n in range(6)]
+        lake.write(batch({partition(0): (0, events[:4]), partition(1): (0, events[4:])}))
+        lake.consumer.set_offsets({partition(0): 1}, "cluster")
+        assert lake.offsets(partition(0), partition(1)) == {partition(0): 1, partition(1): 2}
+        lake.open()
+        assert lake.offsets(partition(0), partition(1)) == {partition(0): 1, partition(1): 2}
+        lake.write(batch({partition(0): (1, events[1:4])}))
+        assert lake.stats("written", "deduplicated", "replayed") == (0, 3, 0)
+        assert len(lake.rows()) == 6
+        assert lake.offsets(partition(0)) == {partition(0): 4}
+
+    def test_a_decision_is_one_commit_a_table_that_a_torn_log_check_accepts(
+        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
+    ) -> None:
+        lake.write(batch({partition(n): (0, [event(n)]) for n in range(3)}))
+        version = LakeTable(lake.consumer._location("pagamentos")).version
+        again = {partition(n, topic_id="id-2"): 7 for n in range(3)}
+        lake.consumer.set_offsets(again, "cluster")
+        lake.open()
+        assert lake.consumer.offsets([*again], "cluster") == again
+        table = LakeTable(lake.consumer._location("pagamentos"))
+        assert table.version == version + 1
+        assert not list(lake.place.rglob("*.torn"))
+        table.checkpoint()
+        assert Lake(lake.place).consumer.offsets([*again], "cluster") == again
+
+    def test_a_recreated_topic_that_a_person_took_over_goes_on_without_doubling(
+        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
+    ) -> None:
+        lake.write(batch({partition(): (0, [event(0), event(1)])}))
+        again = partition(topic_id="id-2")
+        lake.consumer.set_offsets({again: 0}, "cluster")
+        lake.write(batch({again: (0, [event(1), event(2)])}))
+        assert len(lake.rows()) == 3
+        with pytest.raises(TopicChangedError):
+            lake.write(batch({partition(): (2, [event(3)])}))
+
+    def test_a_decision_for_a_table_that_is_not_there_creates_it(
+        self, lake: Lake, partition: Place
+    ) -> None:
+        lake.consumer.set_offsets({partition(): 5}, "cluster")
+        lake.open()
+        assert lake.offsets(partition()) == {partition(): 5}
+
+    def test_a_decision_that_a_faster_writer_beat_is_not_taken(
+        self,
+        lake: Lake,
+        event: EventFactory,
+        batch: BatchFactory,
+        partition: Place,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        lake.write(batch({partition(): (0, [event(0)])}))
+        monkeypatch.setattr(LakeTable, "refresh", lambda table: table.version)
+        other = Lake(lake.place)
+        other.offsets(partition())
+        lake.write(batch({partition(): (1, [event(1)])}))
+        monkeypatch.undo()
+        stale = other.consumer._table("pix.pagamentos")
+        monkeypatch.setattr(stale, "refresh", lambda: stale.version)
+        with pytest.raises(Transient, match="cannot commit"):
+            other.consumer.set_offsets({partition(): 0}, "cluster")
+        assert Lake(lake.place).offsets(partition()) == {partition(): 2}
 
     def test_a_write_without_offsets_asked_before_is_tied_to_its_topic_too(
         self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
@@ -388,12 +460,20 @@ class TestFailures:
             lake.write(batch({partition(): (0, [event(0)])}))
 
     def test_an_unreadable_data_file_stops(
-        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
+        self,
+        lake: Lake,
+        event: EventFactory,
+        batch: BatchFactory,
+        partition: Place,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         lake.write(batch({partition(): (0, [event(0)])}))
         (file,) = (lake.place / "pagamentos").glob("event_date=*/*.parquet")
         file.write_bytes(b"PAR1 nonsense")
         lake.open()
+        with pytest.raises(DestinationError, match="has 13 bytes, where the log says"):
+            lake.offsets(partition())
+        monkeypatch.setattr(verification, "RECENT", 0)  # as if it were an old file
         with pytest.raises(DestinationError, match="cannot be read"):
             lake.write(batch({partition(): (1, [event(0)])}))
 
@@ -451,7 +531,7 @@ class TestFailures:
         partition: Place,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        lake.offsets(partition())
+        lake.write(batch({partition(): (0, [])}))
         other = LakeTable(lake.consumer._tables["pagamentos"].location)
         monkeypatch.setattr(feed, "_TRIES", 3)
         commit = LakeTable.commit
@@ -482,7 +562,7 @@ class TestPowerCut:
         partition: Place,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        lake.offsets(partition())
+        lake.write(batch({partition(): (0, [])}))
         steps: list[str] = []
         commit = DeltaTable.create_write_transaction
 

@@ -81,11 +81,13 @@ def rows() -> RowFactory:
 
 
 class Lake:
-    """A table, and what its writer knows of it."""
+    """A table, and what its writer knows of it; `today` is after everything but the far future."""
+
+    today = dt.date(2100, 1, 1)
 
     def __init__(self, place: Path, bound: int) -> None:
         self.table = LakeTable(Location(str(place), "pagamentos"))
-        self.ids = KnownIds(self.table, bound)
+        self.ids = KnownIds(self.table, bound, lambda: self.today)
 
     def append(self, rows: pa.Table) -> pa.Table:
         """Append what is new; the rows that were appended."""

@@ -34,9 +34,31 @@ def test_the_error_number_decides_between_waiting_and_stopping(
         assert "secret" not in str(error)
 
 
-def test_a_refusal_of_the_object_store_stops() -> None:
-    text = "The operation lacked the necessary privileges to complete for path x: 403"
-    assert type(explain(OSError(text), "table x")) is DestinationError
+@pytest.mark.parametrize(
+    ("text", "kind", "words"),
+    [
+        ("The operation lacked the necessary privileges to complete for path x: 403", 1, "refuses"),
+        ("Server returned non-2xx status code 403 Forbidden secret", 1, "refuses"),
+        ("AWS Error ACCESS_DENIED during HeadObject operation: secret", 1, "refuses"),
+        ("an error occurred while loading credentials: secret", 1, "there are none"),
+        ("404 Not Found <Code>NoSuchBucket</Code> secret", 1, "does not exist"),
+        ("AWS Error NO_SUCH_BUCKET during PutObject operation: secret", 1, "does not exist"),
+        ("Unknown scheme: s4. secret", 1, "no kind of store"),
+        ('Generic Config error: failed to parse "secret" as Duration', 1, "storage_options"),
+        ("Invalid Checkpoint: secret", 1, "its log is damaged"),
+        ("Expected contiguous commit files, but found gap: secret", 1, "its log is damaged"),
+        ("tcp connect error: secret (os error 111)", 0, "nobody answers there"),
+        ("AWS Error NETWORK_CONNECTION during PutObject operation: secret", 0, "nobody answers"),
+    ],
+)
+def test_what_the_libraries_say_decides_where_there_is_no_number(
+    text: str, kind: int, words: str
+) -> None:
+    for raised in (OSError(text), DeltaError(text)):
+        error = explain(raised, "table x: cannot open")
+        assert type(error) is (Transient, DestinationError)[kind]
+        assert words in str(error)
+        assert "secret" not in str(error)
 
 
 def test_what_tells_no_number_may_pass() -> None:

@@ -30,7 +30,8 @@ def test_a_missing_table_is_created_with_its_columns_and_properties(place: Locat
 
 
 def test_a_table_with_other_columns_is_refused_by_name(place: Location) -> None:
-    write_deltalake(place.uri, pa.table({"event_id": ["a"], "colour": ["blue"]}))
+    colour = pa.schema([pa.field("event_id", pa.string()), pa.field("colour", pa.string(), False)])
+    write_deltalake(place.uri, pa.table({"event_id": ["a"], "colour": ["blue"]}, schema=colour))
     with pytest.raises(DestinationError, match=r"category: absent.*colour: unexpected"):
         LakeTable(place)
 

@@ -5,7 +5,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pixstream.event import PixEvent
+from pixstream.event import Category, PixEvent
+from pixstream.lake import revisions
 
 EventFactory = Callable[..., PixEvent]
 RowFactory = Callable[..., pa.Table]
@@ -74,3 +75,58 @@ def test_what_another_writer_appended_is_known(
     one.append(rows(days[0]))
     assert other.append(rows(days[0] + days[1])).num_rows == 10
     assert one.append(rows(days[1])).num_rows == 0
+
+
+def test_providers_that_retry_for_days_and_returns_after_months_come_once(
+    make_lake: LakeFactory, rows: RowFactory, event: EventFactory
+) -> None:
+    lake = make_lake(30)
+    today = FIRST + 120 * DAY
+    for day in range(0, 121, 10):
+        lake.append(rows([event(n, time=FIRST + day * DAY) for n in range(10)]))
+    assert lake.ids.floor is not None
+    assert lake.ids.floor > (today - 60 * DAY).date()
+
+    repeated = event(3, time=today - 60 * DAY)
+    assert lake.append(rows([repeated])).num_rows == 0
+
+    original = event(4, time=today - 90 * DAY)
+    back = f"D12345678{today - 2 * DAY:%Y%m%d%H%M}00000000001"
+    returned = event(
+        4,
+        time=today,
+        category=Category.ESTORNO,
+        end_to_end_id=original.end_to_end_id,
+        return_id=back,
+    )
+    late = event(
+        5,
+        time=today - 90 * DAY,
+        category=Category.ESTORNO,
+        return_id=f"D12345678{today - 90 * DAY:%Y%m%d%H%M}00000000002",
+    )
+    assert lake.append(rows([returned, late])).num_rows == 2
+    again = make_lake(30)
+    for told in (repeated, original, returned, late):
+        assert again.append(rows([told, told])).num_rows == 0
+
+
+def test_where_every_event_is_looked_up_only_those_told_before_are_compared(
+    make_lake: LakeFactory,
+    rows: RowFactory,
+    event: EventFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lake = make_lake(5)
+    lake.append(rows([event(n) for n in range(20)]))
+    compared: list[int] = []
+    decide = revisions.decide
+
+    def counting(stored: pa.Table, arrivals: pa.Table) -> list[int | None]:
+        compared.append(arrivals.num_rows)
+        return decide(stored, arrivals)
+
+    monkeypatch.setattr(revisions, "decide", counting)
+    batch = [event(3), *(event(n) for n in range(20, 40)), event(30)]
+    assert lake.append(rows(batch)).num_rows == 20
+    assert compared == [3]

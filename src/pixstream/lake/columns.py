@@ -15,8 +15,8 @@ import msgspec.inspect as mi
 import pyarrow as pa
 from msgspec import Meta
 
-from pixstream.event import SCHEMA_VERSION
-from pixstream.lake.schema import EVENT, EVENT_SCHEMA, TIMESTAMP
+from pixstream.event import SCHEMA_VERSION, Party
+from pixstream.lake.schema import EVENT, EVENT_SCHEMA, PARTIES, TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +30,12 @@ _SIZED = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """What a 64-bit column holds."""
 
 
-def _row_type(kind: mi.Type, name: str) -> Any:
+def _row_type(kind: mi.Type) -> Any:
     """A field's type in the flat row: texts for times, words for enumerations, sized integers."""
     kind = kind.type if isinstance(kind, mi.Metadata) else kind
-    if name == "schema_version":
-        return Literal[SCHEMA_VERSION]
     match kind:
         case mi.UnionType():
-            found = reduce(or_, (_row_type(member, name) for member in kind.types))
+            found = reduce(or_, (_row_type(member) for member in kind.types))
         case mi.EnumType():
             found = Literal[tuple(word.value for word in kind.cls)]
         case mi.StructType():
@@ -49,20 +47,39 @@ def _row_type(kind: mi.Type, name: str) -> Any:
 
 _PLAIN: dict[type[mi.Type], Any] = {
     mi.IntType: _SIZED,
+    mi.BoolType: bool,
     mi.NoneType: None,
     mi.ListType: list[str],
     mi.DictType: dict[str, str],
 }
 
-_Row = msgspec.defstruct(
-    "Row",
-    [(field.name, _row_type(field.type, field.name)) for field in EVENT],
-    kw_only=True,
-    forbid_unknown_fields=True,
-    gc=False,
+
+_Party = msgspec.defstruct(
+    "_Party", [(name, str | None, None) for name in Party.__struct_fields__], gc=False
 )
-parse = msgspec.json.Decoder(_Row).decode
+"""A party that may have more children than are known."""
+
+
+def _row(version: Any, *, strict: bool) -> Any:
+    """The type of a row whose `schema_version` is of this type.
+
+    A field that a later version added has a default: records of older versions are rows without it.
+    """
+    fields: list[Any] = []
+    for field in EVENT:
+        kind = version if field.name == "schema_version" else _row_type(field.type)
+        if field.name in PARTIES and not strict:
+            kind = _Party
+        fields.append((field.name, kind) if field.required else (field.name, kind, field.default))
+    return msgspec.defstruct("Row", fields, kw_only=True, forbid_unknown_fields=strict, gc=False)
+
+
+_VERSIONS: Any = Literal[tuple(range(1, SCHEMA_VERSION + 1))]
+parse = msgspec.json.Decoder(_row(_VERSIONS, strict=True)).decode
 """`parse(value)`: the flat row of an event's JSON, strictly; times are texts, unchecked."""
+
+parse_known = msgspec.json.Decoder(_row(_SIZED, strict=False)).decode
+"""The same for the known part of a record of any version, whatever more it has."""
 
 
 def columns_of(rows: Sequence[Any]) -> dict[str, pa.Array[Any]]:

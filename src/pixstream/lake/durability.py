@@ -1,49 +1,60 @@
-"""On a local disk: what is promised is on the disk, and what a power cut left half is set aside.
+"""On a local disk: in which order rows, log entries and directories reach it.
 
 deltalake does not call fsync. The order here makes up for it: data files and their directories
 reach the disk before the log entry that names them exists (`files.write`); the log entries, and
 all that came before them, reach it before a write returns and offsets are let go (`sync_log`).
 A power cut can therefore take away, or leave half written, only the newest log entries, whose rows
-Kafka still holds and gives again. Half an entry or half a checkpoint would make the table
-unreadable, so `set_aside_torn` renames it when the table is opened.
+Kafka still holds and gives again; `recovery` cleans up after it.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import logging
+import errno
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from pixstream.errors import DestinationError
+from pixstream.lake import entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
-log = logging.getLogger("pixstream.lake")
-
 LOG = "_delta_log"
-
-ACTIONS = "pixstreamActions"
-"""Where a commit of ours says how many actions follow, so that a cut between two lines shows."""
 
 
 def sync(paths: Iterable[Path]) -> None:
     """Wait until these files or directories are on the disk.
 
     Raises:
-        OSError: the disk failed; what it holds is unknown.
+        DestinationError: the disk failed. Whatever the reason, nothing tries again: after a failed
+            fsync the kernel may drop what it could not write and call a second one a success.
+        OSError: one of them is not there, or may not be opened.
     """
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            told = errno.errorcode.get(error.errno or 0, "no reason")
+            raise DestinationError(
+                f"{path}: the disk failed (fsync, {told}); this process stops with nothing "
+                "confirmed to Kafka: check the disk before this component starts again"
+            ) from None
         finally:
             os.close(descriptor)
+
+
+def sync_way(directory: Path) -> None:
+    """Wait until a directory, and every one above it on its file system, is on the disk.
+
+    One that this user may not read was not made by this user: there the way ends.
+    """
+    device = directory.stat().st_dev
+    for place in (directory, *directory.parents):
+        if place.stat().st_dev != device or not os.access(place, os.R_OK):
+            break
+        sync([place])
 
 
 def sync_log(table: Path, versions: Iterable[int] | None = None) -> None:
@@ -55,14 +66,14 @@ def sync_log(table: Path, versions: Iterable[int] | None = None) -> None:
     if versions is None:
         written = [path for path in directory.iterdir() if path.is_file()]
     else:
-        entries = (directory / f"{version:020}.json" for version in versions)
-        written = [entry for entry in entries if entry.exists()]
+        paths = (directory / entries.name(version) for version in versions)
+        written = [path for path in paths if path.exists()]
     sync([*written, directory, table])
 
 
 def holds(table: Path, version: int) -> bool:
     """Tell whether the log has this version's entry: deltalake takes an emptied log for news."""
-    return (table / LOG / f"{version:020}.json").exists()
+    return (table / LOG / entries.name(version)).exists()
 
 
 def sync_checkpoint(table: Path, version: int) -> None:
@@ -70,63 +81,3 @@ def sync_checkpoint(table: Path, version: int) -> None:
     directory = table / LOG
     parts = directory.glob(f"{version:020}.checkpoint*.parquet")
     sync([*parts, directory / "_last_checkpoint", directory])
-
-
-def set_aside_torn(table: Path) -> None:
-    """Rename the newest log entries and checkpoints that a power cut left half written.
-
-    Nothing that was promised is in them: their rows are still in Kafka. The lock keeps two
-    processes from judging an entry that one of them has just replaced.
-    """
-    directory = table / LOG
-    if not directory.is_dir():
-        return
-    with _locked(directory):
-        for entry in sorted(directory.glob("*.json"), reverse=True):
-            if _whole_entry(entry):
-                break
-            _set_aside(entry)
-        for checkpoint in directory.glob("*.checkpoint.parquet"):
-            if not _whole_parquet(checkpoint):
-                _set_aside(checkpoint)
-                (directory / "_last_checkpoint").unlink(missing_ok=True)
-        hint = directory / "_last_checkpoint"
-        if hint.exists() and not _whole_entry(hint):
-            hint.unlink()
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _whole_entry(path: Path) -> bool:
-    """Tell whether a file is lines of JSON objects, as many as its first one says if it does."""
-    try:
-        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        told = lines[0].get("commitInfo", {}).get(ACTIONS, len(lines) - 1) if lines else None
-        return told == len(lines) - 1 and all(isinstance(line, dict) for line in lines)
-    except (ValueError, AttributeError):
-        return False
-
-
-def _whole_parquet(path: Path) -> bool:
-    try:
-        pq.read_metadata(path)
-    except (pa.ArrowInvalid, OSError):
-        return False
-    return True
-
-
-def _set_aside(path: Path) -> None:
-    path.rename(path.with_name(f".{path.name}.torn"))
-    log.warning(
-        "%s: half written, as a power cut leaves it; set aside. Its rows were never confirmed to "
-        "Kafka and are read again",
-        path,
-    )

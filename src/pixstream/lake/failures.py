@@ -16,10 +16,54 @@ from pixstream.errors import DestinationError, PixstreamError, Transient
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 """How Rust's libraries write an errno."""
 
-_DENIED = ("lacked the necessary privileges", "lacked valid authentication")
-"""How the object stores' library words 403 and 401."""
-
 _STOPS = "this process stops with nothing committed"
+
+_URI = ("Unknown scheme", "Invalid table location")
+
+_WORDS: tuple[tuple[tuple[str, ...], type[PixstreamError], str], ...] = (
+    (
+        (
+            *("lacked the necessary privileges", "lacked valid authentication"),
+            *("403 Forbidden", "401 Unauthorized", "AWS Error ACCESS_DENIED"),
+            *("AWS Error INVALID_ACCESS_KEY_ID", "AWS Error SIGNATURE_DOES_NOT_MATCH"),
+            "error occurred while loading credentials",
+        ),
+        DestinationError,
+        (
+            "the store refuses these credentials, they lack the right, or there are none; "
+            f"{_STOPS}: correct the keys in storage_options, or the policy of bucket and role"
+        ),
+    ),
+    (
+        ("NoSuchBucket", "AWS Error NO_SUCH_BUCKET", "ContainerNotFound", "bucket does not exist"),
+        DestinationError,
+        f"its bucket or container does not exist; {_STOPS}: create it, or correct the uri",
+    ),
+    (
+        _URI,
+        DestinationError,
+        f"its uri names no kind of store that is known; {_STOPS}: correct the uri",
+    ),
+    (
+        ("Generic Config error", "URL scheme is not allowed", "conditional put is disabled"),
+        DestinationError,
+        (
+            f"storage_options are wrong; {_STOPS}: each must have the form that deltalake wants, "
+            "an http endpoint needs aws_allow_http, and conditional_put must stay on"
+        ),
+    ),
+    (
+        ("Expected contiguous commit", "Invalid Checkpoint", "Json error", "EOF: file size"),
+        DestinationError,
+        f"its log is damaged; {_STOPS}: restore the table from a backup",
+    ),
+    (
+        ("dns error", "tcp connect error", "AWS Error NETWORK_CONNECTION", "operation timed out"),
+        Transient,
+        "nobody answers there; look at the store, the network, and the endpoint in storage_options",
+    ),
+)
+"""How deltalake, its object stores and Arrow word what has no errno, or is plainer than it."""
 
 _MEANINGS: tuple[tuple[frozenset[int], type[PixstreamError], str], ...] = (
     (
@@ -59,6 +103,10 @@ def explain(error: Exception, doing: str) -> Exception:
     """
     if isinstance(error, PixstreamError) or not isinstance(error, (OSError, DeltaError)):
         return error
+    text = str(error)
+    for words, kind, meaning in _WORDS:
+        if any(some in text for some in words):
+            return kind(f"{doing}: {meaning}")
     number = _number(error)
     for numbers, kind, meaning in _MEANINGS:
         if number in numbers:
@@ -66,12 +114,14 @@ def explain(error: Exception, doing: str) -> Exception:
     return Transient(f"{doing}: {type(error).__name__}, {errno.errorcode.get(number, 'no answer')}")
 
 
+def is_about_the_uri(error: Exception) -> bool:
+    """Tell whether no table was found because nothing can be looked up under this uri."""
+    return any(words in str(error) for words in _URI)
+
+
 def _number(error: Exception) -> int:
     """The operating system's error number; 0 where none is told."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    text = str(error)
-    if any(words in text for words in _DENIED):
-        return errno.EACCES
-    found = _OS_ERROR.search(text)
+    found = _OS_ERROR.search(str(error))
     return int(found[1]) if found else 0

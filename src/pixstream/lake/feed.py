@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
 from pixstream.errors import DestinationError, Transient
-from pixstream.lake import failures, files, maintenance
+from pixstream.lake import failures, files, maintenance, widening
 from pixstream.lake.identity import KnownIds
 from pixstream.lake.screening import screen
 
@@ -29,6 +29,8 @@ log = logging.getLogger("pixstream.lake")
 COUNTS = ("written", "revisions", "deduplicated", "replayed")
 """Rows appended, revisions among them, arrivals that added nothing, and records that the table
 held already by their offsets."""
+
+DECODED = "_ingested_at"
 
 _TRIES = 20
 _SWEEP_SECONDS = 24 * 3600
@@ -67,6 +69,7 @@ class Feed:
         self._codec = codec
         self._ids = KnownIds(table, known_ids)
         self._maintain_every = maintain_every
+        self._unused: tuple[pa.Table, Sequence[AddAction]] | None = None
         self._commits = 0
         self._next_sweep = 0.0
 
@@ -74,7 +77,7 @@ class Feed:
         """Append what the table does not hold, and move the offsets, in one commit.
 
         Args:
-            rows: of `EVENT_SCHEMA`, of one topic.
+            rows: of `EVENT_SCHEMA`, and new columns, which the table then gains; of one topic.
             app: what the application id of each partition begins with.
             next_offsets: where each partition goes on; also one without rows moves.
 
@@ -88,21 +91,23 @@ class Feed:
                 f"{self._table.location}: the batch has rows of partitions {sorted(homeless)} but "
                 "not the offsets they end at; this is a fault of the caller"
             )
-        rows = rows.combine_chunks()  # many small chunks make every later step slow
+        # Many small chunks make every later step slow.
+        rows = widening.trimmed(rows.combine_chunks())
         doing = f"{self._table.location}: cannot commit"
-        written: tuple[pa.Table, Sequence[AddAction]] | None = None
         try:
             for _ in range(_TRIES):
                 base = self._table.refresh()
                 plan = self._plan(rows, app, next_offsets)
                 if plan is None:
+                    self._unused = None
                     self._table.sync()
                     return
-                if written is None or not written[0].equals(plan.screened.rows):
-                    new = files.write(self._table.location, plan.screened.rows, self._codec)
-                    written = plan.screened.rows, new
-                if self._commit(written[1], plan, base):
-                    self._settle(plan, written[1])
+                if widening.widen(self._table, plan.screened.rows.schema):
+                    continue
+                new = self._files(plan.screened.rows)
+                if self._commit(new, plan, base):
+                    self._unused = None
+                    self._settle(plan, new)
                     return
         except (OSError, DeltaError) as error:
             raise failures.explain(error, doing) from None
@@ -128,6 +133,17 @@ class Feed:
         return _Plan(
             screen(fresh, self._ids, self._table.location), offsets, rows.num_rows - fresh.num_rows
         )
+
+    def _files(self, rows: pa.Table) -> Sequence[AddAction]:
+        """Write the rows, unless a try that did not commit has left just these behind.
+
+        Otherwise every new try at a disk that is full for the log would fill it further. A new try
+        decodes its records again, so the time of that does not count.
+        """
+        told = rows.drop_columns([DECODED])
+        if self._unused is None or not self._unused[0].equals(told):
+            self._unused = told, files.write(self._table.location, rows, self._codec)
+        return self._unused[1]
 
     def _commit(self, new: Sequence[AddAction], plan: _Plan, base: int) -> bool:
         """Try to commit; False when another writer was faster, so that a new plan is needed."""

@@ -1,7 +1,9 @@
 """Which events a table holds already: ids of the newest dates in memory, the rest in the table.
 
-Every id of a row with `event_date` on or after the floor is in memory; `screening` looks the others
-up in the older part of the table.
+Every id of a row with `event_date` from the floor to the ceiling is in memory; `screening` looks
+the others up in the rest of the table. There is no ceiling while few events are dated in the
+future. When they are more than `FUTURE_SHARE` of what may be in memory (a source with a wrong
+clock), they give way, so that they do not push today's ids out.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pixstream.lake import files
 from pixstream.lake.schema import PARTITION_COLUMN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pyarrow as pa
 
@@ -25,7 +27,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.lake")
 
+FUTURE_SHARE = 0.1
+
 _DAY = dt.timedelta(days=1)
+
+
+def _utc_today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()
 
 
 class KnownIds:
@@ -34,25 +42,37 @@ class KnownIds:
     Args:
         table: whose ids these are.
         bound: how many ids may be in memory, about 110 bytes each.
+        today: the date in UTC; what is dated after the day that follows is in the future.
 
     Attributes:
         dates: the dates of the rows of each id in memory.
         files: the data files of the snapshot that was caught up with.
         floor: ids of rows dated before it are not in memory; None while all are.
+        ceiling: the same of rows dated after it; it follows the calendar.
     """
 
-    def __init__(self, table: LakeTable, bound: int) -> None:
+    def __init__(
+        self, table: LakeTable, bound: int, today: Callable[[], dt.date] = _utc_today
+    ) -> None:
         self._table = table
         self._bound = bound
+        self._today = today
         self.dates: dict[bytes, tuple[dt.date, ...]] = {}
         self._shared: dict[tuple[dt.date, ...], tuple[dt.date, ...]] = {}
         self.files: dict[str, DataFile] = {}
         self._seen: set[str] = set()
         self._version = -1
         self.floor: dt.date | None = None
+        self.ceiling: dt.date | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every id of the table is in memory."""
+        return self.floor is None and self.ceiling is None
 
     def catch_up(self) -> None:
         """Learn the ids of files that came since, newest dates first; all of them at the start."""
+        self._raise_ceiling()
         if self._version == self._table.version:
             return
         live = self._table.live()
@@ -70,28 +90,62 @@ class KnownIds:
         """Know the rows that were appended."""
         self._add(keys(rows["event_id"]), rows[PARTITION_COLUMN].to_pylist())
 
-    def older(self) -> set[dt.date]:
+    def elsewhere(self) -> set[dt.date]:
         """The dates of the part of the table whose ids are not in memory."""
-        return {file.date for file in self.files.values() if self._is_old(file.date)}
+        return {file.date for file in self.files.values() if self._is_elsewhere(file.date)}
 
-    def _is_old(self, date: dt.date) -> bool:
-        return self.floor is not None and date < self.floor
+    def _is_elsewhere(self, date: dt.date) -> bool:
+        return (self.floor is not None and date < self.floor) or (
+            self.ceiling is not None and date > self.ceiling
+        )
 
     def _load(self, file: DataFile) -> None:
-        """Read the ids of a file, unless it belongs to the older part."""
-        if not self._is_old(file.date):
+        """Read the ids of a file, unless they are not to be in memory."""
+        if not self._is_elsewhere(file.date):
             ids = files.read(self._table.location, file, ["event_id"])["event_id"]
             self._add(keys(ids), repeat(file.date))
 
     def _add(self, keys: Iterable[bytes], dates: Iterable[dt.date]) -> None:
         for key, date in zip(keys, dates, strict=False):
             held = self.dates.get(key, ())
-            if date in held or (not held and self._is_old(date)):
+            if date in held or (not held and self._is_elsewhere(date)):
                 continue
             both = (*held, date)
             self.dates[key] = self._shared.setdefault(both, both)
         if len(self.dates) > self._bound:
+            self._set_ceiling()
+        if len(self.dates) > self._bound:
             self._raise_floor()
+
+    def _future(self) -> dt.date:
+        """The last date that is not in the future: zones and small faults of clocks aside."""
+        return min(self._today(), dt.date.max - _DAY) + _DAY
+
+    def _set_ceiling(self) -> None:
+        """Forget what is dated in the future, if it is too much."""
+        last = self._future()
+        far = sum(min(dates) > last for dates in self.dates.values())
+        if far <= self._bound * FUTURE_SHARE:
+            return
+        log.warning(
+            "%s: %d known ids are of events dated after %s, in the future: they are looked up in "
+            "the table from now on, which is slow. Is the clock of a source wrong, or this "
+            "machine's?",
+            self._table.location,
+            far,
+            last,
+        )
+        self.ceiling = last if self.ceiling is None else max(last, self.ceiling)
+        self.dates = {key: dates for key, dates in self.dates.items() if min(dates) <= self.ceiling}
+
+    def _raise_ceiling(self) -> None:
+        """Learn the ids of the dates that the calendar has come to."""
+        if self.ceiling is None or self._future() <= self.ceiling:
+            return
+        below, self.ceiling = self.ceiling, self._future()
+        for file in self.files.values():
+            if below < file.date <= self.ceiling:
+                self._load(file)
 
     def _raise_floor(self) -> None:
         """Forget the oldest dates, whole, until a tenth of the bound is free."""

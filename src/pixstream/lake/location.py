@@ -10,6 +10,8 @@ from urllib.request import url2pathname
 
 from pyarrow import fs
 
+from pixstream.lake import object_store
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,7 +22,7 @@ class Location:
     Args:
         base: directory or URI under which the tables lie.
         name: the table's own name under it.
-        options: settings of the object store; unused on local paths.
+        options: settings of the object store, in deltalake's words; unused on local paths.
         fsync: wait for the disk; false only where losing the last rows to a power cut is allowed.
 
     Attributes:
@@ -32,8 +34,8 @@ class Location:
         self, base: str, name: str, *, options: Mapping[str, str] | None = None, fsync: bool = True
     ) -> None:
         self.name = name
-        self.options = dict(options or {})
         self.directory = _directory(base, name)
+        self.options = {} if self.directory else object_store.complete(options or {})
         self.uri = str(self.directory) if self.directory else f"{base.rstrip('/')}/{name}"
         self.fsync = fsync and self.directory is not None
 
@@ -42,6 +44,9 @@ class Location:
         """Files by their path inside the table."""
         if self.directory is not None:
             return fs.SubTreeFileSystem(str(self.directory), fs.LocalFileSystem())
+        store = object_store.arrow_s3(self.uri, self.options)
+        if store is not None:
+            return store
         from deltalake.fs import DeltaStorageHandler
 
         return fs.PyFileSystem(DeltaStorageHandler(self.uri, self.options))

@@ -13,12 +13,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from deltalake import CommitProperties
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import RemoveAction
 
 from pixstream.errors import DestinationError
 from pixstream.lake import files
-from pixstream.lake.schema import EVENT_SCHEMA, PARTITION_COLUMN
+from pixstream.lake.schema import PARTITION_COLUMN, aligned
 from pixstream.lake.table import NO_HOOKS
 
 if TYPE_CHECKING:
@@ -64,7 +65,12 @@ def maintain(table: LakeTable, codec: str) -> list[str]:
 def sweep(table: LakeTable) -> None:
     """Delete files that no snapshot of the last seven days names."""
     try:
-        gone = table.handle.vacuum(dry_run=False, full=True, post_commithook_properties=NO_HOOKS)
+        gone = table.handle.vacuum(
+            dry_run=False,
+            full=True,
+            commit_properties=CommitProperties(custom_metadata=table.about(0)),
+            post_commithook_properties=NO_HOOKS,
+        )
         table.refresh()
         table.sync()
     except (OSError, DeltaError) as error:
@@ -99,8 +105,10 @@ def _merge(table: LakeTable, group: Sequence[DataFile], codec: str) -> list[str]
     Raises:
         DestinationError: a file does not hold the rows that the log says.
     """
-    schema = EVENT_SCHEMA.remove(EVENT_SCHEMA.get_field_index(PARTITION_COLUMN))
-    parts = [files.read(table.location, file).select(schema.names).cast(schema) for file in group]
+    whole = table.schema
+    place = whole.get_field_index(PARTITION_COLUMN)
+    schema = whole.remove(place)
+    parts = [aligned(files.read(table.location, file), schema) for file in group]
     rows = pa.concat_tables(parts)
     if any(file.rows not in {None, part.num_rows} for file, part in zip(group, parts, strict=True)):
         raise DestinationError(
@@ -108,9 +116,8 @@ def _merge(table: LakeTable, group: Sequence[DataFile], codec: str) -> list[str]
             "process stops: restore the file, or the table, from a backup"
         )
     date = pa.repeat(pa.scalar(group[0].date), rows.num_rows)
-    place = EVENT_SCHEMA.get_field_index(PARTITION_COLUMN)
-    whole = rows.add_column(place, EVENT_SCHEMA.field(place), date)
-    added = files.write(table.location, whole, codec, change=False)
+    rows = rows.add_column(place, whole.field(place), date)
+    added = files.write(table.location, rows, codec, change=False)
     now = int(time.time() * 1000)
     removed = [RemoveAction(f.path, False, now, f.size, _values(f)) for f in group]
     return _swap(table, added, removed, group)

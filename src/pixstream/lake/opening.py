@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pixstream.errors import DestinationError
-from pixstream.lake import durability, failures
+from pixstream.lake import durability, entries, failures, files, recovery, verification
 from pixstream.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA, differences
 
 if TYPE_CHECKING:
@@ -24,35 +24,28 @@ PROPERTIES = {
     "delta.deletedFileRetentionDuration": "interval 7 days",
 }
 
+_ACTIONS = 2
+"""Of an entry that creates a table, beside what it says of itself: protocol and metadata."""
+
 
 def open_or_create(location: Location) -> DeltaTable:
     """Open the table, or create it; two processes may do so at once.
 
     Raises:
-        DestinationError: what lies there is no table of events.
+        DestinationError: what lies there is no table of events, or a recent file is broken.
         OSError: not allowed, no directory, …
         DeltaError: no answer, or the log cannot be read.
     """
     if location.directory is not None:
         location.directory.mkdir(parents=True, exist_ok=True)
-        durability.set_aside_torn(location.directory)
-    if not DeltaTable.is_deltatable(location.uri, location.options):
-        try:
-            DeltaTable.create(
-                location.uri,
-                TABLE_SCHEMA,
-                partition_by=[PARTITION_COLUMN],
-                name=location.name,
-                configuration=PROPERTIES,
-                storage_options=location.options,
-            )
-        except (OSError, DeltaError):
-            if not DeltaTable.is_deltatable(location.uri, location.options):
-                raise  # nobody else was faster: it is the place that refuses
-        if location.fsync and location.directory is not None:
-            durability.sync([location.directory, location.directory.parent])
-    table = DeltaTable(location.uri, storage_options=location.options)
+        recovery.set_aside_torn(location.directory)
+    table = _find(location)
+    if table is None:
+        table = _create(location)
+    if location.fsync and location.directory is not None:
+        durability.sync_way(location.directory)
     _check(table, location)
+    verification.verify(location, table.version(), files.live(table))
     return table
 
 
@@ -64,7 +57,7 @@ def is_there(location: Location) -> bool:
         Transient: the object store does not answer.
     """
     try:
-        if DeltaTable.is_deltatable(location.uri, location.options):
+        if _find(location) is not None:
             return True
     except (OSError, DeltaError) as error:
         raise failures.explain(error, f"{location}: cannot look there") from None
@@ -75,6 +68,39 @@ def is_there(location: Location) -> bool:
         if not os.access(place, os.W_OK | os.X_OK):
             raise DestinationError(f"{location}: this user may not write in {place}")
     return False
+
+
+def _find(location: Location) -> DeltaTable | None:
+    """Open the table; None where there is none.
+
+    `DeltaTable.is_deltatable` would do, but lets no other thread run until a store has answered.
+    """
+    if location.directory is not None and not location.directory.is_dir():
+        return None
+    try:
+        return DeltaTable(location.uri, storage_options=location.options)
+    except TableNotFoundError as error:
+        if failures.is_about_the_uri(error):
+            raise
+        return None
+
+
+def _create(location: Location) -> DeltaTable:
+    try:
+        return DeltaTable.create(
+            location.uri,
+            TABLE_SCHEMA,
+            partition_by=[PARTITION_COLUMN],
+            name=location.name,
+            configuration=PROPERTIES,
+            storage_options=location.options,
+            commit_properties=CommitProperties(custom_metadata=entries.about(_ACTIONS, None)),
+        )
+    except (OSError, DeltaError):
+        table = _find(location)
+        if table is None:
+            raise  # nobody else was faster: it is the place that refuses
+        return table
 
 
 def _check(table: DeltaTable, location: Location) -> None:

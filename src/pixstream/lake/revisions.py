@@ -1,8 +1,9 @@
 """Does an arrival add anything to what is known of its event?
 
-Compared are the business fields: all but where, when and by whom the event was told. A field that
-is null or absent adds nothing; one that equals the field of some stored telling adds nothing. What
-is sealed differs each time (random nonce), so `sealed` texts of `extra` are no difference.
+Compared are the business fields, new fields of a newer version among them: all but where, when and
+by whom the event was told. A field that is null or absent adds nothing; one that equals the field
+of some stored telling adds nothing. What is sealed differs each time (random nonce), so `sealed`
+texts of `extra` are no difference.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def decide(stored: pa.Table, arrivals: pa.Table) -> list[int | None]:
     what is stored and what came before it.
 
     Args:
-        stored: rows of the table, with `COLUMNS`.
-        arrivals: with `COLUMNS`.
+        stored: rows of the table, with the columns of `arrivals`.
+        arrivals: with `COLUMNS`, and new columns.
     """
     rows = pa.concat_tables([stored, arrivals]).combine_chunks()
     order = pc.sort_indices(rows["event_id"])  # stable: what is stored stays before what arrives
@@ -74,7 +75,8 @@ def _facts(rows: pa.Table) -> Iterator[tuple[_Numbers, _Numbers]]:
         what a row says once it is stored, and what it says as an arrival: there a guessed time and
         an unknown direction say nothing.
     """
-    leaves = rows.select([name for name in BUSINESS if name != "extra"]).flatten()
+    told_of_the_fact = [n for n in rows.column_names if n not in TOLD_APART and n != "extra"]
+    leaves = rows.select(told_of_the_fact).flatten()
     silent = {
         leaves.column_names.index("event_time"): _guessed(rows["flags"]),
         leaves.column_names.index("direction"): pc.equal(leaves["direction"], Direction.UNKNOWN),

@@ -1,6 +1,6 @@
 """What of a batch is new: repeated events are dropped, revisions numbered.
 
-An id that is not in memory may be in the older part of the table: it is looked up there in the
+An id that is not in memory may be in the rest of the table: it is looked up there in the
 partitions from the day before its identifier's own date on, and in those around the arrival's
 date. That finds every telling but one that is dated before its identifier's date by more than a
 day, and by more than a day differently than the arrival.
@@ -17,7 +17,7 @@ import pyarrow as pa
 from pixstream.identifiers import id_date
 from pixstream.lake import files, revisions
 from pixstream.lake.identity import keys
-from pixstream.lake.schema import PARTITION_COLUMN
+from pixstream.lake.schema import PARTITION_COLUMN, new_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,32 +40,44 @@ def screen(rows: pa.Table, ids: KnownIds, location: Location) -> Screened:
     """Drop arrivals that add nothing to what table and batch hold; number the revisions.
 
     Args:
-        rows: of `EVENT_SCHEMA`, in order.
+        rows: of `EVENT_SCHEMA`, and new columns, in order.
         ids: caught up with the snapshot that the rows will be committed on.
         location: of the table.
 
     Cost: nothing beyond a look-up in memory for an event that is new and not old. For the others
-    `files.find` in the partitions of their dates, and about 30 µs each to compare; for those that
-    may be older than the floor, in every partition from their identifier's date to the floor.
+    `files.find` in the partitions of their dates, and for those that may be older than the floor,
+    in every partition from their identifier's date to the floor; about 30 µs to compare each that
+    was told before. benchmarks/bench_dedup.py measures it.
     """
     suspects, partitions = _suspects(rows, ids)
     if not suspects:
         return Screened(rows, 0, 0)
-    arrivals = rows.take(pa.array(suspects)).select(revisions.COLUMNS)
+    compared = [*revisions.COLUMNS, *new_columns(rows.schema)]
+    arrivals = rows.take(pa.array(suspects)).select(compared)
     searched = [file for file in ids.files.values() if file.date in partitions]
     wanted = arrivals["event_id"].combine_chunks()
-    stored = files.find(location, searched, wanted, revisions.COLUMNS)
-    decided = revisions.decide(stored, arrivals)
-    return _apply(rows, dict(zip(suspects, decided, strict=True)))
+    stored = files.find(location, searched, wanted, compared, rows.schema)
+    again = _told_again(wanted.to_pylist(), stored["event_id"].to_pylist())
+    decided = revisions.decide(stored, arrivals.take(pa.array(again, pa.int64())))
+    return _apply(rows, dict(zip((suspects[n] for n in again), decided, strict=True)))
+
+
+def _told_again(arrived: list[str], stored: list[str]) -> list[int]:
+    """Which of these arrivals are in the table, or among themselves, more than once.
+
+    Where every event has to be looked up, nearly none of them is.
+    """
+    counts, known = Counter(arrived), set(stored)
+    return [n for n, one in enumerate(arrived) if one in known or counts[one] > 1]
 
 
 def _suspects(rows: pa.Table, ids: KnownIds) -> tuple[list[int], set[dt.date]]:
     """Rows that may have been told before, with first tellings in the batch; where to look."""
     arrived = keys(rows["event_id"])
     repeated = {key for key, count in Counter(arrived).items() if count > 1}
-    if not repeated and ids.floor is None and ids.dates.keys().isdisjoint(arrived):
+    if not repeated and ids.complete and ids.dates.keys().isdisjoint(arrived):
         return [], set()
-    old = _old_dates(rows, ids.older())
+    old = _old_dates(rows, ids.elsewhere())
     suspects: list[int] = []
     partitions: set[dt.date] = set()
     for place, key in enumerate(arrived):
@@ -76,14 +88,17 @@ def _suspects(rows: pa.Table, ids: KnownIds) -> tuple[list[int], set[dt.date]]:
     return suspects, partitions
 
 
-def _old_dates(rows: pa.Table, older: set[dt.date]) -> list[set[dt.date]]:
-    """Those of the older partitions in which each row may have been told before."""
-    if not older:
+def _old_dates(rows: pa.Table, elsewhere: set[dt.date]) -> list[set[dt.date]]:
+    """Those of the partitions not in memory in which each row may have been told before."""
+    if not elsewhere:
         return [set()] * rows.num_rows
     columns = [rows[n].to_pylist() for n in ("return_id", "end_to_end_id", PARTITION_COLUMN)]
     places = [(id_date(ret or e2e), date) for ret, e2e, date in zip(*columns, strict=True)]
     near = {
-        (own, date): {d for d in older if own is None or d + _DAY >= own or abs(d - date) <= _DAY}
+        # Differences only: a day more than the calendar's last one is no date.
+        (own, date): {
+            d for d in elsewhere if own is None or own - d <= _DAY or abs(d - date) <= _DAY
+        }
         for own, date in set(places)
     }
     return [near[place] for place in places]

@@ -14,7 +14,7 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Tr
 from deltalake.exceptions import DeltaError
 
 from pixstream.errors import DestinationError, TopicChangedError
-from pixstream.lake import durability, failures, files, opening
+from pixstream.lake import durability, entries, failures, files, opening
 from pixstream.lake.schema import PARTITION_COLUMN
 
 if TYPE_CHECKING:
@@ -55,12 +55,16 @@ class LakeTable:
         except (OSError, DeltaError) as error:
             raise failures.explain(error, f"{location}: cannot open") from None
         self._synced = self.version
-        self._arrow = pa.schema(self.handle.schema().to_arrow())
 
     @property
     def version(self) -> int:
         """Version of the snapshot in hand."""
         return self.handle.version()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the snapshot in hand."""
+        return pa.schema(self.handle.schema().to_arrow())
 
     def refresh(self) -> int:
         """Take the newest snapshot; its version.
@@ -104,25 +108,31 @@ class LakeTable:
         is told that it did.
         """
         transactions = [Transaction(app_id, offset) for app_id, offset in (offsets or {}).items()]
-        told = {durability.ACTIONS: len(actions) + len(transactions)}
         self.handle.create_write_transaction(
             list(actions),
             "append",
-            self._arrow,
+            self.schema,
             partition_by=[PARTITION_COLUMN],
             commit_properties=CommitProperties(
-                custom_metadata=told, app_transactions=transactions, max_commit_retries=0
+                custom_metadata=self.about(len(actions) + len(transactions)),
+                app_transactions=transactions,
+                max_commit_retries=0,
             ),
             post_commithook_properties=NO_HOOKS,
         )
         self._own = self.version + 1
         self._offsets.update(offsets or {})
 
+    def about(self, actions: int) -> dict[str, int]:
+        """What a commit with so many actions, made now, says of itself."""
+        return entries.about(actions, self._synced if self._disk is not None else None)
+
     def sync(self) -> None:
         """Wait until the log is on the disk up to the snapshot in hand.
 
         Raises:
-            OSError: the disk failed.
+            DestinationError: the disk failed.
+            OSError: the log is gone.
         """
         if self._disk is not None:
             durability.sync_log(self._disk, range(self._synced + 1, self.version + 1))
@@ -130,6 +140,7 @@ class LakeTable:
 
     def checkpoint(self) -> None:
         """Sum the log up in a checkpoint, drop expired entries, and read from it from now on."""
+        self.sync()
         self.handle.create_checkpoint()
         if self._disk is not None:
             durability.sync_checkpoint(self._disk, self.version)
@@ -147,31 +158,71 @@ class LakeTable:
         Raises:
             TopicChangedError: the table was fed from a topic that is gone.
         """
-        known = self._known(topic)
-        if known is None:
+        if self._known(topic) is None:
             try:
-                self._remember(topic, topic_id)
+                self._remember(topic, topic_id, {})
             except (OSError, DeltaError) as error:
                 self.refresh()
                 if self._known(topic) is None:
                     raise failures.explain(error, f"{self.location}: cannot commit") from None
-            known = self._known(topic)
-        if known != topic_id:
+        self.check_tie(topic, topic_id)
+
+    def check_tie(self, topic: str, topic_id: str) -> None:
+        """Hold what the snapshot in hand is tied to, if it is tied already, to this incarnation.
+
+        Raises:
+            TopicChangedError: the table was fed from a topic that is gone.
+        """
+        known = self._known(topic)
+        if known not in {None, topic_id}:
             raise TopicChangedError(
                 f"{self.location}: topic {topic} has the id {topic_id}, the table was fed from "
                 f"{known}: the topic was deleted and made again, and its offsets start over. "
-                "Nothing was read. If the new topic is right, give this consumer another name in "
-                "the YAML: it starts over, and event_id keeps out what the table holds already"
+                "Nothing was read. If the new topic is right, take it over with `pixstream offsets "
+                "set … --new-topic`; event_id keeps out what the table holds already"
             )
+
+    def decide(self, offsets: Mapping[str, int], topic: str, topic_id: str) -> None:
+        """Remember what a person decided, in one commit: these offsets, also lower ones.
+
+        Args:
+            offsets: next offset by application id.
+            topic: what the table remembers its topic by.
+            topic_id: Kafka's id of the topic from now on.
+
+        Raises:
+            DestinationError: not committed, and waiting does not help.
+            Transient: not committed; the same call may succeed later.
+        """
+        self.refresh()
+        try:
+            self._remember(topic, topic_id, offsets)
+        except (OSError, DeltaError) as error:
+            self.refresh()
+            self._offsets.clear()
+            done = self._known(topic) == topic_id and all(
+                self.offset(app) == offset for app, offset in offsets.items()
+            )
+            if not done:
+                raise failures.explain(error, f"{self.location}: cannot commit") from None
+            self.sync()
 
     def _known(self, topic: str) -> str | None:
         return self.handle.metadata().configuration.get(TOPIC_ID + topic)
 
-    def _remember(self, topic: str, topic_id: str) -> None:
+    def _remember(self, topic: str, topic_id: str, offsets: Mapping[str, int]) -> None:
+        """Commit a property and application transactions, on the snapshot in hand only."""
+        transactions = [Transaction(app_id, offset) for app_id, offset in offsets.items()]
         self.handle.alter.set_table_properties(
             {TOPIC_ID + topic: topic_id},
             raise_if_not_exists=False,
+            commit_properties=CommitProperties(
+                custom_metadata=self.about(1 + len(transactions)),
+                app_transactions=transactions,
+                max_commit_retries=0,
+            ),
             post_commithook_properties=NO_HOOKS,
         )
         self.refresh()
+        self._offsets.clear()
         self.sync()

@@ -1,0 +1,169 @@
+"""Events from the future and the far past, and a machine whose clock is set: nothing breaks."""
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pixstream.canonical import Sealer
+from pixstream.consumers.delta_lake import DeltaLake
+from pixstream.decoding import decode
+from pixstream.event import Draft, Flag, PixEvent, encode
+from pixstream.kafka import Record
+from pixstream.lake.location import Location
+from pixstream.lake.table import LakeTable
+from pixstream.plugin import EventBatch, TopicIdPartition
+from pixstream.privacy import Pseudonymiser, Vault
+
+EventFactory = Callable[..., PixEvent]
+RowFactory = Callable[..., pa.Table]
+LakeFactory = Callable[[int], Any]
+NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+TODAY = NOW.date()
+DAY = dt.timedelta(days=1)
+FAR = dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
+ENDS = (
+    "0001-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+03:00",
+    "9999-12-31T23:59:59.999999Z",
+    "9999-12-31T23:59:59-03:00",
+    "1969-12-31T23:59:59Z",
+    "2262-04-12T00:00:00Z",
+)
+
+
+@pytest.fixture
+def lake(make_lake: LakeFactory) -> Any:
+    made = make_lake(100)
+    made.today = TODAY
+    return made
+
+
+def some(event: EventFactory, count: int, time: dt.datetime, first: int = 0) -> list[PixEvent]:
+    return [event(first + n, time=time) for n in range(count)]
+
+
+def test_an_event_at_either_end_of_the_calendar_goes_into_its_partition_and_comes_once(
+    tmp_path: Path,
+) -> None:
+    sealer = Sealer(Pseudonymiser(bytes(32), "k1"), Vault(bytes(32), "k1"))
+    place = TopicIdPartition("pix.recebimentos", "id-1", 0)
+    lake = DeltaLake(type="delta_lake", uri=str(tmp_path), known_ids=3)
+    events = []
+    for number, time in enumerate(ENDS):
+        draft = Draft(
+            message="api_pix.pix",
+            end_to_end_id=f"E12345678202611201200{number:011}",
+            amount="1.00",
+            event_time=time,
+        )
+        events.append(sealer.seal(draft, source="bank", now=NOW))
+    flags = [sorted({Flag.TIME_FUTURE, Flag.TIME_PAST} & set(e.flags)) for e in events]
+    assert flags == [
+        [Flag.TIME_PAST],
+        [],  # before the calendar begins in UTC: the identifier's own time
+        [Flag.TIME_FUTURE],
+        [],  # after it ends
+        [Flag.TIME_PAST],
+        [Flag.TIME_FUTURE],
+    ]
+    for turn in range(2):  # the second time they are repetitions, at new offsets
+        records = [
+            Record("pix.recebimentos", 0, turn * 10 + n, 1_700_000_000_000, None, encode(e), ())
+            for n, e in enumerate(events)
+        ]
+        decoded = decode(records)
+        assert not decoded.bad
+        lake.write(EventBatch(decoded.table, {place: turn * 10 + 10}, "cluster"), _refuse)
+    table = LakeTable(Location(str(tmp_path), "recebimentos"))
+    dates = sorted(str(file.date) for file in table.live().values())
+    assert dates[0] == "0001-01-01"
+    assert dates[-1] == "9999-12-31"
+    assert lake.stats()["written"] == len(ENDS)
+    assert lake.stats()["deduplicated"] == len(ENDS)
+    assert lake.offsets([place], "cluster") == {place: 20}
+
+
+def _refuse(rows: Any, reason: str) -> None:
+    raise AssertionError(reason, rows)
+
+
+def test_a_future_event_does_not_push_todays_ids_out_of_memory(
+    lake: Any, rows: RowFactory, event: EventFactory
+) -> None:
+    lake.append(rows(some(event, 5, FAR)))
+    for day in range(4):
+        lake.append(rows(some(event, 30, NOW - (3 - day) * DAY)))
+    today = {bytes.fromhex(e.event_id) for e in some(event, 30, NOW)}
+    assert today <= lake.ids.dates.keys()
+    assert lake.ids.ceiling is None
+    assert len(lake.ids.dates) <= 100
+
+
+def test_a_source_whose_clock_is_years_ahead_does_not_push_todays_ids_out_of_memory(
+    lake: Any, rows: RowFactory, event: EventFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for day in range(6):
+            lake.append(rows(some(event, 25, FAR + day * DAY)))
+            lake.append(rows(some(event, 25, NOW - (5 - day) * DAY)))
+    assert "in the future" in caplog.text
+    today = {bytes.fromhex(e.event_id) for e in some(event, 25, NOW)}
+    assert today <= lake.ids.dates.keys()
+    assert lake.ids.ceiling == TODAY + DAY
+    assert "less than one day" not in caplog.text
+    assert lake.append(rows(some(event, 25, FAR) + some(event, 25, NOW))).num_rows == 0
+    assert lake.append(rows(some(event, 25, NOW - 5 * DAY))).num_rows == 0
+
+
+def test_an_event_told_first_with_a_time_in_the_future_is_known_when_it_is_told_again(
+    lake: Any, rows: RowFactory, event: EventFactory
+) -> None:
+    wrong = [event(n, time=NOW, event_time=FAR) for n in range(120)]
+    assert lake.append(rows(wrong)).num_rows == 120
+    assert lake.ids.ceiling is not None
+    again = [event(n, time=NOW, event_time=FAR) for n in range(120)]
+    assert lake.append(rows(again)).num_rows == 0
+
+
+def test_ids_of_a_future_date_are_in_memory_once_the_calendar_comes_to_it(
+    lake: Any, rows: RowFactory, event: EventFactory
+) -> None:
+    soon = NOW + 3 * DAY
+    lake.append(rows(some(event, 20, soon)))
+    lake.append(rows(some(event, 90, NOW)))
+    assert lake.ids.ceiling == TODAY + DAY
+    assert lake.ids.elsewhere() == {soon.date()}
+    lake.today = TODAY + 2 * DAY
+    assert lake.append(rows(some(event, 20, soon))).num_rows == 0
+    assert lake.ids.elsewhere() <= {TODAY}
+    assert {bytes.fromhex(e.event_id) for e in some(event, 20, soon)} <= lake.ids.dates.keys()
+
+
+def test_a_machine_whose_clock_is_set_back_stays_right_and_recovers(
+    lake: Any, rows: RowFactory, event: EventFactory
+) -> None:
+    days = [some(event, 30, NOW - (3 - day) * DAY) for day in range(4)]
+    lake.today = TODAY - 365 * DAY
+    for day in days:
+        assert lake.append(rows(day)).num_rows == 30
+    assert all(lake.append(rows(day)).num_rows == 0 for day in days)
+    lake.today = TODAY
+    assert all(lake.append(rows(day)).num_rows == 0 for day in days)
+    assert {bytes.fromhex(e.event_id) for e in days[-1]} <= lake.ids.dates.keys()
+
+
+def test_a_restart_knows_future_ids_as_before(
+    make_lake: LakeFactory, lake: Any, rows: RowFactory, event: EventFactory
+) -> None:
+    for day in range(4):
+        lake.append(rows(some(event, 30, NOW - (3 - day) * DAY)))
+        lake.append(rows(some(event, 30, FAR + day * DAY)))
+    again = make_lake(100)
+    again.today = TODAY
+    assert again.append(rows(some(event, 30, NOW) + some(event, 30, FAR))).num_rows == 0
+    assert {bytes.fromhex(e.event_id) for e in some(event, 30, NOW)} <= again.ids.dates.keys()
