@@ -1,25 +1,29 @@
-import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pixstream import run_lock, run_status
 from pixstream.backoff import BackoffSettings
 from pixstream.component import Order
 from pixstream.config.settings import SupervisorSettings
-from pixstream.errors import ConfigError
+from pixstream.errors import ConfigError, PixstreamError
 from pixstream.plugin import Producer
+from pixstream.replica_locks import ReplicaLocks
 from pixstream.supervisor import Child, Supervisor, select
 
 CHILD = """
 import json, os, signal, sys, threading, time
 order = json.loads(sys.argv[1])
-def report(state, **counts):
-    os.write(order["report_fd"], json.dumps({"state": state, "counts": counts}).encode() + b"\\n")
+def report(state, stalled=0.0, **counts):
+    line = {"state": state, "counts": counts, "stalled_seconds": stalled}
+    os.write(order["report_fd"], json.dumps(line).encode() + b"\\n")
 def until_told():
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -27,6 +31,12 @@ def until_told():
     while not stop.wait(0.02):
         pass
 """
+REPORTING = """
+while True:
+    report("ready")
+    time.sleep(0.05)
+"""
+DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN); report('ready'); time.sleep(60)"
 ORDER = Order(config_path="", environment=None, overrides=[], name="", replica=0)
 SETTINGS = SupervisorSettings(
     restart=BackoffSettings(min_seconds=0.01, max_seconds=0.02), stop_timeout_seconds=5
@@ -37,11 +47,17 @@ SETTINGS = SupervisorSettings(
 def supervise(tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
     made: list[Supervisor] = []
 
-    def make(body: str, replicas: int = 1, settings: SupervisorSettings = SETTINGS) -> Supervisor:
-        script = tmp_path / "child.py"
+    def make(
+        body: str,
+        settings: SupervisorSettings = SETTINGS,
+        directory: Path | None = None,
+        replicas: int = 1,
+    ) -> Supervisor:
+        script = tmp_path / f"child{len(made)}.py"
         script.write_text(CHILD + body)
         component = Producer(type="fake", replicas=replicas)
-        made.append(Supervisor(ORDER, [component], settings, command=(sys.executable, str(script))))
+        command = (sys.executable, str(script))
+        made.append(Supervisor(ORDER, [component], settings, command=command, directory=directory))
         return made[-1]
 
     yield make
@@ -115,8 +131,7 @@ def test_a_child_that_does_not_drain_is_killed_at_the_deadline(
     supervise: Callable[..., Supervisor],
 ) -> None:
     settings = SupervisorSettings(stop_timeout_seconds=0.3)
-    body = "signal.signal(signal.SIGTERM, signal.SIG_IGN); report('ready'); time.sleep(60)"
-    supervisor = supervise(body, settings=settings)
+    supervisor = supervise(DEAF, settings=settings)
     supervisor.start()
     step_until(supervisor, supervisor.ready)
     assert not supervisor.stop()
@@ -127,41 +142,203 @@ def test_a_signal_lets_run_end_with_exit_code_0(supervise: Callable[..., Supervi
     assert supervisor.run(lambda: 1 if supervisor.ready() else 0) == 0
 
 
-def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
-    """The real child of a configuration without brokers waits for Kafka; nobody signals it."""
-    child_pid = tmp_path / "pid"
-    script = f"""
-import os, subprocess, sys, time
-read, write = os.pipe()
-order = '{{"config_path": "", "environment": null, "overrides": [], "name": "x", "replica": 0, '
-order += '"parent": ' + str(os.getpid()) + '}}'
-code = '''
-import os, signal, sys, threading, time
-from pixstream import component
-stop = threading.Event()
-component._end_with({{parent}}, stop)
-signal.signal(signal.SIGTERM, lambda *_: stop.set())
-open({str(child_pid)!r}, "w").write(str(os.getpid()))
-while not stop.wait(0.05):
-    pass
-'''.replace("{{parent}}", str(os.getpid()))
-subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
-time.sleep(60)
-"""
-    import subprocess
+def test_a_child_that_somebody_else_told_to_end_is_started_again(
+    supervise: Callable[..., Supervisor],
+) -> None:
+    supervisor = supervise("until_told()")
+    (child,) = supervisor.children
+    supervisor.start()
+    step_until(supervisor, supervisor.ready)
+    assert child.process is not None
+    child.process.terminate()
+    step_until(supervisor, lambda: child.restarts == 1 and supervisor.ready())
 
-    parent = subprocess.Popen([sys.executable, "-c", script])
-    deadline = time.monotonic() + 20
-    while not child_pid.exists() or not child_pid.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    pid = int(child_pid.read_text())
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    while Path(f"/proc/{pid}").exists() and "zombie" not in Path(f"/proc/{pid}/status").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert os.getpid() != pid
+
+def test_a_second_signal_kills_at_once(supervise: Callable[..., Supervisor]) -> None:
+    settings = SupervisorSettings(stop_timeout_seconds=60)
+    supervisor = supervise(DEAF, settings=settings)
+    supervisor.start()
+    step_until(supervisor, supervisor.ready)
+    began = time.monotonic()
+    assert not supervisor.stop(lambda: True)
+    assert time.monotonic() - began < 5
+
+
+def test_a_child_killed_while_it_starts_had_nothing_in_hand(
+    supervise: Callable[..., Supervisor],
+) -> None:
+    settings = SupervisorSettings(stop_timeout_seconds=0.3)
+    body = "signal.signal(signal.SIGTERM, signal.SIG_IGN); report('starting', up=1); time.sleep(60)"
+    supervisor = supervise(body, settings=settings)
+    (child,) = supervisor.children
+    supervisor.start()
+    step_until(supervisor, lambda: "up" in child.counts)
+    assert supervisor.stop()
+
+
+def test_a_stop_does_not_wait_for_a_back_off(supervise: Callable[..., Supervisor]) -> None:
+    restart = BackoffSettings(min_seconds=300, max_seconds=300)
+    supervisor = supervise("sys.exit(3)", settings=SupervisorSettings(restart=restart))
+    (child,) = supervisor.children
+    supervisor.start()
+    step_until(supervisor, partial(was_scheduled, child, 1))
+    began = time.monotonic()
+    assert supervisor.stop()
+    assert time.monotonic() - began < 5
+    assert child.state == "stopped"
+
+
+def test_a_child_that_stops_reporting_is_killed_and_started_again(
+    supervise: Callable[..., Supervisor], caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = supervise(REPORTING, settings=msgspec.structs.replace(SETTINGS, hang_seconds=1))
+    (child,) = supervisor.children
+    supervisor.start()
+    step_until(supervisor, supervisor.ready)
+    assert child.process is not None
+    child.process.send_signal(signal.SIGSTOP)
+    step_until(supervisor, lambda: child.restarts == 1 and supervisor.ready())
+    assert "fake-0 hangs: no report for" in caplog.text
+    assert "SIGKILL: no report for" in str(child.status(0).last_exit)
+
+
+def test_a_supervisor_that_slept_itself_kills_nobody(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise(REPORTING, settings=msgspec.structs.replace(SETTINGS, hang_seconds=3))
+    (child,) = supervisor.children
+    supervisor.start()
+    step_until(supervisor, supervisor.ready)
+    supervisor._stepped -= 3600
+    supervisor.step(0)
+    assert child.silent <= 3
+    step_until(supervisor, lambda: child.silent < 0.5)
+    assert (child.restarts, child.verdict) == (0, "")
+
+
+def test_a_loop_that_does_not_turn_is_told_of_first_and_killed_late(
+    supervise: Callable[..., Supervisor], caplog: pytest.LogCaptureFixture
+) -> None:
+    body = """
+for second in range(100):
+    report("ready", stalled=second)
+    time.sleep(0.05)
+"""
+    settings = msgspec.structs.replace(SETTINGS, hang_seconds=10, stall_seconds=20)
+    supervisor = supervise(body, settings=settings)
+    (child,) = supervisor.children
+    supervisor.start()
+    step_until(supervisor, lambda: child.stalled > 10)
+    assert child.status(10).state == "stuck"
+    step_until(supervisor, lambda: child.restarts == 1)
+    assert caplog.text.count("its loop has not turned for") == 1
+    assert "SIGKILL: its loop did not turn for 21 s" in str(child.status(0).last_exit)
+
+
+def test_a_child_that_dies_at_its_start_again_and_again_is_seen_and_floods_no_log(
+    supervise: Callable[..., Supervisor], caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    restart = BackoffSettings(min_seconds=0.05, max_seconds=300)
+    supervisor = supervise(
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        settings=SupervisorSettings(restart=restart),
+        directory=tmp_path / "run",
+    )
+    (child,) = supervisor.children
+    supervisor.start()
+    until = time.monotonic() + 4
+    step_until(supervisor, lambda: time.monotonic() > until and child.state == "restarting")
+    assert 2 < child.restarts < 20
+    assert len(caplog.records) == child.restarts
+    supervisor._publish()
+    (seen,) = run_status.read(tmp_path / "run")
+    (status,) = seen.status.components
+    assert (status.state, status.restarts, seen.ready) == ("restarting", child.restarts, False)
+    assert status.last_exit == ("signal SIGKILL: killed from outside, perhaps for lack of memory")
+    assert status.next_start_seconds is not None
+
+
+def test_a_machine_that_cannot_start_a_process_now_is_asked_again(
+    supervise: Callable[..., Supervisor],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    supervisor = supervise("until_told()")
+    (child,) = supervisor.children
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", exhausted)
+        supervisor.start()
+    assert "fake-0 could not be started (Cannot allocate memory)" in caplog.text
+    step_until(supervisor, supervisor.ready)
+    assert child.restarts == 1
+
+
+def test_a_replica_that_another_supervisor_runs_is_refused_before_anything_starts(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    first = supervise("until_told()", directory=tmp_path / "run")
+    second = supervise("until_told()", directory=tmp_path / "run", replicas=2)
+    first.start()
+    step_until(first, first.ready)
+    with pytest.raises(PixstreamError, match="fake-0 is run by another supervisor already"):
+        second.run(lambda: 0)
+    assert [child.process for child in second.children] == [None, None]
+    assert first.stop()
+    second.start()
+    step_until(second, second.ready)
+
+
+def test_a_replica_in_back_off_is_still_held(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    restart = BackoffSettings(min_seconds=300, max_seconds=300)
+    first = supervise("sys.exit(3)", SupervisorSettings(restart=restart), tmp_path / "run")
+    second = supervise("until_told()", directory=tmp_path / "run")
+    first.start()
+    step_until(first, partial(was_scheduled, first.children[0], 1))
+    with pytest.raises(PixstreamError, match="another supervisor"):
+        second.start()
+
+
+def test_a_new_supervisor_waits_for_an_orphan(
+    supervise: Callable[..., Supervisor], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The child of a killed supervisor, here one that nothing ends for a while."""
+    directory = tmp_path / "run"
+    directory.mkdir()
+    lock = run_lock.take(directory / "component.fake-0.lock")
+    assert lock is not None
+    lock.write('{"supervisor": "1-dead", "pid": 4711}')
+    orphan = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        pass_fds=[lock.descriptor],
+    )
+    lock.release()
+    supervisor = supervise("until_told()", directory=directory)
+
+    def release() -> int:
+        if "process 4711 of a supervisor that was killed" in caplog.text:
+            orphan.kill()
+        return 0
+
+    supervisor.start(release)
+    orphan.communicate()
+    step_until(supervisor, supervisor.ready)
+
+
+def test_an_orphan_that_does_not_end_is_named(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    lock = ReplicaLocks(tmp_path, "1-dead").take("fake-0", 0, lambda: 0)
+    assert lock is not None
+    settings = SupervisorSettings(stop_timeout_seconds=0.2)
+    supervisor = supervise("until_told()", settings, tmp_path)
+    with pytest.raises(PixstreamError, match="a supervisor that was killed still plays it"):
+        supervisor.run(lambda: 0)
+    lock.release()
 
 
 def test_names_select_components_and_unknown_ones_are_named() -> None:

@@ -1,36 +1,32 @@
 """One component in its own process: what `pixstream run` starts for each of them.
 
 The child loads the same configuration as its supervisor, opens its own clients (they are never
-forked), runs one loop, and reports on a pipe: `{"state": "ready"}` once, then its counters about
-once a second. It ends by itself when the supervisor dies: Linux signals it, and everywhere the
-standard input that the supervisor holds comes to its end.
+forked), runs one loop, and reports on a pipe about once a second. How it ends: see `lifeline`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import logging
 import os
-import signal
 import sys
-import threading
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from pixstream import config, kafka
+from pixstream import config, kafka, lifeline
 from pixstream.canonical import Sealer
 from pixstream.dead_letters import LetterWriter
 from pixstream.errors import ConfigError, FencedError, PixstreamError
 from pixstream.ingest.consume import ConsumeLoop
 from pixstream.ingest.produce import ProduceLoop
+from pixstream.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
 from pixstream.observability import logs
 from pixstream.privacy import keys
+from pixstream.report import STARTING, Reporter
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping, Sequence
 
     from pixstream.config.settings import Settings
@@ -38,13 +34,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.component")
 
-EXIT_OK, EXIT_FAILED, EXIT_CONFIG, EXIT_FENCED = 0, 1, 2, 3
-REPORT_SECONDS = 1.0
-_PR_SET_PDEATHSIG = 1
-
 
 class Order(msgspec.Struct, kw_only=True):
-    """What a supervisor tells a child to be, as JSON in its only argument."""
+    """What a supervisor tells a child to be, as JSON in its only argument.
+
+    `report_fd` and `lock_fd` are open files that it inherits: the pipe for reports, and the lock of
+    its replica, which it holds as long as it lives.
+    """
 
     config_path: str
     environment: str | None
@@ -52,16 +48,29 @@ class Order(msgspec.Struct, kw_only=True):
     name: str
     replica: int
     report_fd: int | None = None
+    lock_fd: int | None = None
     parent: int = 0
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the component that the order names; the exit code says how it ended."""
     order = msgspec.json.decode(arguments[0], type=Order)
-    stop = threading.Event()
-    _end_with(order.parent, stop)
-    signal.signal(signal.SIGTERM, lambda *_: _terminate(stop))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if order.parent:
+        lifeline.end_with(order.parent)
+    stop = lifeline.Stop()
+    reporter = Reporter(order.report_fd, stop)
+    lifeline.obey(stop, lambda: reporter.state == STARTING)
+    for descriptor in (order.report_fd, order.lock_fd):
+        if descriptor is not None:  # ours alone, not of programs that we start
+            os.set_inheritable(descriptor, False)
+    reporter.start()
+    try:
+        return _play(order, stop, reporter)
+    finally:
+        reporter.report()
+
+
+def _play(order: Order, stop: lifeline.Stop, reporter: Reporter) -> int:
     label = f"{order.name}-{order.replica}"
     try:
         settings = config.load(
@@ -71,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
             only=[order.name],
         )
         logs.configure(settings.logging, label)
-        run(settings, order.name, order.replica, stop, _Reporter(order.report_fd))
+        run(settings, order.name, order.replica, stop, reporter)
     except ConfigError as error:
         log.error("%s: %s", label, error)  # noqa: TRY400  a trace adds nothing to a setting
         return EXIT_CONFIG
@@ -92,7 +101,7 @@ def run(
     name: str,
     replica: int,
     stop: threading.Event,
-    reporter: _Reporter | None = None,
+    reporter: Reporter | None = None,
 ) -> None:
     """Run the loop of one component until `stop`.
 
@@ -127,16 +136,15 @@ def run(
             retry=settings.retry,
             stop=stop,
             seal_extra=lambda extra, event_id: seal.seal_extra(extra, {}, event_id),
+            contract=settings.schema.contract,
         )
         stats = consumer.stats
     else:
         known = ", ".join([*settings.producers, *settings.consumers])
         raise ConfigError(f"no component named {name}; configured: {known}")
     if reporter is not None:
-        reporter.start(loop, stats)
+        reporter.follow(loop, stats)
     loop.run()
-    if reporter is not None:
-        reporter.report(loop, stats)
 
 
 def sealer(settings: Settings) -> Sealer:
@@ -164,58 +172,6 @@ def letter_writer(settings: Settings, name: str, vault: Vault) -> LetterWriter:
 def letters_directory(settings: Settings) -> Path:
     """Where letters too large for Kafka lie."""
     return Path(settings.data_dir) / "letters"
-
-
-class _Reporter:
-    """Writes the loop's state to the supervisor's pipe from a thread of its own."""
-
-    def __init__(self, descriptor: int | None) -> None:
-        self._descriptor = descriptor
-
-    def start(self, loop: ProduceLoop | ConsumeLoop, stats: Any) -> None:
-        """Report every second until the process ends."""
-        if self._descriptor is None:
-            return
-
-        def reports() -> None:
-            while True:
-                self.report(loop, stats)
-                time.sleep(REPORT_SECONDS)
-
-        threading.Thread(target=reports, daemon=True, name="report").start()
-
-    def report(self, loop: ProduceLoop | ConsumeLoop, stats: Any) -> None:
-        """Write one line: counters only, never content."""
-        if self._descriptor is None:
-            return
-        line = {"state": loop.state, "counts": {**loop.counts, **stats()}}
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._descriptor, msgspec.json.encode(line) + b"\n")
-
-
-def _terminate(stop: threading.Event) -> None:
-    """First SIGTERM drains; a second one ends at once, still exact: nothing is half committed."""
-    if stop.is_set():
-        os._exit(EXIT_FAILED)
-    stop.set()
-
-
-def _end_with(parent: int, stop: threading.Event) -> None:
-    """Make sure that this process does not outlive its supervisor."""
-    if not parent:
-        return
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        stop.set()
-
-    def watch() -> None:
-        # Past Python's buffer, whose lock a waiting thread would hold at the interpreter's end.
-        while os.read(0, 1):
-            continue
-        _terminate(stop)
-
-    threading.Thread(target=watch, daemon=True, name="supervisor-watch").start()
 
 
 if __name__ == "__main__":

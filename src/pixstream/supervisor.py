@@ -1,140 +1,56 @@
 """One child process per configured component: started, watched, restarted, stopped.
 
-A child that fails is started again with back-off, one whose configuration is wrong is not. One that
-was fenced waits the longest back-off: a newer owner may work, or Kafka may have given up a member
-that an outage kept away, and a pipeline that stays down in silence would be worse than two owners
-that take turns, each of them exact and loud about it.
-SIGTERM or Ctrl-C lets every child finish what it has
-in hand within `stop_timeout_seconds`; a second one kills them, which loses nothing: they resume.
+A child that ends is started again with back-off, also when somebody else told it to end; one whose
+configuration is wrong is not. One that was fenced waits the longest back-off: a newer owner may
+work, or Kafka may have given up a member that an outage kept away, and a pipeline that stays down
+in silence would be worse than two owners that take turns, each of them exact and loud about it.
+One that hangs is killed and started again.
+
+SIGTERM or Ctrl-C lets every child finish what it has in hand within `stop_timeout_seconds`; a
+second one kills them, which loses nothing: they resume.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import logging
 import os
 import selectors
 import signal
-import subprocess
-import sys
 import time
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from pixstream.backoff import Backoff
-from pixstream.component import EXIT_CONFIG, EXIT_FENCED, EXIT_OK, Order
+from pixstream.child import COMMAND, Child
 from pixstream.errors import ConfigError
+from pixstream.lifeline import EXIT_CONFIG, EXIT_FENCED, EXIT_OK
+from pixstream.replica_locks import ReplicaLocks
+from pixstream.report import STARTING
+from pixstream.run_status import StatusFile, SupervisorStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
-    from pixstream.backoff import BackoffSettings
+    from pixstream.component import Order
     from pixstream.config.settings import SupervisorSettings
     from pixstream.plugin import Component
 
+__all__ = ["Child", "Supervisor", "select"]
+
 log = logging.getLogger("pixstream.supervisor")
 
-COMMAND = (sys.executable, "-m", "pixstream.component")
-"""How a child is started; its order is the last argument."""
+AWAKE_SECONDS = 1.0
+"""What a step counts as at most: a supervisor that slept itself cannot tell who was silent."""
 
-STEADY_SECONDS = 60.0
-"""A child that lived this long starts its next back-off from the beginning."""
-
-
-class Child:
-    """One replica of one component, with the process that plays it now.
-
-    Attributes:
-        label: `name-replica`.
-        state: starting, ready, waiting, restarting, stopped or failed.
-        counts: what it last reported, since its start.
-        total: what former processes of this replica reported, summed.
-        restarts: how often it was started again.
-    """
-
-    def __init__(
-        self,
-        order: Order,
-        backoff: BackoffSettings,
-        stderr: IO[bytes] | None,
-        command: Sequence[str],
-    ) -> None:
-        self.order = order
-        self._command = command
-        self.label = f"{order.name}-{order.replica}"
-        self.state = "starting"
-        self.counts: dict[str, int] = {}
-        self.total: dict[str, int] = {}
-        self.restarts = 0
-        self.process: subprocess.Popen[bytes] | None = None
-        self.report = -1
-        self._backoff = Backoff(backoff)
-        self._stderr = stderr
-        self._rest = b""
-        self._started = 0.0
-        self.due = 0.0
-
-    def start(self) -> None:
-        """Start the process; its standard input ends when we do."""
-        self.report, write_end = os.pipe()
-        order = msgspec.structs.replace(self.order, report_fd=write_end, parent=os.getpid())
-        try:
-            self.process = subprocess.Popen(
-                [*self._command, msgspec.json.encode(order).decode()],
-                stdin=subprocess.PIPE,
-                stdout=self._stderr,
-                stderr=self._stderr,
-                pass_fds=[write_end],
-            )
-        finally:
-            os.close(write_end)
-        self.state, self._rest, self._started = "starting", b"", time.monotonic()
-
-    def read_report(self) -> bool:
-        """Take what the child reported; False at the end of its pipe."""
-        data = os.read(self.report, 65536)
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        for line in lines:
-            report: dict[str, Any] = msgspec.json.decode(line)
-            self.state = report["state"]
-            self.counts = report["counts"]
-        return bool(data)
-
-    def ended(self) -> int | None:
-        """Exit code of a process that ended since the last call, with its pipe read out."""
-        if self.process is None or self.process.poll() is None:
-            return None
-        while self.read_report():
-            continue
-        os.close(self.report)
-        assert self.process.stdin is not None  # noqa: S101  it was opened as a pipe
-        self.process.stdin.close()
-        code = self.process.returncode
-        self.process = None
-        for name, count in self.counts.items():
-            self.total[name] = self.total.get(name, 0) + count
-        self.counts = {}
-        return code
-
-    def schedule(self, at_least: float = 0.0) -> float:
-        """Seconds until the next start."""
-        if time.monotonic() - self._started > STEADY_SECONDS:
-            self._backoff.reset()
-        wait = max(at_least, self._backoff.next())
-        self.due = time.monotonic() + wait
-        self.state = "restarting"
-        self.restarts += 1
-        return wait
-
-    def sum(self, name: str) -> int:
-        """A counter over all processes of this replica."""
-        return self.total.get(name, 0) + self.counts.get(name, 0)
+_STATUS_SECONDS = 1.0
+_NOT_WORKING = frozenset({STARTING, "restarting", "stopped", "failed"})
 
 
 class Supervisor:
-    """Keeps the children of some components running.
+    """Keeps the children of some components running; used from one thread, which outlives them.
 
     Args:
         base: configuration that every child loads; name and replica are filled in.
@@ -142,6 +58,8 @@ class Supervisor:
         settings: restarts and deadlines.
         stderr: where children write their log lines; None: our standard error.
         command: starts a child; tests pass their own.
+        directory: `run` of the data directory: what we do is told there once a second, and each
+            replica is locked, so that no other supervisor runs it too. None: neither.
     """
 
     def __init__(
@@ -151,11 +69,18 @@ class Supervisor:
         settings: SupervisorSettings,
         stderr: IO[bytes] | None = None,
         command: Sequence[str] = COMMAND,
+        directory: Path | None = None,
     ) -> None:
         self._settings = settings
         self._selector = selectors.DefaultSelector()
         self._stopping = False
         self._announced = False
+        self._directory = directory
+        self._status: StatusFile | None = None
+        self._locks: ReplicaLocks | None = None
+        self._started = dt.datetime.now(dt.UTC)
+        self._stepped = self._published = self._begun = time.monotonic()
+        self._noted: set[str] = set()
         self.children = [
             Child(
                 msgspec.structs.replace(base, name=component.name, replica=replica),
@@ -167,22 +92,44 @@ class Supervisor:
             for replica in range(component.replicas)
         ]
 
-    def start(self) -> None:
-        """Start every child."""
-        self._begun = time.monotonic()
+    def start(self, stop_requested: Callable[[], int] = lambda: 0) -> None:
+        """Start every child, once no process of a former supervisor plays one of them any more.
+
+        Args:
+            stop_requested: true: wait no longer.
+
+        Raises:
+            PixstreamError: another supervisor runs one of them; none was started.
+        """
+        if self._directory is not None:
+            self._status = StatusFile(self._directory)
+            self._publish()
+            self._locks = ReplicaLocks(self._directory, self._status.id)
+
+            def waiting() -> int:
+                self._publish()
+                return stop_requested()
+
+            patience = self._settings.stop_timeout_seconds
+            # In one order everywhere, so that of two that start at once one gets them all.
+            for child in sorted(self.children, key=lambda child: child.label):
+                child.lock = self._locks.take(child.label, patience, waiting)
+        self._stepped = self._begun = time.monotonic()
         for child in self.children:
-            self._start(child)
+            if not stop_requested():
+                self._start(child)
+        self._publish()
 
     def ready(self) -> bool:
         """Tell whether every child said that it works."""
-        return all(child.state in {"ready", "waiting"} for child in self.children)
+        return all(child.state not in _NOT_WORKING for child in self.children)
 
     def alive(self) -> bool:
         """Tell whether any child runs or is about to be started again."""
         return any(c.process is not None or c.state == "restarting" for c in self.children)
 
     def step(self, timeout: float) -> None:
-        """Take reports for up to `timeout` seconds and look after whoever ended.
+        """Take reports for up to `timeout` seconds and look after whoever ended or hangs.
 
         Raises:
             ConfigError: a child found its configuration wrong; the others are stopped.
@@ -191,13 +138,20 @@ class Supervisor:
             child: Child = key.data
             if not child.read_report():
                 self._selector.unregister(child.report)
+        now = time.monotonic()
+        passed, self._stepped = min(now - self._stepped, AWAKE_SECONDS), now
         for child in self.children:
             code = self._reap(child)
             if code is not None:
                 self._after(child, code)
-            elif child.state == "restarting" and time.monotonic() >= child.due:
+            elif child.process is not None:
+                child.silent += passed
+                self._watch(child)
+            elif child.state == "restarting" and now >= child.due:
                 self._start(child)
         self._announce()
+        if now - self._published >= _STATUS_SECONDS:
+            self._publish()
 
     def run(self, stop_requested: Callable[[], int]) -> int:
         """Run until a signal came or nobody is left; the exit code.
@@ -205,8 +159,8 @@ class Supervisor:
         Args:
             stop_requested: how many stop signals came so far.
         """
-        self.start()
         try:
+            self.start(stop_requested)
             while self.alive() and not stop_requested():
                 self.step(0.2)
         finally:
@@ -215,33 +169,58 @@ class Supervisor:
         return EXIT_OK if clean and not failed else 1
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> bool:
-        """Let children drain, kill the rest at the deadline; False if any had to be killed."""
+        """Let children drain, kill the rest at the deadline.
+
+        Returns:
+            False if one that had something in hand was killed.
+        """
         self._stopping = True
         deadline = time.monotonic() + self._settings.stop_timeout_seconds
-        self._signal(signal.SIGTERM)
         clean = True
-        while any(child.process is not None for child in self.children):
-            if clean and (hurry() or time.monotonic() > deadline):
-                clean = False
-                names = [c.label for c in self.children if c.process is not None]
+        killed: list[Child] = []
+        self._ask_to_end()
+        while running := [child for child in self.children if child.process is not None]:
+            if not killed and (hurry() or time.monotonic() > deadline):
+                killed = running
+                clean = all(child.state == STARTING for child in killed)
                 log.warning(
                     "killing %s: did not drain in time; they resume where they committed",
-                    ", ".join(names),
+                    ", ".join(child.label for child in killed),
                 )
-                self._signal(signal.SIGKILL)
+                for child in killed:
+                    child.kill("did not drain in time")
             self.step(0.1)
+        if self._locks is not None:
+            self._locks.release()
+            self._locks = None
+        if self._status is not None:
+            self._status.close()
+            self._status = None
         return clean
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _ask_to_end(self) -> None:
         for child in self.children:
             child.state = "stopped" if child.state == "restarting" else child.state
             if child.process is not None:
                 with contextlib.suppress(ProcessLookupError):
-                    child.process.send_signal(number)
+                    child.process.send_signal(signal.SIGTERM)
+        self._publish()
 
     def _start(self, child: Child) -> None:
-        child.start()
+        self._noted.discard(child.label)
+        try:
+            child.start()
+        except OSError as error:  # the machine has no memory, processes or open files to spare
+            log.error(  # noqa: TRY400  a trace of ours says nothing about the machine
+                "%s could not be started (%s); tried again in %.1f s",
+                child.label,
+                error.strerror,
+                child.schedule(),
+            )
+            return
         self._selector.register(child.report, selectors.EVENT_READ, child)
+        if self._locks is not None and child.process is not None:
+            self._locks.note(child.label, child.process.pid)
 
     def _reap(self, child: Child) -> int | None:
         if child.process is None or child.process.poll() is None:
@@ -252,7 +231,7 @@ class Supervisor:
 
     def _after(self, child: Child, code: int) -> None:
         """Decide what becomes of a child that ended."""
-        if self._stopping or code == EXIT_OK:
+        if self._stopping:
             child.state = "stopped"
         elif code == EXIT_FENCED:
             wait = child.schedule(self._settings.restart.max_seconds)
@@ -267,12 +246,42 @@ class Supervisor:
             child.state = "failed"
             raise ConfigError(f"{child.label}: its configuration is wrong, see its log line above")
         else:
-            wait = child.schedule()
+            how = child.describe(code)
             log.warning(
                 "%s ended with %s; starts again in %.1f s from where it committed",
                 child.label,
-                _describe(code),
-                wait,
+                how,
+                child.schedule(),
+            )
+
+    def _watch(self, child: Child) -> None:
+        """Kill a child that hangs: its reporter is a thread beside the loop, and never pauses."""
+        hang, stall = self._settings.hang_seconds, self._settings.stall_seconds
+        if self._stopping or child.verdict:
+            return
+        if hang and child.silent > hang:
+            verdict = f"no report for {child.silent:.0f} s (supervisor.hang_seconds)"
+        elif stall and child.stalled > stall:
+            verdict = f"its loop did not turn for {child.stalled:.0f} s (supervisor.stall_seconds)"
+        else:
+            self._note_stall(child)
+            return
+        log.error("%s hangs: %s; it is killed and starts again", child.label, verdict)
+        child.kill(verdict)
+
+    def _note_stall(self, child: Child) -> None:
+        """Tell once of a loop that waits long in one call; it may be right to wait."""
+        hang, stall = self._settings.hang_seconds, self._settings.stall_seconds
+        if not hang or child.state == STARTING or child.stalled <= hang:
+            self._noted.discard(child.label)
+        elif child.label not in self._noted:
+            self._noted.add(child.label)
+            log.warning(
+                "%s: its loop has not turned for %.0f s, it waits for its source, Kafka or its "
+                "destination; nothing is lost%s",
+                child.label,
+                child.stalled,
+                f", it is killed and started again after {stall:g} s" if stall else "",
             )
 
     def _announce(self) -> None:
@@ -283,8 +292,24 @@ class Supervisor:
             log.info("ready: %s", ", ".join(child.label for child in self.children))
         elif time.monotonic() - self._begun > self._settings.ready_timeout_seconds:
             self._announced = True
-            late = [c.label for c in self.children if c.state not in {"ready", "waiting"}]
+            late = [c.label for c in self.children if c.state in _NOT_WORKING]
             log.warning("not ready yet: %s; see their log lines", ", ".join(late))
+
+    def _publish(self) -> None:
+        """Tell what everybody does."""
+        self._published = time.monotonic()
+        if self._status is None:
+            return
+        status = SupervisorStatus(
+            id=self._status.id,
+            pid=os.getpid(),
+            started=self._started,
+            written=dt.datetime.now(dt.UTC),
+            clock=time.monotonic(),
+            stopping=self._stopping,
+            components=[child.status(self._settings.hang_seconds) for child in self.children],
+        )
+        self._status.write(status)
 
 
 def select(
@@ -305,7 +330,3 @@ def select(
     if not chosen:
         raise ConfigError("nothing to run: every component says `enabled: false`, or none is there")
     return chosen
-
-
-def _describe(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

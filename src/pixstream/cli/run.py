@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from pixstream.cli.main import Root
     from pixstream.config.settings import Settings
 
+log = logging.getLogger("pixstream.supervisor")
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 @click.command()
 @click.argument("names", nargs=-1)
@@ -27,41 +33,57 @@ def run(root: Root, names: tuple[str, ...]) -> int:
     \b
     Each component is a process of its own, restarted with back-off when it fails. Without
     kafka.bootstrap_servers the embedded broker is started with the declared topics, and stopped
-    again if it was not running.
+    again if it was not running. SIGTERM, Ctrl-C or the end of the terminal (SIGHUP) lets every
+    component finish what it has in hand; a second signal ends them at once, and they resume where
+    they committed. Exit code: 0 stopped as asked, 1 one failed or had to be killed.
       pixstream run
       pixstream --env prod run webhook delta_lake
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
-    from pixstream.cli.broker import embedded, fetching
     from pixstream.component import Order
     from pixstream.privacy import keys
     from pixstream.supervisor import Supervisor, select
 
-    settings = root.load()
-    components = select(settings.producers, settings.consumers, names)
-    keys(settings.privacy)
-    logs.configure(settings.logging, "supervisor")
-    overrides, own_broker = list(root.overrides), None
-    if not settings.kafka.bootstrap_servers:
-        broker = embedded(settings)
-        own_broker = None if broker.status().running else broker
-        with fetching() as progress:
+    with stop_signals() as requested:
+        settings = root.load()
+        components = select(settings.producers, settings.consumers, names)
+        keys(settings.privacy)
+        logs.configure(settings.logging, "supervisor")
+        try:
+            with _kafka(root, settings) as overrides:
+                base = Order(
+                    config_path=os.fspath(root.path),
+                    environment=root.env,
+                    overrides=overrides,
+                    name="",
+                    replica=0,
+                )
+                directory = Path(settings.data_dir) / "run"
+                supervisor = Supervisor(base, components, settings.supervisor, directory=directory)
+                return supervisor.run(requested)
+        except KeyboardInterrupt:
+            log.info("stopped while it was starting")
+            return 0
+
+
+@contextmanager
+def _kafka(root: Root, settings: Settings) -> Iterator[list[str]]:
+    """Yield the overrides that children need; an embedded broker that was not running ends."""
+    from pixstream.cli.broker import embedded, fetching
+
+    if settings.kafka.bootstrap_servers:
+        yield list(root.overrides)
+        return
+    broker = embedded(settings)
+    own = not broker.status().running
+    try:
+        with _ending_at_once(), fetching() as progress:
             timeout = settings.broker.start_timeout_seconds
             address = broker.start(timeout=timeout, progress=progress)
-        overrides.append(f"kafka.bootstrap_servers={address}")
-        _create_topics(root, settings)
-    base = Order(
-        config_path=os.fspath(root.path),
-        environment=root.env,
-        overrides=overrides,
-        name="",
-        replica=0,
-    )
-    try:
-        with stop_signals() as requested:
-            return Supervisor(base, components, settings.supervisor).run(requested)
+            _create_topics(root, settings)
+        yield [*root.overrides, f"kafka.bootstrap_servers={address}"]
     finally:
-        if own_broker is not None:
-            own_broker.stop()
+        if own:
+            broker.stop()
 
 
 def _create_topics(root: Root, settings: Settings) -> None:
@@ -79,7 +101,7 @@ def _create_topics(root: Root, settings: Settings) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], int]]:
-    """Count SIGTERM and SIGINT instead of dying of them."""
+    """Count SIGTERM, SIGINT and SIGHUP instead of dying of them; what nohup ignores stays so."""
     count = 0
 
     def note(number: int, frame: object) -> None:
@@ -87,9 +109,26 @@ def stop_signals() -> Iterator[Callable[[], int]]:
         del number, frame
         count += 1
 
-    former = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with _handling(note):
         yield lambda: count
+
+
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Let each of them raise KeyboardInterrupt: while nothing is in hand there is none to wait."""
+    with _handling(signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def _handling(handler: Callable[..., object]) -> Iterator[None]:
+    former = {
+        number: signal.signal(number, handler)
+        for number in _STOP_SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        for number, old in former.items():
+            signal.signal(number, old)

@@ -1,0 +1,242 @@
+"""One replica of one component, seen from its supervisor: its processes, one after the other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+
+from pixstream.backoff import Backoff
+from pixstream.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
+from pixstream.report import STARTING, Report
+from pixstream.run_status import ComponentStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pixstream.backoff import BackoffSettings
+    from pixstream.component import Order
+    from pixstream.run_lock import RunLock
+
+COMMAND = (sys.executable, "-m", "pixstream.component")
+"""How a child is started; its order is the last argument."""
+
+STEADY_SECONDS = 60.0
+"""A child that lived this long starts its next back-off from the beginning."""
+
+SILENT_SECONDS = 10.0
+"""A child whose report is overdue by this much is shown as silent."""
+
+_MEANINGS = {
+    EXIT_OK: "told to end",
+    EXIT_FAILED: "failed",
+    EXIT_CONFIG: "its configuration is wrong",
+    EXIT_FENCED: "fenced",
+}
+_GAUGES = ("_ms", "destination_failures")
+"""Ends of the names of what is no sum since the start."""
+
+_RATE_SECONDS = 10.0
+_SAMPLE_SECONDS = 1.0
+
+
+class Child:
+    """One replica of one component, with the process that plays it now.
+
+    Attributes:
+        label: `name-replica`.
+        counts: what it last reported, since its start.
+        total: what former processes of this replica reported, summed.
+        restarts: how often it was started again.
+        lock: what it holds while it lives, see `Supervisor`; None: nothing.
+        silent: seconds without a report during which its supervisor was awake.
+        stalled: seconds since its loop last turned, as it last reported.
+        verdict: why the supervisor killed it; empty: it did not.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        backoff: BackoffSettings,
+        stderr: IO[bytes] | None,
+        command: Sequence[str],
+    ) -> None:
+        self.order = order
+        self._command = command
+        self.label = f"{order.name}-{order.replica}"
+        self.state = STARTING
+        self.counts: dict[str, int] = {}
+        self.total: dict[str, int] = {}
+        self.restarts = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self.report = -1
+        self.lock: RunLock | None = None
+        self.silent = self.stalled = 0.0
+        self.verdict = ""
+        self._last_exit: str | None = None
+        self._last_exit_at: dt.datetime | None = None
+        self._last = Report(state=STARTING, counts={})
+        self._samples: deque[tuple[float, dict[str, int]]] = deque()
+        self._backoff = Backoff(backoff)
+        self._stderr = stderr
+        self._rest = b""
+        self._started = 0.0
+        self.due = 0.0
+
+    @property
+    def state(self) -> str:
+        """As it reported it, or: starting, restarting, stopped, failed."""
+        return self._state
+
+    @state.setter
+    def state(self, state: str) -> None:
+        if state != getattr(self, "_state", None):
+            self._state, self._since = state, dt.datetime.now(dt.UTC)
+
+    def start(self) -> None:
+        """Start the process; its standard input ends when we do."""
+        self.report, write_end = os.pipe()
+        lock = None if self.lock is None else self.lock.descriptor
+        order = msgspec.structs.replace(
+            self.order, report_fd=write_end, lock_fd=lock, parent=os.getpid()
+        )
+        try:
+            self.process = subprocess.Popen(
+                [*self._command, msgspec.json.encode(order).decode()],
+                stdin=subprocess.PIPE,
+                stdout=self._stderr,
+                stderr=self._stderr,
+                pass_fds=[write_end] if lock is None else [write_end, lock],
+            )
+        except BaseException:
+            os.close(self.report)
+            raise
+        finally:
+            os.close(write_end)
+        self.state, self._rest, self._started = STARTING, b"", time.monotonic()
+        self.silent = self.stalled = 0.0
+        self.verdict = ""
+
+    def read_report(self) -> bool:
+        """Take what the child reported; False at the end of its pipe."""
+        data = os.read(self.report, 65536)
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            report = msgspec.json.decode(line, type=Report)
+            self.state, self.counts = report.state, report.counts
+            self.silent, self.stalled = 0.0, report.stalled_seconds
+            if report.warning is not None:
+                self._last = report
+        return bool(data)
+
+    def ended(self) -> int | None:
+        """Exit code of a process that ended since the last call, with its pipe read out."""
+        if self.process is None or self.process.poll() is None:
+            return None
+        while self.read_report():
+            continue
+        os.close(self.report)
+        assert self.process.stdin is not None  # noqa: S101  it was opened as a pipe
+        self.process.stdin.close()
+        code = self.process.returncode
+        self.process = None
+        self._last_exit, self._last_exit_at = self.describe(code), dt.datetime.now(dt.UTC)
+        for name, count in self.counts.items():
+            if not name.endswith(_GAUGES):
+                self.total[name] = self.total.get(name, 0) + count
+        self.counts = {}
+        self.stalled = self.silent = 0.0
+        return code
+
+    def describe(self, code: int) -> str:
+        """How a process ended, and why as far as its supervisor knows."""
+        if code >= 0:
+            return f"exit code {code}: {_MEANINGS.get(code, 'see its log lines')}"
+        name = f"signal {signal.Signals(-code).name}"
+        if self.verdict:
+            return f"{name}: {self.verdict}"
+        if -code == signal.SIGKILL:
+            return f"{name}: killed from outside, perhaps for lack of memory"
+        return name
+
+    def schedule(self, at_least: float = 0.0) -> float:
+        """Seconds until the next start."""
+        if time.monotonic() - self._started > STEADY_SECONDS:
+            self._backoff.reset()
+        wait = max(at_least, self._backoff.next())
+        self.due = time.monotonic() + wait
+        self.state = "restarting"
+        self.restarts += 1
+        return wait
+
+    def kill(self, verdict: str) -> None:
+        """End the process at once, whatever it does; it resumes where it committed."""
+        if self.process is not None:
+            self.verdict = verdict
+            self.process.kill()
+
+    def sum(self, name: str) -> int:
+        """A counter over all processes of this replica; a gauge of the present one."""
+        return self.total.get(name, 0) + self.counts.get(name, 0)
+
+    def status(self, stuck_seconds: float) -> ComponentStatus:
+        """What it does now.
+
+        Args:
+            stuck_seconds: a loop that has not turned for this long is called stuck; 0: none is.
+        """
+        now = time.monotonic()
+        counts = {name: self.sum(name) for name in sorted({*self.total, *self.counts})}
+        return ComponentStatus(
+            component=self.order.name,
+            replica=self.order.replica,
+            label=self.label,
+            state=self._shown(stuck_seconds),
+            since=self._since,
+            pid=None if self.process is None else self.process.pid,
+            restarts=self.restarts,
+            last_exit=self._last_exit,
+            last_exit_at=self._last_exit_at,
+            next_start_seconds=(
+                round(max(self.due - now, 0.0), 1) if self.state == "restarting" else None
+            ),
+            last_warning=self._last.warning,
+            last_warning_at=(
+                None
+                if self._last.warned_at is None
+                else dt.datetime.fromtimestamp(self._last.warned_at, dt.UTC)
+            ),
+            silent_seconds=round(self.silent, 1),
+            stalled_seconds=self.stalled,
+            counts=counts,
+            rates=self._rates(now, counts),
+        )
+
+    def _shown(self, stuck_seconds: float) -> str:
+        if self.process is not None and self.silent > SILENT_SECONDS:
+            return "silent"
+        if stuck_seconds and self.stalled > stuck_seconds and self.state != STARTING:
+            return "stuck"
+        return self.state
+
+    def _rates(self, now: float, counts: dict[str, int]) -> dict[str, float]:
+        """Growth per second since the oldest sample that is at most ten seconds old."""
+        samples = self._samples
+        if not samples or now - samples[-1][0] >= _SAMPLE_SECONDS:
+            samples.append((now, counts))
+        while now - samples[0][0] > _RATE_SECONDS and len(samples) > 1:
+            samples.popleft()
+        since, then = samples[0]
+        return {
+            name: round((count - then.get(name, 0)) / (now - since), 1) if now > since else 0.0
+            for name, count in counts.items()
+            if not name.endswith(_GAUGES)
+        }

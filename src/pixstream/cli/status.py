@@ -1,0 +1,183 @@
+"""`pixstream status`: what every component of a running `pixstream run` does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pixstream import run_status
+from pixstream.run_status import READY, STALE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from pixstream.cli.main import Root
+    from pixstream.run_status import ComponentStatus, Seen
+
+_PIPE_COLUMNS = 160
+_TAKEN, _DONE = ("read", "consumed"), ("committed", "written")
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
+    help="Seconds between two looks of --watch.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="json: one object a look, on one line.",
+)
+@click.pass_obj
+def status(root: Root, watch: bool, interval: float, form: str) -> int:
+    """Show what the components of every `pixstream run` on this data_dir do.
+
+    \b
+    Exit code 0: all of them are ready. 1: one is not (starting, waiting, its breaker is open,
+    silent, stuck, restarting, stopped, failed), or nothing runs. So it serves as a health check.
+      pixstream status
+      pixstream status --watch
+      pixstream status --format json | jq '.supervisors[].components[] | {label, state}'
+    """  # noqa: D301  \b is click's mark
+    directory = Path(root.load().data_dir) / "run"
+    code = 1
+    looks = _looks(directory, interval if watch else None)
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PIPE_COLUMNS
+    try:
+        if watch and form == "table" and console.is_terminal:
+            with Live(console=console, auto_refresh=False) as live:
+                for seen in looks:
+                    code = exit_code(seen)
+                    live.update(page(seen, directory), refresh=True)
+        for seen in looks:
+            code = exit_code(seen)
+            if form == "json":
+                click.echo(as_json(seen))
+            else:
+                console.print(page(seen, directory))
+    except KeyboardInterrupt:
+        click.echo()
+    return code
+
+
+def _looks(directory: Path, interval: float | None) -> Iterator[list[Seen]]:
+    yield run_status.read(directory)
+    while interval is not None:
+        time.sleep(interval)
+        yield run_status.read(directory)
+
+
+def exit_code(seen: list[Seen]) -> int:
+    """0 if something runs and all of it is ready."""
+    alive = [one for one in seen if one.alive]
+    return 0 if alive and all(one.ready for one in alive) else 1
+
+
+def as_json(seen: list[Seen]) -> bytes:
+    """One look: the living supervisors, and those that were killed since the last start."""
+    parts = [
+        {"alive": s.alive, "stale": s.stale, "age_seconds": s.age_seconds}
+        | msgspec.to_builtins(s.status)
+        for s in seen
+    ]
+    return msgspec.json.encode({"ready": exit_code(seen) == 0, "supervisors": parts})
+
+
+def page(seen: list[Seen], directory: Path) -> RenderableType:
+    """One look for people."""
+    lines: list[RenderableType] = []
+    if not any(one.alive for one in seen):
+        lines.append(Text(f"nothing runs: no supervisor of {directory} lives", style="red"))
+    for one in seen:
+        lines.append(_headline(one))
+        if one.alive:
+            lines.append(_table(one.status.components))
+            lines += [Text(note) for c in one.status.components for note in _notes(c)]
+    return Group(*lines)
+
+
+def _headline(seen: Seen) -> Text:
+    status = seen.status
+    if not seen.alive:
+        words = (
+            f"supervisor {status.pid} ended without a word (killed, or the machine went down), "
+            f"last heard of at {_time(status.written)}; start it again"
+        )
+        return Text(words, style="red")
+    head = f"supervisor {status.pid}, since {_time(status.started)}"
+    if seen.stale:
+        words = (
+            f"{head}, lives, but has told nothing for {seen.age_seconds:.0f} s (more than "
+            f"{STALE_SECONDS:g}): it hangs, or its disk is full; what follows is old"
+        )
+        return Text(words, style="red")
+    return Text(f"{head}{', stopping' if status.stopping else ''}")
+
+
+def _table(components: list[ComponentStatus]) -> Table:
+    table = Table("component", "state", box=None, pad_edge=False)
+    for name in ("for", "pid", "restarts", "taken", "/s", "done", "/s", "letters", "fresh"):
+        table.add_column(name, justify="right")
+    now = dt.datetime.now(dt.UTC)
+    for c in components:
+        fresh = c.counts.get("freshness_ms")
+        table.add_row(
+            c.label,
+            Text(c.state, style="" if c.state == READY else "red"),
+            _duration((now - c.since).total_seconds()),
+            "-" if c.pid is None else str(c.pid),
+            str(c.restarts),
+            *_count(c, _TAKEN),
+            *_count(c, _DONE),
+            f"{c.counts.get('letters', 0):,}",
+            "-" if fresh is None else f"{fresh / 1000:.1f} s",
+        )
+    return table
+
+
+def _count(component: ComponentStatus, names: tuple[str, ...]) -> tuple[str, str]:
+    """The counter that this kind of component has, and its rate."""
+    name = next((name for name in names if name in component.counts), names[0])
+    return f"{component.counts.get(name, 0):,}", f"{component.rates.get(name, 0.0):,.0f}"
+
+
+def _notes(component: ComponentStatus) -> Iterator[str]:
+    """Its last warning, and how its last process ended."""
+    c = component
+    if c.last_warning is not None and c.last_warning_at is not None:
+        yield f"{c.label}: warned at {_time(c.last_warning_at)}: {c.last_warning}"
+    if c.last_exit is not None and c.last_exit_at is not None:
+        again = c.next_start_seconds
+        then = "" if again is None else f"; starts again in {again:.1f} s"
+        yield f"{c.label}: ended at {_time(c.last_exit_at)} with {c.last_exit}{then}"
+
+
+def _time(when: dt.datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0.0):.0f} s"

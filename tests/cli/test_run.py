@@ -1,0 +1,69 @@
+"""`pixstream run` while it has nothing in hand yet."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pixstream.cli.run import stop_signals
+from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.privacy import create_key_file
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    for name in ("pseudonym", "encryption"):
+        create_key_file(directory / f"{name}.key")
+    settings = {
+        "data_dir": str(directory / "data"),
+        "privacy": {
+            "pseudonym_key": f"file:{directory / 'pseudonym.key'}",
+            "encryption_key": f"file:{directory / 'encryption.key'}",
+        },
+        "consumers": {"console": {}},
+    }
+    file = directory / "kafka_config.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "pixstream.cli", "-c", str(file), "run"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_while_the_embedded_broker_starts_leaves_none_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    broker = EmbeddedBroker(tmp_path / "data" / "kafka")
+    with running(tmp_path) as process:
+        deadline = time.monotonic() + 60
+        while not broker.status().running:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(60) == 0
+    assert not broker.status().running
+
+
+def test_signals_are_counted_and_what_nohup_ignores_stays_ignored() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals() as requested:
+            assert requested() == 0
+            signal.raise_signal(signal.SIGHUP)
+            assert requested() == 0
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            assert requested() == 2
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, former)

@@ -1,0 +1,214 @@
+"""`pixstream status` beside a real supervisor with small children."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pixstream.cli import main
+from pixstream.privacy import create_key_file
+
+CHILD = """
+import json, os, sys, time
+order = json.loads(sys.argv[1])
+mood = sys.argv[0] + ".mood"
+read = 0
+while True:
+    state = open(mood).read()
+    if state == "killed":
+        os.kill(os.getpid(), 9)
+    read += 10
+    counts = {"read": read, "committed": read, "letters": 2, "freshness_ms": 1500}
+    line = {"state": state, "counts": counts, "warning": "the bank says no", "warned_at": 1.8e9}
+    os.write(order["report_fd"], json.dumps(line).encode() + b"\\n")
+    time.sleep(0.05)
+"""
+SUPERVISOR = """
+import sys
+from pathlib import Path
+from pixstream.cli.run import stop_signals
+from pixstream.component import Order
+from pixstream.config.settings import SupervisorSettings
+from pixstream.backoff import BackoffSettings
+from pixstream.plugin import Producer
+from pixstream.supervisor import Supervisor
+directory, script, name = sys.argv[1:]
+base = Order(config_path="", environment=None, overrides=[], name="", replica=0)
+restart = BackoffSettings(min_seconds=100, max_seconds=100)
+settings = SupervisorSettings(restart=restart, stop_timeout_seconds=2)
+command = (sys.executable, script)
+with stop_signals() as requested:
+    play = Supervisor(base, [Producer(type=name)], settings, None, command, Path(directory))
+    sys.exit(play.run(requested))
+"""
+
+
+class Site:
+    """A configuration, and supervisors on its data directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.script = directory / "child.py"
+        self.script.write_text(CHILD)
+        self.mood("ready")
+        self.supervisors: list[subprocess.Popen[bytes]] = []
+        for name in ("pseudonym", "encryption"):
+            create_key_file(directory / f"{name}.key")
+        keys = {
+            "pseudonym_key": f"file:{directory / 'pseudonym.key'}",
+            "encryption_key": f"file:{directory / 'encryption.key'}",
+        }
+        settings = {"data_dir": str(directory / "data"), "privacy": keys}
+        (directory / "kafka_config.yaml").write_text(yaml.safe_dump(settings))
+
+    def mood(self, state: str) -> None:
+        part = self.directory / "mood.part"
+        part.write_text(state)
+        part.replace(self.directory / "child.py.mood")
+
+    def supervise(self, name: str) -> subprocess.Popen[bytes]:
+        run = str(self.directory / "data" / "run")
+        command = [sys.executable, "-c", SUPERVISOR, run, str(self.script), name]
+        self.supervisors.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+        return self.supervisors[-1]
+
+    def file(self) -> str:
+        return str(self.directory / "kafka_config.yaml")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    for process in made.supervisors:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def look(site: Site, capsysbinary: pytest.CaptureFixture[bytes]) -> Callable[..., tuple[int, str]]:
+    def call(*options: str) -> tuple[int, str]:
+        code = main.run(["-c", site.file(), "status", *options])
+        return code, capsysbinary.readouterr().out.decode()
+
+    return call
+
+
+Look = Callable[..., tuple[int, str]]
+
+
+def looked(look: Look, state: str, supervisors: int = 1) -> dict[str, Any]:
+    """Wait until every component is in this state."""
+    deadline = time.monotonic() + 30
+    while True:
+        code, out = look("--format", "json")
+        found: dict[str, Any] = json.loads(out)
+        states = [c["state"] for s in found["supervisors"] for c in s["components"]]
+        if states == [state] * supervisors:
+            assert found["ready"] == (code == 0)
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+
+
+def test_nothing_runs_and_that_is_said(look: Look) -> None:
+    code, out = look()
+    assert code == 1
+    assert "nothing runs" in out
+    code, out = look("--format", "json")
+    assert (code, json.loads(out)) == (1, {"ready": False, "supervisors": []})
+
+
+def test_two_supervisors_that_are_ready_are_exit_0(site: Site, look: Look) -> None:
+    processes = [site.supervise(name) for name in ("webhook", "delta_lake")]
+    found = looked(look, "ready", 2)
+    assert found["ready"] is True
+    assert {s["pid"] for s in found["supervisors"]} == {process.pid for process in processes}
+    code, out = look()
+    assert code == 0
+    lines = {words[0]: words for words in map(str.split, out.splitlines()) if words}
+    assert lines["webhook-0"][1] == "ready"
+    assert lines["delta_lake-0"][1] == "ready"
+    assert "the bank says no" in out
+    for process in processes:
+        process.terminate()
+        assert process.wait(20) == 0
+    assert look()[0] == 1
+
+
+def test_counters_rates_freshness_and_letters_are_told(site: Site, look: Look) -> None:
+    process = site.supervise("webhook")
+    deadline = time.monotonic() + 30
+    while True:
+        (supervisor,) = looked(look, "ready")["supervisors"]
+        (component,) = supervisor["components"]
+        if component["rates"].get("read", 0) > 0:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert component["counts"]["letters"] == 2
+    assert component["counts"]["freshness_ms"] == 1500
+    assert "freshness_ms" not in component["rates"]
+    assert component["pid"] != process.pid
+    assert component["last_warning"] == "the bank says no"
+    assert (component["restarts"], component["last_exit"]) == (0, None)
+
+
+def test_a_component_in_back_off_tells_why_and_when_it_starts_again(site: Site, look: Look) -> None:
+    site.supervise("webhook")
+    looked(look, "ready")
+    site.mood("killed")
+    (supervisor,) = looked(look, "restarting")["supervisors"]
+    (component,) = supervisor["components"]
+    assert component["last_exit"].startswith("signal SIGKILL: killed from outside")
+    assert 0 <= component["next_start_seconds"] <= 100
+    assert component["restarts"] == 1
+    code, out = look()
+    assert code == 1
+    assert "lack of memory; starts again in" in out
+
+
+def test_a_component_that_waits_is_exit_1(site: Site, look: Look) -> None:
+    site.mood("breaker_open")
+    site.supervise("webhook")
+    assert looked(look, "breaker_open")["ready"] is False
+
+
+def test_a_supervisor_that_was_killed_or_hangs_is_told_apart(site: Site, look: Look) -> None:
+    process = site.supervise("webhook")
+    looked(look, "ready")
+    process.send_signal(signal.SIGSTOP)
+    deadline = time.monotonic() + 30
+    while "lives, but has told nothing for" not in look()[1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert look()[0] == 1
+    process.kill()
+    process.wait()
+    code, out = look()
+    assert code == 1
+    assert "nothing runs" in out
+    assert f"supervisor {process.pid} ended without a word" in out
+
+
+def test_watch_looks_again_until_interrupted(site: Site) -> None:
+    site.supervise("webhook")
+    command = [sys.executable, "-m", "pixstream.cli", "-c", site.file(), "status", "--watch"]
+    options = ["--interval", "0.2", "--format", "json"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, env=os.environ) as watch:
+        assert watch.stdout is not None
+        deadline = time.monotonic() + 30
+        while not json.loads(watch.stdout.readline())["ready"]:
+            assert time.monotonic() < deadline
+        watch.send_signal(signal.SIGINT)
+        watch.communicate(timeout=20)
+        assert watch.returncode == 0
