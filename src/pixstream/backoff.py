@@ -10,7 +10,7 @@ from msgspec import Meta
 
 
 class BackoffSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The `retry` section: how long to wait before a transient failure is tried again."""
+    """How long to wait before something that failed is tried again."""
 
     min_seconds: Annotated[float, Meta(gt=0, description="upper bound of the first wait")] = 0.2
     max_seconds: Annotated[

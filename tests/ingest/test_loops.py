@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from pixstream import dead_letters
-from pixstream.backoff import BackoffSettings
+from pixstream.breaker import RetrySettings
 from pixstream.canonical import Sealer
 from pixstream.config.settings import Settings
 from pixstream.dead_letters import LetterWriter
@@ -19,6 +19,7 @@ from pixstream.errors import DestinationError, FencedError, KafkaError, TopicCha
 from pixstream.event import Draft, PixEvent
 from pixstream.identifiers import e2e
 from pixstream.ingest.consume import ConsumeLoop
+from pixstream.ingest.ownership import Ownership
 from pixstream.ingest.produce import ProduceLoop
 from pixstream.kafka.acls import group_id, transactional_id
 from pixstream.kafka.memory import MemoryKafka
@@ -38,7 +39,7 @@ from pixstream.plugin import (
 from pixstream.privacy import Pseudonymiser, Vault
 
 VAULT = Vault(bytes(range(32)), "k1")
-QUICK = BackoffSettings(min_seconds=0.001, max_seconds=0.002)
+QUICK = RetrySettings(min_seconds=0.001, max_seconds=0.002, breaker_seconds=0.01)
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 RNG = Random(11)
 
@@ -154,6 +155,7 @@ def test_a_transient_failure_is_read_again_and_nothing_is_lost_or_doubled(
 ) -> None:
     drafts: list[Draft | Refusal | None] = [pix() for _ in range(7)]
     producer, loop = produce(kafka, drafts, tmp_path)
+    Ownership(kafka.client(), "scripted", 1).claim()
     kafka.fail(operation, Transient("no broker answers"))
     loop.run()
     assert Counter(ids(kafka)) == Counter(d.end_to_end_id for d in drafts if isinstance(d, Draft))
@@ -175,7 +177,7 @@ def test_a_fenced_loop_ends_without_a_trace(kafka: MemoryKafka, tmp_path: Path) 
         for number, reading in enumerate(original(since)):
             yield reading
             if number == 0:
-                kafka.client().outbox(transactional_id("scripted", 0))
+                kafka.client().outbox(transactional_id("scripted", 0, 1))
 
     producer.read = read  # type: ignore[method-assign]
     with pytest.raises(FencedError):
@@ -315,7 +317,7 @@ def test_a_table_that_forgot_what_the_group_knows_stops(kafka: MemoryKafka, tmp_
     offered(kafka, tmp_path, 6)
     consume(kafka, tmp_path, 6)[1].run()
     table, loop, _ = consume(kafka, tmp_path, 6)
-    with pytest.raises(DestinationError, match="knows nothing of pix"):
+    with pytest.raises(TopicChangedError, match=r"pix.*the destination knows nothing of it"):
         loop.run()
     assert table.rows == []
 

@@ -12,8 +12,12 @@ import pytest
 from confluent_kafka import admin as kafka_admin
 
 from pixstream import kafka
+from pixstream.backoff import BackoffSettings
+from pixstream.dead_letters.desk import Desk
+from pixstream.dead_letters.state import REPLAYED, states
 from pixstream.errors import KafkaError
 from pixstream.kafka.acls import (
+    DEAD_LETTERS,
     Acl,
     commands,
     for_consumer,
@@ -26,7 +30,8 @@ from pixstream.kafka.acls import (
 from pixstream.kafka.lag import lag
 from pixstream.kafka.settings import KafkaSettings, Sasl
 from pixstream.kafka.topic_plan import apply, plan
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS, POSITIONS, declared
+from pixstream.kafka.topics import DLQ, DLQ_STATE, EVENT_TOPICS, POSITIONS, declared
+from pixstream.outgoing import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -68,6 +73,19 @@ def test_only_an_operator_creates_alters_and_deletes() -> None:
     acls = for_operator("User:operator", ["pix.dlq", "scores"])
     assert dangerous <= {acl.operation for acl in acls}
     assert {acl.name for acl in acls if acl.operation == "Create"} == {"pix.", "scores"}
+
+
+def test_an_operator_reads_letters_and_writes_events_and_marks_in_transactions_of_its_own() -> None:
+    acls = for_operator("User:operator", [])
+    topics = allowed(acls, "topic")
+    assert {name for operation, name in topics if operation == "Read"} == {DLQ, DLQ_STATE}
+    written = {name for operation, name in topics if operation == "Write"}
+    assert written == {*EVENT_TOPICS.values(), DLQ_STATE}
+    (own,) = {acl.name for acl in acls if acl.resource == "transactional-id"}
+    assert own == DEAD_LETTERS
+    for component in ("dead-letters", "0"):
+        (prefix,) = {a.name for a in for_producer(WHO, component) if a.pattern == "prefixed"}
+        assert not own.startswith(prefix)
 
 
 def test_transactions_are_allowed_for_every_replica_of_the_component_and_no_other() -> None:
@@ -275,3 +293,44 @@ def test_an_operator_manages_topics_and_looks_at_lag_and_letters(rights: Rights)
         admin.delete(topic)
         until(lambda: topic not in admin.topics())
     assert list(client.scan(DLQ)) == []
+
+
+def replay(client: Client) -> None:
+    """What a replay does: fence, read marks and letters, then events and a mark together."""
+    letter_id = secrets.token_hex(16)
+    retry = BackoffSettings(min_seconds=0.001, max_seconds=0.002)
+    assert [record.key for record in client.scan(DLQ)] == [b"letter"]
+    with closing(client.admin()) as admin:
+        assert all(p.topic_id for p in admin.beginning_offsets(list(EVENT_TOPICS.values())))
+    with Desk(client, retry, who="ana", why="ticket 1") as desk:
+        records = [Outgoing(topic, b"key", b"{}", []) for topic in EVENT_TOPICS.values()]
+        desk.put(letter_id, REPLAYED, records)
+        desk.flush()
+    assert states(client)[bytes.fromhex(letter_id)] == REPLAYED
+
+
+@pytest.fixture
+def with_letter(rights: Rights, secure_broker: Mapping[str, str]) -> Rights:
+    """The same, with a record among the dead letters: an empty topic is read without a request."""
+    super_user = kafka.connect(KafkaSettings(bootstrap_servers=secure_broker["PLAINTEXT"]))
+    with closing(super_user.outbox("writer")) as outbox:
+        outbox.begin()
+        outbox.send(DLQ, b"letter", b"sealed", [])
+        outbox.commit()
+    return rights
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("library", ["confluent", "kafka-python"])
+def test_an_operators_rights_are_enough_to_replay(with_letter: Rights, library: Library) -> None:
+    with_letter.are(for_operator(with_letter.user, []))
+    replay(with_letter.client(library))
+
+
+@pytest.mark.broker
+def test_nobody_replays_without_any_one_of_the_rights_for_it(with_letter: Rights) -> None:
+    client, acls = with_letter.client("confluent"), for_operator(with_letter.user, [])
+    for missing in [acl for acl in acls if acl.operation in {"Read", "Write"}]:
+        with_letter.are(acl for acl in acls if acl != missing)
+        with pytest.raises(KafkaError):
+            replay(client)

@@ -26,6 +26,7 @@ from pixstream.kafka import (
     connect,
 )
 from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.kafka.lag import patiently
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.settings import KafkaSettings, Sasl, Tls
 from pixstream.plugin import TopicIdPartition
@@ -552,6 +553,25 @@ def test_a_second_member_takes_its_share_after_the_first_let_go(client: Client) 
     assert sorted(numbers) == list(range(150))
 
 
+@pytest.mark.broker
+def test_a_partition_that_went_away_while_paused_is_read_when_it_comes_back(
+    library: Library, broker: str
+) -> None:
+    real = connect(settings(library, broker, session_timeout_ms=6000))
+    topic, name = create(real, partitions=2), group()
+    first = Member(real, topic, group=name, name="first")
+    until(lambda: len(first.owned) == 2, first)
+    with closing(first.inbox):
+        first.inbox.pause()
+        second = Member(real, topic, group=name, name="second")
+        until(lambda: len(second.owned) == 1, first, second)
+        first.inbox.resume()
+        second.inbox.close()  # its place is kept until its session expires
+        until(lambda: len(first.owned) == 2, first)
+        write(real, topic, *(b"%d" % i for i in range(20)))
+        until(lambda: len(first.records) == 20, first)
+
+
 def test_offsets_can_be_committed_while_partitions_are_taken_away(real: Client) -> None:
     topic, name = create(real, partitions=2), group()
     first = Member(real, topic, group=name, name="first")
@@ -737,6 +757,61 @@ def test_both_libraries_name_clusters_and_topics_alike(broker: str) -> None:
     assert one.topics() == other.topics()
     for admin in admins:
         admin.close()
+
+
+def test_offsets_of_a_time_are_those_of_the_first_record_from_then_on(client: Client) -> None:
+    topic = create(client, partitions=2)
+    with closing(client.outbox("times-" + topic)) as outbox, closing(client.admin()) as admin:
+        for value in (b"a", b"b", b"c"):
+            outbox.begin()
+            outbox.send(topic, b"the same key", value, [])
+            outbox.commit()
+            time.sleep(0.02)  # so that each has a time of its own
+        records = list(client.scan(topic))
+        number = records[0].partition
+        at = {p.partition: o for p, o in admin.offsets_at([topic], records[1].timestamp).items()}
+        assert at[number] == (records[1].offset if records[1].timestamp else 0)
+        assert at[1 - number] == 0
+        assert admin.offsets_at([topic], 0) == admin.beginning_offsets([topic])
+        wait_for_end(client, topic, records[2].offset + 2)
+        late = records[2].timestamp + 3_600_000
+        assert admin.offsets_at([topic], late) == admin.end_offsets([topic])
+        assert admin.offsets_at([], late) == {}
+
+
+def test_offsets_of_a_group_are_set_while_nobody_is_in_it_and_only_then(client: Client) -> None:
+    topic, name = create(client, partitions=2), group()
+    write(client, topic, *(b"%d" % i for i in range(20)))
+    with closing(client.admin()) as admin:
+        admin.set_group_offsets(name, {TopicPartition(topic, 0): 3, TopicPartition(topic, 1): 0})
+        assert patiently(lambda: admin.group_members(name)) == []
+        admin.set_group_offsets(name, {TopicPartition(topic, 0): 1})
+        admin.set_group_offsets(name, {})
+        wanted = {TopicPartition(topic, 0): 1, TopicPartition(topic, 1): 0}
+        assert admin.group_offsets(name) == wanted
+        member = Member(client, topic, group=name, name="static-member")
+        with closing(member.inbox):
+            until(lambda: len(member.owned) == 2, member)
+            assert {p.partition: at for p, at in member.committed.items()} == {0: 1, 1: 0}
+            assert admin.group_members(name) == ["static-member"]
+            with pytest.raises(KafkaError, match=rf"{name}.*the group has members"):
+                admin.set_group_offsets(name, {TopicPartition(topic, 0): 0})
+            assert admin.group_offsets(name) == wanted
+        assert admin.group_members(name) == ["static-member"]  # until its session expires
+        with pytest.raises(KafkaError, match=r"pixstream topics apply"):
+            admin.set_group_offsets("other-" + name, {TopicPartition("nowhere", 0): 0})
+
+
+def test_what_a_group_committed_of_a_topic_goes_with_the_topic(client: Client) -> None:
+    topic, name = create(client), group()
+    with closing(client.admin()) as admin:
+        admin.set_group_offsets(name, {TopicPartition(topic, 0): 0})
+        admin.delete(topic)
+        admin.create(TopicSpec(topic, 1, 1, {}))
+        deadline = time.monotonic() + SECONDS
+        while admin.group_offsets(name):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 # --- reaching the broker -----------------------------------------------------------------------

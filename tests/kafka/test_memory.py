@@ -1,10 +1,13 @@
 """What the double offers beyond the ports; that it keeps their promises is in test_contract."""
 
+from collections.abc import Collection, Mapping
+
 import pytest
 
 from pixstream.errors import FencedError, KafkaError, TopicChangedError, Transient
 from pixstream.kafka import Listener, TopicSpec
 from pixstream.kafka.memory import MemoryInbox, MemoryKafka
+from pixstream.plugin import TopicIdPartition
 
 FROM_THE_START = Listener(lambda new, _: dict.fromkeys(new, 0), lambda _: None)
 
@@ -47,6 +50,43 @@ def test_the_next_call_fails_as_asked_and_the_one_after_works(
     assert [r.value for r in client.scan("t")].count(b"v") == (
         1 if failed_inside or operation in ("outbox", "begin") else 2
     )
+
+
+@pytest.mark.parametrize("operation", ["positions", "group_commit"])
+def test_what_a_member_asks_fails_as_asked_too(kafka: MemoryKafka, operation: str) -> None:
+    inbox = member(kafka, "one")
+    inbox.poll(10, 0)
+    kafka.fail(operation, Transient("asked for"))
+    with pytest.raises(Transient, match="asked for"):
+        inbox.commit(inbox.positions())
+    inbox.commit(inbox.positions())
+    assert len(kafka.committed["g"]) == 2
+
+
+def test_what_an_evicted_member_commits_does_not_count(kafka: MemoryKafka) -> None:
+    inbox = member(kafka, "one")
+    inbox.poll(10, 0)
+    kafka.evict("g", "one")
+    inbox.commit(inbox.positions())
+    assert kafka.committed["g"] == {}
+
+
+def test_a_listener_that_cannot_answer_leaves_the_other_partitions_readable(
+    kafka: MemoryKafka,
+) -> None:
+    def answer(new: Collection[TopicIdPartition], _: object) -> Mapping[TopicIdPartition, int]:
+        if kafka.topic("t").partitions[2:]:
+            raise Transient("the table does not answer now")
+        return dict.fromkeys(new, 0)
+
+    inbox = kafka.client().inbox(
+        group="g", topics=["t"], member="one", listener=Listener(answer, lambda _: None)
+    )
+    assert len(inbox.poll(2, 0)) == 2
+    kafka.client().admin().add_partitions("t", 3)
+    assert len(inbox.poll(10, 0)) == 4
+    with pytest.raises(Transient, match="the table"):
+        inbox.poll(10, 0)
 
 
 def test_expired_records_are_missed(kafka: MemoryKafka) -> None:

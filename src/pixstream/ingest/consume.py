@@ -7,27 +7,39 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pixstream.backoff import Backoff, BackoffSettings
-from pixstream.decoding import decode
-from pixstream.errors import DestinationError, Transient
-from pixstream.event import Reason
-from pixstream.kafka import Listener
+from pixstream.backoff import Backoff
+from pixstream.breaker import Breaker, RetrySettings
+from pixstream.errors import TopicChangedError, Transient
+from pixstream.event import SCHEMA_VERSION
+from pixstream.ingest.assignment import Assignment
+from pixstream.ingest.delivery import Delivery, Work
+from pixstream.ingest.segments import segments
+from pixstream.kafka import Listener, faults
 from pixstream.kafka.acls import group_id, transactional_id
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS
-from pixstream.plugin import Consumer, EventBatch, TopicIdPartition
+from pixstream.plugin import TopicIdPartition
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
-    from pixstream.dead_letters import Letter, LetterWriter
+    from pixstream.contract import ContractSettings
+    from pixstream.dead_letters import LetterWriter
     from pixstream.evolution import SealExtra
     from pixstream.kafka import Client, Inbox, Outbox, Record, TopicPartition
+    from pixstream.plugin import Consumer
 
 log = logging.getLogger("pixstream.ingest")
 
 POLL_SECONDS = 0.1
 POLL_RECORDS = 2000
+
+COUNTS = (
+    *("consumed", "written", "letters", "not_for_us", "batches", "retries"),
+    *("destination_failures", "breaker_opened"),
+)
+"""Since the start, but for `destination_failures`: how many in a row until now."""
+
+_STATES = {"closed": "waiting", "open": "breaker_open", "half_open": "breaker_half_open"}
 
 
 class ConsumeLoop:
@@ -37,9 +49,15 @@ class ConsumeLoop:
         consumer: the plugin.
         client: Kafka.
         letters: makes dead letters.
-        retry: back-off of transient failures.
+        retry: back-off of transient failures, and the destination's circuit breaker.
         stop: set to end after the batch in hand.
         seal_extra: seals unknown keys of a newer writer, see `decoding.decode`.
+        contract: what becomes of new fields of a newer writer; columns when absent.
+
+    Attributes:
+        state: starting, ready, waiting (for Kafka or the destination), breaker_open (the
+            destination is left alone) or breaker_half_open (one call tries it).
+        counts: see `COUNTS`; and `freshness_ms`, how old the oldest record of the last batch was.
     """
 
     def __init__(
@@ -48,25 +66,31 @@ class ConsumeLoop:
         client: Client,
         letters: LetterWriter,
         *,
-        retry: BackoffSettings,
+        retry: RetrySettings,
         stop: threading.Event,
         seal_extra: SealExtra | None = None,
+        contract: ContractSettings | None = None,
     ) -> None:
+        self.state = "starting"
+        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._consumer = consumer
         self._client = client
-        self._letters = letters
-        self._backoff = Backoff(retry)
         self._stop = stop
-        self._seal_extra = seal_extra
+        self._backoff = Backoff(retry)
+        self._breaker = Breaker(consumer.name, retry)
+        self._delivery = Delivery(
+            consumer, letters, self._breaker, self.counts, seal_extra, contract
+        )
+        self._assignment = Assignment(consumer, client, retry)
+        self._inbox: Inbox | None = None
+        self._outbox: Outbox | None = None
         self._buffer: list[Record] = []
-        self._committed: dict[TopicIdPartition, int] = {}
+        self._newest = SCHEMA_VERSION
+        # Of each partition that is ours: up to where it was taken through; and whether destination
+        # and group must still be told where it stands, even if nothing comes.
+        self._standing: dict[TopicIdPartition, int] = {}
+        self._unsettled: set[TopicIdPartition] = set()
         self._topic_ids: dict[str, str] = {}
-        self._cluster_id = ""
-        self._remembers = type(consumer).offsets is not Consumer.offsets
-        self._unknown: set[TopicIdPartition] = set()
-        self._cold: Mapping[TopicIdPartition, int] = {}
-        self.state = "starting"
-        self.counts: Counter[str] = Counter()
 
     def run(self) -> None:
         """Consume and write until `stop` is set; what is buffered then is written first.
@@ -74,80 +98,86 @@ class ConsumeLoop:
         Raises:
             PixstreamError: what waiting does not cure; nothing of the batch is committed.
         """
-        name, replica = self._consumer.name, self._consumer.replica
-        topics = [EVENT_TOPICS[category] for category in self._consumer.categories]
-        outbox = self._client.outbox(transactional_id(name, replica))
-        admin = self._client.admin()
         try:
-            self._cluster_id = admin.cluster_id()
-            self._cold = admin.beginning_offsets(topics)
-            self._topic_ids = {p.topic: p.topic_id for p in self._cold}
-            if self._consumer.start == "latest":
-                self._cold = admin.end_offsets(topics)
+            self.open()
+            while not self._stop.is_set():
+                self.step()
         finally:
-            admin.close()
-        inbox = self._client.inbox(
+            self.close()
+
+    def open(self) -> None:
+        """Fence the former owner of the letters' transactional id, and join the group."""
+        name, replica = self._consumer.name, self._consumer.replica
+        self._outbox = self._client.outbox(transactional_id(name, replica))
+        self._assignment.look()
+        self._inbox = self._client.inbox(
             group=group_id(name),
-            topics=topics,
+            topics=self._assignment.topics,
             member=f"{name}-{replica}",
             listener=Listener(self._assigned, self._revoked),
         )
+        self.state = "ready"
+
+    def step(self) -> None:
+        """Read one batch and take it through.
+
+        Raises:
+            TopicChangedError: an offset is not there; the message names the command that decides.
+        """
+        inbox, outbox = self._inbox, self._outbox
+        assert inbox is not None  # noqa: S101  `open` comes first
+        assert outbox is not None  # noqa: S101
         try:
-            self.state = "ready"
-            while not self._stop.is_set():
-                self._fill(inbox)
-                self._flush(inbox, outbox)
-        finally:
-            inbox.close()
-            outbox.close()
-            self._consumer.close()
+            self._fill(inbox)
+            self._flush(inbox, outbox)
+        except TopicChangedError as error:
+            raise self._assignment.explained(error, self._read_up_to()) from error
+
+    def close(self) -> None:
+        """Release everything; the group keeps our place."""
+        if self._inbox is not None:
+            self._inbox.close()
+        if self._outbox is not None:
+            self._outbox.close()
+        self._consumer.close()
 
     def _assigned(
         self,
         partitions: Collection[TopicIdPartition],
         committed: Mapping[TopicIdPartition, int],
     ) -> Mapping[TopicIdPartition, int]:
-        """The destination's word first, then the group's, then the configured cold start."""
-        wanted = self._consumer.offsets(partitions, self._cluster_id)
-        if self._remembers:
-            self._unknown.update(p for p in partitions if p not in wanted)
-            forgotten = [p for p in partitions if p not in wanted and p in committed]
-            if forgotten:
-                raise _forgotten(self._consumer.name, forgotten[0], committed[forgotten[0]])
-        starts: dict[TopicIdPartition, int] = {}
-        for partition in partitions:
-            start = wanted.get(partition, committed.get(partition))
-            if start is None:
-                start = self._cold.get(partition, 0)
-                log.info(
-                    "%s: cold start of %s-%d at offset %d (start: %s)",
-                    self._consumer.name,
-                    partition.topic,
-                    partition.partition,
-                    start,
-                    self._consumer.start,
-                )
-            starts[partition] = start
-            self._topic_ids[partition.topic] = partition.topic_id
-        self._committed.update(starts)
-        return starts
+        if self._breaker.remaining():
+            raise Transient(f"{self._consumer.name}: its destination is left alone")
+        starts = self._assignment.starts(partitions, committed)
+        for partition in partitions:  # a destination that remembers has found it already
+            if self._topic_ids.get(partition.topic, partition.topic_id) != partition.topic_id:
+                raise faults.recreated(partition.topic)
+        self._topic_ids.update({p.topic: p.topic_id for p in partitions})
+        self._unsettled.update(p for p, start in starts.items() if not start.settled)
+        offsets = {p: start.offset for p, start in starts.items()}
+        self._standing.update(offsets)
+        return offsets
 
     def _revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Another member owns them now: what is buffered of them is theirs to read again."""
         gone = {(p.topic, p.partition) for p in partitions}
         self._buffer = [r for r in self._buffer if (r.topic, r.partition) not in gone]
-        for known in [p for p in self._committed if (p.topic, p.partition) in gone]:
-            del self._committed[known]
-            self._unknown.discard(known)
+        for known in [p for p in self._standing if (p.topic, p.partition) in gone]:
+            del self._standing[known]
+            self._unsettled.discard(known)
 
     def _fill(self, inbox: Inbox) -> None:
-        """Poll until the batch is full or old enough, or until `stop`."""
+        """Poll until the batch is full or old enough, or until `stop`; outages are waited out."""
         limits = self._consumer.batch
         deadline = time.monotonic() + limits.seconds
         size = 0
         while not self._stop.is_set():
             room = min(POLL_RECORDS, limits.rows - len(self._buffer))
-            records = inbox.poll(room, POLL_SECONDS)
+            try:
+                records = inbox.poll(room, POLL_SECONDS)
+            except Transient as error:
+                self._wait(inbox, error, until_polled=True)
+                continue
             if records and not self._buffer:
                 deadline = time.monotonic() + limits.seconds
             self._buffer.extend(records)
@@ -159,126 +189,118 @@ class ConsumeLoop:
                 return
 
     def _flush(self, inbox: Inbox, outbox: Outbox) -> None:
-        """Letters, then the destination, then the group; tries again while it is transient."""
-        attempt = 0
+        """Take the batch through; again while that fails in a way that may pass."""
         while True:
-            ahead = {
-                partition: offset
-                for partition, offset in inbox.positions().items()
-                if offset > self._committed.get(partition, -1)
-            }
-            if not ahead:
-                return
             try:
-                # A partition that the destination has not seen goes there even without a row, so
-                # that the group never knows an offset that the destination does not.
-                if self._buffer or not self._unknown.isdisjoint(ahead):
-                    self._write(ahead, outbox)
-                    self._unknown.difference_update(ahead)
-                inbox.commit(ahead)
+                ahead = self._ahead(inbox)
+                if ahead:
+                    self._through(ahead, inbox, outbox)
             except Transient as error:
-                attempt += 1
-                if not self._wait(inbox, error, attempt):
+                if not self._wait(inbox, error):
                     return
             else:
-                self._committed.update(ahead)
-                self._measure()
-                self._buffer.clear()
                 self._backoff.reset()
                 self.state = "ready"
-                self.counts["batches"] += 1
                 return
 
-    def _measure(self) -> None:
-        """Freshness: how old the oldest record of the batch is, now that it is durable, in ms."""
-        if self._buffer:
-            oldest = min(record.timestamp for record in self._buffer)
-            self.counts["freshness_ms"] = max(0, int(time.time() * 1000) - oldest)
+    def _ahead(self, inbox: Inbox) -> Mapping[TopicIdPartition, int]:
+        """The partitions that moved, or of which somebody must be told; and where they stand."""
+        return {
+            p: offset
+            for p, offset in inbox.positions().items()
+            if offset > self._standing.get(p, -1) or p in self._unsettled
+        }
 
-    def _wait(self, inbox: Inbox, error: Transient, attempt: int) -> bool:
-        """Stay in the group while waiting; False when stopping, with nothing committed."""
-        wait = self._backoff.next()
+    def _through(self, ahead: Mapping[TopicIdPartition, int], inbox: Inbox, outbox: Outbox) -> None:
+        """Letters, then the destination, then the group: each is durable before the next begins.
+
+        Where the batch is cut, one part after the other goes this way.
+        After a failure whatever is not known to be done is done again: a letter has the id of its
+        origin, the destination tolerates the same offsets, and the group just moves.
+        """
+        # Offsets without a record (transaction markers) go to a destination that remembers too, so
+        # that the group never knows more than it does, and none of them expires on it unread.
+        for segment in segments(self._buffer[:], ahead, self._newest):
+            if segment.records or self._assignment.remembers:
+                work = self._delivery.prepare(*segment[:2], self._assignment.cluster_id)
+                self._delivery.write_letters(work, outbox)
+                self._write(work, outbox)
+                self._written(work)
+            self._newest = segment.version
+            self._commit(segment.next_offsets, inbox)
+
+    def _write(self, work: Work, outbox: Outbox) -> None:
+        if self._breaker.state == "open":
+            self.state = _STATES["half_open"]
+        try:
+            self._delivery.write_destination(work, outbox)
+        finally:
+            self.counts["destination_failures"] = self._breaker.failures
+            self.counts["breaker_opened"] = self._breaker.opened
+
+    def _written(self, work: Work) -> None:
+        """The destination has it: it is not written again when the group cannot be told at once."""
+        self.counts["written"] += work.decoded.table.num_rows
+        self.counts["not_for_us"] += work.skipped
+        taken = len(work.records) + work.skipped
+        if taken:
+            self.counts["batches"] += 1
+            oldest = min(record.timestamp for record in self._buffer[:taken])
+            self.counts["freshness_ms"] = max(0, int(time.time() * 1000) - oldest)
+        del self._buffer[:taken]
+
+    def _commit(self, ahead: Mapping[TopicIdPartition, int], inbox: Inbox) -> None:
+        inbox.commit(ahead)
+        self._standing.update(ahead)
+        self._unsettled.difference_update(ahead)
+
+    def _wait(self, inbox: Inbox, error: Transient, *, until_polled: bool = False) -> bool:
+        """Stay in the group while waiting, paused but polling; False when stopping.
+
+        Args:
+            inbox: to poll.
+            error: why.
+            until_polled: it was a poll that failed: one that works ends the wait.
+        """
+        wait = max(self._backoff.next(), self._breaker.remaining())
         self.counts["retries"] += 1
+        self.state = _STATES[self._breaker.state]
         log.warning(
-            "%s: %s; try %d comes in %.1f s, nothing is committed before it succeeds",
+            "%s: %s; tried again in %.1f s, nothing is committed before it succeeds",
             self._consumer.name,
             error,
-            attempt + 1,
             wait,
         )
         deadline = time.monotonic() + wait
-        self.state = "waiting"
         inbox.pause()
         try:
             while time.monotonic() < deadline:
                 if self._stop.is_set():
-                    self._buffer.clear()
                     return False
-                # Partitions that arrive just now are not paused yet: what they give is kept.
-                self._buffer.extend(inbox.poll(1, POLL_SECONDS))
+                if self._keep_alive(inbox) and until_polled:
+                    break
         finally:
             inbox.resume()
         return True
 
-    def _write(self, ahead: Mapping[TopicIdPartition, int], outbox: Outbox) -> None:
-        records = self._buffer
-        decoded = decode(records, seal_extra=self._seal_extra)
-        letters = [
-            self._letters.from_record(
-                records[bad.index],
-                self._topic_ids[records[bad.index].topic],
-                stage="decode",
-                reason=bad.reason,
-                message=bad.message,
-                error="UndecodableEvent",
-            )
-            for bad in decoded.bad
-        ]
-        self._send_letters(letters, outbox)
-        batch = EventBatch(decoded.table, ahead, self._cluster_id)
-        by_place = {(r.topic, r.partition, r.offset): r for r in records}
+    def _keep_alive(self, inbox: Inbox) -> bool:
+        """Poll once while paused; False if Kafka, or the destination for a start, does not answer.
 
-        def reject(rows: Sequence[int], reason: str) -> None:
-            places = decoded.table.select(["_topic", "_partition", "_offset"]).take(list(rows))
-            refused = [by_place[tuple(place.values())] for place in places.to_pylist()]
-            self._send_letters(
-                [
-                    self._letters.from_record(
-                        record,
-                        self._topic_ids[record.topic],
-                        stage="write",
-                        reason=Reason.DESTINATION_REJECTED,
-                        message=reason,
-                        error="Rejected",
-                    )
-                    for record in refused
-                ],
-                outbox,
-            )
-
-        self._consumer.write(batch, reject)
-        self.counts["written"] += decoded.table.num_rows
-
-    def _send_letters(self, letters: Sequence[Letter], outbox: Outbox) -> None:
-        """Durable on return: the destination and the group's offsets come after."""
-        if not letters:
-            return
-        outbox.begin()
+        Partitions that arrive just now are not paused yet: what they give is kept.
+        """
         try:
-            for letter in letters:
-                outbox.send(DLQ, letter.key, letter.value, letter.headers)
-        except BaseException:
-            outbox.abort()
-            raise
-        outbox.commit()
-        self.counts["letters"] += len(letters)
+            records = inbox.poll(1, POLL_SECONDS)
+        except Transient:
+            self._stop.wait(POLL_SECONDS)
+            return False
+        self._buffer.extend(records)
+        self.counts["consumed"] += len(records)
+        return True
 
-
-def _forgotten(name: str, partition: TopicIdPartition, offset: int) -> DestinationError:
-    """The group knows more than the destination: rows that were there are not any more."""
-    return DestinationError(
-        f"{name}: its destination knows nothing of {partition.topic}-{partition.partition}, while "
-        f"its group had come to offset {offset}: the table was deleted, or its disk is not "
-        "mounted. Nothing is read. Mount or restore it; to fill a new one from what Kafka still "
-        f"holds, give the component another name, or delete the offsets of group {group_id(name)}"
-    )
+    def _read_up_to(self) -> Mapping[TopicIdPartition, int]:
+        """The next offset of each partition as far as its records tell."""
+        standing = dict(self._standing)
+        for record in self._buffer:
+            place = TopicIdPartition(record.topic, self._topic_ids[record.topic], record.partition)
+            standing[place] = max(standing.get(place, 0), record.offset + 1)
+        return standing

@@ -171,8 +171,30 @@ class Admin(Protocol):
     def beginning_offsets(self, topics: Collection[str]) -> Mapping[TopicIdPartition, int]:
         """The first offset that each partition still holds."""
 
+    def offsets_at(
+        self, topics: Collection[str], milliseconds: int
+    ) -> Mapping[TopicIdPartition, int]:
+        """The first offset of each partition whose record is of this time or later.
+
+        The time is that of the record in Kafka, since the epoch; a partition without such a record
+        is answered with its end.
+        """
+
     def group_offsets(self, group: str) -> Mapping[TopicPartition, int]:
         """What the group committed."""
+
+    def group_members(self, group: str) -> Sequence[str]:
+        """The members that the group has now, by their static names where they have one.
+
+        A static member that ended stays one until its session expires.
+        """
+
+    def set_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit in the place of the group's members, which must not exist.
+
+        Raises:
+            KafkaError: the group has members, or this principal may not; nothing is changed.
+        """
 
     def close(self) -> None:
         """Release the connection."""

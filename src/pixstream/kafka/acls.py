@@ -11,7 +11,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS, OWN_PREFIX, POSITIONS
+from pixstream.kafka.topics import DLQ, DLQ_STATE, EVENT_TOPICS, OWN_PREFIX, POSITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +22,10 @@ Pattern = Literal["literal", "prefixed"]
 
 OPERATOR = "operator"
 """The component name under which the rights of `pixstream topics`, `lag`, … are listed."""
+
+DEAD_LETTERS = "pixstream.dead-letters"
+"""The transactional id of whoever replays or discards dead letters: one at a time. No component's
+id begins so."""
 
 _TOPIC_CARE: tuple[Operation, ...] = ("Create", "Alter", "AlterConfigs", "Delete")
 
@@ -41,9 +45,19 @@ def group_id(component: str) -> str:
     return f"pixstream.{component}"
 
 
-def transactional_id(component: str, replica: int) -> str:
-    """The transactional id of one process of a component."""
-    return f"{_transactions(component)}{replica}"
+def transactional_id(component: str, replica: int, replicas: int | None = None) -> str:
+    """The transactional id of one process of a component.
+
+    A producer's names how many replicas there are (`replicas`) too: its streams lie elsewhere with
+    another number, so its processes then are others (see `ingest.ownership`).
+    """
+    layout = "" if replicas is None else f"{replicas}/"
+    return f"{_transactions(component)}{layout}{replica}"
+
+
+def layout_id(component: str) -> str:
+    """The transactional id of whoever changes the number of a producer's replicas."""
+    return f"{_transactions(component)}layout"
 
 
 def principal(component: str, template: str = "User:{component}") -> str:
@@ -71,7 +85,7 @@ def for_consumer(who: str, component: str, topics: Iterable[str]) -> list[Acl]:
 
 
 def for_operator(who: str, topics: Iterable[str]) -> list[Acl]:
-    """The rights of whoever applies `topics`, looks at the lag and reads dead letters.
+    """The rights of whoever applies `topics`, looks at the lag, reads and replays dead letters.
 
     Deleting is in it for `topics apply --allow-delete`; leave it away where nobody may.
     """
@@ -84,6 +98,9 @@ def for_operator(who: str, topics: Iterable[str]) -> list[Acl]:
             for operation in _TOPIC_CARE
         ),
         Acl(who, "Read", "topic", DLQ),
+        Acl(who, "Read", "topic", DLQ_STATE),
+        *(Acl(who, "Write", "topic", topic) for topic in (DLQ_STATE, *EVENT_TOPICS.values())),
+        Acl(who, "Write", "transactional-id", DEAD_LETTERS),
         Acl(who, "Describe", "group", group_id(""), "prefixed"),
     ]
 

@@ -34,11 +34,12 @@ from pixstream.kafka.record_limits import largest_request
 from pixstream.plugin import TopicIdPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from concurrent.futures import Future
 
     from confluent_kafka import Uuid
 
+    from pixstream.errors import PixstreamError
     from pixstream.kafka.settings import KafkaSettings
 
 _URL_SAFE = str.maketrans("+/", "-_")
@@ -150,6 +151,15 @@ class ConfluentAdmin:
         """See `kafka.Admin`."""
         return self._offsets(topics, _EARLIEST, IsolationLevel.READ_COMMITTED)
 
+    def offsets_at(
+        self, topics: Collection[str], milliseconds: int
+    ) -> Mapping[TopicIdPartition, int]:
+        """See `kafka.Admin`."""
+        spec = OffsetSpec.for_timestamp(milliseconds)
+        found = self._offsets(topics, spec, IsolationLevel.READ_COMMITTED)
+        ends = self.end_offsets(topics)
+        return {p: offset if offset >= 0 else ends[p] for p, offset in found.items()}
+
     def uncommitted_ends(self, topic: str) -> Mapping[TopicIdPartition, int]:
         """The offset after the last record of each partition, of open transactions too."""
         return self._offsets([topic], _LATEST, IsolationLevel.READ_UNCOMMITTED)
@@ -174,6 +184,28 @@ class ConfluentAdmin:
             if partition.error is not None:
                 raise translate(what, partition.error)
         return {TopicPartition(str(p.topic), p.partition): p.offset for p in found if p.offset >= 0}
+
+    def group_members(self, group: str) -> Sequence[str]:
+        """See `kafka.Admin`."""
+        asked = self._client.describe_consumer_groups([group], request_timeout=self._seconds)
+        found = self._result(asked[group], f"group {group} could not be described")
+        return sorted(member.group_instance_id or member.member_id for member in found.members)
+
+    def set_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """See `kafka.Admin`; by a consumer that joins nothing, see `group_offsets`."""
+        what = f"the offsets of group {group} could not be set"
+        wanted = [Partition(p.topic, p.partition, offset) for p, offset in offsets.items()]
+        if not wanted:
+            return
+        config = connection(self._settings) | {"group.id": group, "enable.auto.commit": False}
+        try:
+            with closing(Consumer(config)) as consumer:
+                done = consumer.commit(offsets=wanted, asynchronous=False) or []
+        except KafkaException as error:
+            raise _group_refusal(what, cause(error)) from error
+        for partition in done:
+            if partition.error is not None:
+                raise _group_refusal(what, partition.error)
 
     def topic_ids(self, topics: Collection[str]) -> Mapping[str, str]:
         """The present id of each topic.
@@ -265,6 +297,12 @@ class ConfluentAdmin:
                 return
             time.sleep(_PAUSE_SECONDS)
         raise Transient(f"topic {topic}: the change is accepted but not visible yet")
+
+
+def _group_refusal(what: str, error: Fault) -> PixstreamError:
+    if error.code() in faults.LOST_MEMBERSHIP:
+        return faults.group_is_alive(what, error.name())
+    return translate(what, error)
 
 
 def _text(topic_id: Uuid) -> str:

@@ -21,7 +21,13 @@ from pixstream.kafka.confluent_link import (
     log,
     translate,
 )
-from pixstream.kafka.reading import heartbeat_ms
+from pixstream.kafka.reading import (
+    FETCH_BYTES,
+    PARTITION_FETCH_BYTES,
+    QUEUE_BYTES,
+    heartbeat_ms,
+)
+from pixstream.kafka.record_limits import largest_request
 from pixstream.plugin import TopicIdPartition
 
 if TYPE_CHECKING:
@@ -37,7 +43,8 @@ class ConfluentInbox:
     """`kafka.Inbox` through confluent-kafka.
 
     The listener is asked for starts at the beginning of `poll`; if it raises, so does `poll`, the
-    partitions stay unread, and the next `poll` asks again.
+    partitions stay unread, and the next `poll` asks again. While it is `Transient` the library is
+    polled all the same, so that the member stays in its group.
     """
 
     def __init__(
@@ -77,8 +84,12 @@ class ConfluentInbox:
         """See `kafka.Inbox`."""
         if self._failure is not None:
             raise self._failure
+        unanswered: Transient | None = None
         try:
             self._start_waiting()
+        except Transient as error:
+            unanswered = error
+        try:
             self._moved.clear()
             # A call for many would wait for all of them: wait for one, then take what is there.
             first = self._consumer.consume(1, timeout)
@@ -90,6 +101,8 @@ class ConfluentInbox:
         found = self._checked(first) + self._checked(rest)
         if not found and self._failure is not None:
             raise self._failure
+        if not found and unanswered is not None:
+            raise unanswered
         if not found and self._unanswered:
             self._unanswered = False
             raise Transient(f"{self._name}: no broker answers; it will be tried again")
@@ -178,18 +191,30 @@ class ConfluentInbox:
         if not partitions:
             return
         self._ids.update(self._admin.topic_ids({p.topic for p in partitions}))
-        committed = self._consumer.committed(partitions, self._seconds)
         starts = self._listener.assigned(
-            [self._identified(p) for p in partitions],
-            {self._identified(p): p.offset for p in committed if p.offset >= 0},
+            [self._identified(p) for p in partitions], self._committed(partitions)
         )
         for partition in partitions:
             partition.offset = starts[self._identified(partition)]
         self._consumer.incremental_assign(partitions)
         self._starts |= {(p.topic, p.partition): p.offset for p in partitions}
         self._waiting.clear()
+        # The library forgets neither: what was taken away while paused would come back paused.
         if self._paused:
             self._consumer.pause(partitions)
+        else:
+            self._consumer.resume(partitions)
+
+    def _committed(self, partitions: list[Partition]) -> dict[TopicIdPartition, int]:
+        """What the group committed; an offset that could not be read is never taken for none."""
+        try:
+            found = self._consumer.committed(partitions, self._seconds)
+            refused = [p.error for p in found if p.error is not None]
+        except KafkaException as error:
+            refused = [cause(error)]
+        if refused:
+            raise translate(self._name, refused[0])
+        return {self._identified(p): p.offset for p in found if p.offset >= 0}
 
     def _on_revoke(self, consumer: Consumer, partitions: list[Partition]) -> None:
         gone = {(p.topic, p.partition) for p in partitions} & self._starts.keys()
@@ -234,6 +259,10 @@ def consumer_config(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "auto.offset.reset": "error",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
+        "queued.max.messages.kbytes": QUEUE_BYTES // 1024,
+        "max.partition.fetch.bytes": PARTITION_FETCH_BYTES,
+        # The library insists on room for the largest message that it might send.
+        "fetch.max.bytes": max(FETCH_BYTES, largest_request(settings)),
     }
 
 

@@ -77,6 +77,14 @@ def fenced(what: str, name: str) -> FencedError:
     )
 
 
+def group_is_alive(what: str, name: str) -> KafkaError:
+    """Return the error of whoever would commit in the place of a group that has members."""
+    return KafkaError(
+        f"{what}: the group has members ({name}). Stop the component everywhere and wait for "
+        "kafka.session_timeout_ms; nothing is changed"
+    )
+
+
 def in_doubt(what: str, name: str) -> KafkaError:
     """Return the error of a commit whose answer never came: only Kafka knows what became of it."""
     return KafkaError(

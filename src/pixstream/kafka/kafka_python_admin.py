@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import KafkaError as Fault
-from kafka.errors import TopicAuthorizationFailedError, for_code
+from kafka.errors import NoError, TopicAuthorizationFailedError, for_code
+from kafka.structs import OffsetAndMetadata
 
 from kafka import KafkaAdminClient
 from kafka import TopicPartition as Partition
@@ -22,7 +23,7 @@ from pixstream.kafka.record_limits import largest_request
 from pixstream.plugin import TopicIdPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pixstream.kafka.settings import KafkaSettings
 
@@ -119,6 +120,14 @@ class KafkaPythonAdmin:
         """See `kafka.Admin`."""
         return self._offsets(topics, _EARLIEST, "read_committed")
 
+    def offsets_at(
+        self, topics: Collection[str], milliseconds: int
+    ) -> Mapping[TopicIdPartition, int]:
+        """See `kafka.Admin`."""
+        found = self._offsets(topics, milliseconds, "read_committed")
+        ends = self.end_offsets(topics)
+        return {p: offset if offset >= 0 else ends[p] for p, offset in found.items()}
+
     def uncommitted_ends(self, topic: str) -> Mapping[TopicIdPartition, int]:
         """The offset after the last record of each partition, of open transactions too."""
         return self._offsets([topic], _LATEST, "read_uncommitted")
@@ -128,6 +137,24 @@ class KafkaPythonAdmin:
         what = f"the offsets of group {group} could not be read"
         found = self._ask(what, lambda c: c.list_group_offsets([group]))[group]
         return {TopicPartition(*p): found[p].offset for p in found if found[p].offset >= 0}
+
+    def group_members(self, group: str) -> Sequence[str]:
+        """See `kafka.Admin`."""
+        what = f"group {group} could not be described"
+        found = self._ask(what, lambda c: c.describe_groups([group]))[group]
+        members = found["members"]
+        return sorted(member["group_instance_id"] or member["member_id"] for member in members)
+
+    def set_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """See `kafka.Admin`."""
+        what = f"the offsets of group {group} could not be set"
+        wanted = {Partition(*p): OffsetAndMetadata(at, "", -1) for p, at in offsets.items()}
+        answers = self._ask(what, lambda c: c.alter_group_offsets(group, wanted))
+        for refusal in answers.values():
+            if refusal.errno in faults.LOST_MEMBERSHIP:
+                raise faults.group_is_alive(what, refusal.message)
+            if refusal is not NoError:
+                raise translate(what, refusal())
 
     def topic_ids(self, topics: Collection[str]) -> Mapping[str, str]:
         """The present id of each topic.

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import CommitFailedError, OffsetOutOfRangeError
+from kafka.errors import CommitFailedError, LogTruncationError, OffsetOutOfRangeError
 from kafka.errors import KafkaError as Fault
 from kafka.future import Future
 from kafka.structs import MemberState, OffsetAndMetadata
 
 from kafka import KafkaConsumer
 from kafka import TopicPartition as Partition
-from pixstream.errors import PixstreamError
+from pixstream.errors import PixstreamError, Transient
 from pixstream.kafka import Record, TopicPartition, faults
 from pixstream.kafka.kafka_python_admin import KafkaPythonAdmin
 from pixstream.kafka.kafka_python_link import build, connection, in_thread, translate
-from pixstream.kafka.reading import heartbeat_ms
-from pixstream.kafka.record_limits import largest_request
+from pixstream.kafka.reading import FETCH_BYTES, PARTITION_FETCH_BYTES, heartbeat_ms
 from pixstream.plugin import TopicIdPartition
 
 if TYPE_CHECKING:
@@ -37,7 +36,8 @@ class KafkaPythonInbox:
     The library calls its listeners in its own thread, where nothing may be asked of it. So it
     polls in a thread too, and ours does meanwhile what our listener has to do.
     The listener is asked for starts at the beginning of `poll`; if it raises, so does `poll`, the
-    partitions stay unread, and the next `poll` asks again.
+    partitions stay unread, and the next `poll` asks again. While it is `Transient` the library is
+    polled all the same: the member stays in its group, its other partitions are read.
     While the group is rebalanced a poll may last three seconds longer than it was given.
     """
 
@@ -85,20 +85,23 @@ class KafkaPythonInbox:
         """See `kafka.Inbox`."""
         if self._failure is not None:
             raise self._failure
-        self._start_waiting()
+        unanswered: Transient | None = None
+        try:
+            self._start_waiting()
+        except Transient as error:
+            unanswered = error
         polling = in_thread(lambda: self._poll(max_records, timeout))
         polling.add_done_callback(lambda _: self._tasks.put(None))
         while (task := self._tasks.get()) is not None:
             task()
         try:
             found = polling.result()
-        except OffsetOutOfRangeError as error:
-            (partition, offset), *_ = error.args[0].items()
-            self._failure = faults.offset_gone(partition.topic, partition.partition, offset)
-            raise self._failure from error
         except Fault as error:
-            raise translate(self._name, error) from error
-        return [record for part in found.values() for record in records(part)]
+            raise self._translated(error) from error
+        read = [record for part in found.values() for record in records(part)]
+        if unanswered is not None and not read:
+            raise unanswered
+        return read
 
     def positions(self) -> Mapping[TopicIdPartition, int]:
         """See `kafka.Inbox`.
@@ -109,7 +112,10 @@ class KafkaPythonInbox:
         for topic, now in self._admin.topic_ids({p.topic for p in self._assigned}).items():
             if now != self._ids[topic]:
                 raise faults.recreated(topic)
-        return {self._identified(p): self._consumer.position(p) for p in self._assigned}
+        try:
+            return {self._identified(p): self._consumer.position(p) for p in self._assigned}
+        except Fault as error:
+            raise self._translated(error) from error
 
     def seek(self, offsets: Mapping[TopicIdPartition, int]) -> None:
         """See `kafka.Inbox`."""
@@ -215,6 +221,18 @@ class KafkaPythonInbox:
             found = self._consumer.poll(timeout_ms=_JOIN_MILLISECONDS, max_records=max_records)
         return found
 
+    def _translated(self, error: Fault) -> Exception:
+        """Return what to raise; an offset that is not there is raised from now on."""
+        if isinstance(error, OffsetOutOfRangeError):
+            partition, offset = next(iter(error.args[0].items()))
+        elif isinstance(error, LogTruncationError):
+            partition, end = next(iter(error.divergent_offsets.items()))
+            offset = -1 if end is None else end.offset
+        else:
+            return translate(self._name, error)
+        self._failure = faults.offset_gone(partition.topic, partition.partition, offset)
+        return self._failure
+
     def _identified(self, partition: Partition) -> TopicIdPartition:
         topic, number = partition
         return TopicIdPartition(topic, self._ids[topic], number)
@@ -241,7 +259,8 @@ def consumer_config(settings: KafkaSettings) -> dict[str, Any]:
         "auto_offset_reset": "none",
         "enable_auto_commit": False,
         "allow_auto_create_topics": False,
-        "max_partition_fetch_bytes": max(2**20, largest_request(settings)),
+        "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
+        "fetch_max_bytes": FETCH_BYTES,
     }
 
 

@@ -8,18 +8,20 @@ offset has passed them, so the lag of a busy topic is an upper bound and that of
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from pixstream.errors import Transient
 from pixstream.kafka import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from pixstream.kafka import Admin
 
 _COORDINATOR_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.2
+T = TypeVar("T")
 
 
 class PartitionLag(NamedTuple):
@@ -67,7 +69,7 @@ def lag(admin: Admin, groups: Mapping[str, Collection[str]]) -> list[PartitionLa
     topics = {topic for group_topics in groups.values() for topic in group_topics}
     # Committed offsets first: what is written and committed meanwhile then never looks like an
     # offset beyond the end.
-    committed = {group: _committed(admin, group) for group in groups}
+    committed = {group: patiently(partial(admin.group_offsets, group)) for group in groups}
     beginnings = {
         TopicPartition(p.topic, p.partition): offset
         for p, offset in admin.beginning_offsets(topics).items()
@@ -106,12 +108,16 @@ def of_topic(admin: Admin, groups: Mapping[str, Collection[str]], topic: str) ->
     return totals(lag(admin, readers)) if readers else {}
 
 
-def _committed(admin: Admin, group: str) -> Mapping[TopicPartition, int]:
-    """Ask for the group's offsets; a broker that has just started loads its groups first."""
+def patiently(ask: Callable[[], T]) -> T:
+    """Ask about a group until it is answered; a broker that has just started loads them first.
+
+    Raises:
+        Transient: no answer in 15 s.
+    """
     deadline = time.monotonic() + _COORDINATOR_SECONDS
     while True:
         try:
-            return admin.group_offsets(group)
+            return ask()
         except Transient:
             if time.monotonic() >= deadline:
                 raise

@@ -73,6 +73,14 @@ class _Partition:
             offset += 1
         return found, offset
 
+    def at(self, milliseconds: int) -> int:
+        """The first offset with a record of this time or later; the end if there is none."""
+        for offset in range(self.begin, self.stable_end()):
+            record = self.entries[offset].record
+            if record is not None and record.timestamp >= milliseconds:
+                return offset
+        return self.stable_end()
+
 
 @dataclasses.dataclass
 class _Topic:
@@ -103,7 +111,13 @@ class MemoryKafka:
         return MemoryClient(self)
 
     def fail(self, operation: str, error: Exception) -> None:
-        """Let the next `outbox`, `begin`, `send`, `commit`, `poll` or `load` raise `error`."""
+        """Let the next call of an operation raise `error`.
+
+        Args:
+            operation: `outbox`, `begin`, `send`, `commit` (of a transaction), `poll`, `positions`,
+                `group_commit` or `load`.
+            error: what it raises instead of doing anything.
+        """
         self._failures[operation].append(error)
 
     def expire(self, topic: str, partition: int, before: int) -> None:
@@ -277,7 +291,11 @@ class MemoryInbox:
                 raise faults.fenced(f"group {self._group}", "FENCED_INSTANCE_ID")
             members.setdefault(self._member, self)
             self._revoke(set(self.owned))
-        self._rebalance(members)
+        unanswered: Transient | None = None
+        try:
+            self._rebalance(members)
+        except Transient as error:
+            unanswered = error  # what is new stays unread and is asked for at the next poll
         found: list[Record] = []
         for place, offset in [] if self._paused else list(self.owned.items()):
             partition = self._kafka.topic(place.topic).partitions[place.partition]
@@ -285,10 +303,13 @@ class MemoryInbox:
                 raise faults.offset_gone(place.topic, place.partition, offset)
             records, self.owned[place] = partition.read(offset, max_records - len(found))
             found += records
+        if unanswered is not None and not found:
+            raise unanswered
         return found
 
     def positions(self) -> Mapping[TopicIdPartition, int]:
         """See `kafka.Inbox`."""
+        self._kafka.attempt("positions")
         for place in self.owned:
             if self._kafka.topic(place.topic).topic_id != place.topic_id:
                 raise faults.recreated(place.topic)
@@ -308,6 +329,9 @@ class MemoryInbox:
 
     def commit(self, offsets: Mapping[TopicIdPartition, int]) -> None:
         """See `kafka.Inbox`."""
+        self._kafka.attempt("group_commit")
+        if self._kafka.groups[self._group].get(self._member) is not self:
+            return  # evicted: the group went on without this member
         self._kafka.committed[self._group] |= {
             TopicPartition(place.topic, place.partition): at
             for place, at in offsets.items()
@@ -326,7 +350,7 @@ class MemoryInbox:
         self._revoke(set(self.owned) - mine)
         others = {p for name, inbox in members.items() if inbox is not self for p in inbox.owned}
         names_owned = {(p.topic, p.partition) for p in self.owned}
-        new = [p for p in mine if p not in others and (p.topic, p.partition) not in names_owned]
+        new = [p for p in sorted(mine - others) if (p.topic, p.partition) not in names_owned]
         if new:
             known = self._kafka.committed[self._group]
             committed = {p: known[key] for p in new if (key := TopicPartition(p[0], p[2])) in known}
@@ -381,9 +405,12 @@ class MemoryAdmin:
         partitions += [_Partition() for _ in range(total - len(partitions))]
 
     def delete(self, topic: str) -> None:
-        """See `kafka.Admin`."""
+        """See `kafka.Admin`; groups forget what they committed of it, as Kafka's do."""
         self._kafka.topic(topic)
         del self._kafka.topics[topic]
+        for offsets in self._kafka.committed.values():
+            for place in [p for p in offsets if p.topic == topic]:
+                del offsets[place]
 
     def end_offsets(self, topics: Collection[str]) -> Mapping[TopicIdPartition, int]:
         """See `kafka.Admin`."""
@@ -393,9 +420,28 @@ class MemoryAdmin:
         """See `kafka.Admin`."""
         return {p: log.begin for p, log in self._kafka.partitions(topics).items()}
 
+    def offsets_at(
+        self, topics: Collection[str], milliseconds: int
+    ) -> Mapping[TopicIdPartition, int]:
+        """See `kafka.Admin`."""
+        return {p: log.at(milliseconds) for p, log in self._kafka.partitions(topics).items()}
+
     def group_offsets(self, group: str) -> Mapping[TopicPartition, int]:
         """See `kafka.Admin`."""
         return dict(self._kafka.committed[group])
+
+    def group_members(self, group: str) -> Sequence[str]:
+        """See `kafka.Admin`."""
+        return sorted(self._kafka.groups[group])
+
+    def set_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """See `kafka.Admin`."""
+        what = f"the offsets of group {group} could not be set"
+        if self._kafka.groups[group]:
+            raise faults.group_is_alive(what, "UNKNOWN_MEMBER_ID")
+        for place in offsets:
+            self._kafka.topic(place.topic)
+        self._kafka.committed[group] |= offsets
 
     def close(self) -> None:
         """See `kafka.Admin`."""

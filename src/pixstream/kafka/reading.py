@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from pixstream.kafka import Record
     from pixstream.kafka.settings import KafkaSettings
 
+PARTITION_FETCH_BYTES = 2**20
+"""Of one partition in one answer, as compressed; a batch that is larger comes alone."""
+
+FETCH_BYTES = 16 * 2**20
+"""Of one answer of a broker, likewise."""
+
+QUEUE_BYTES = 32 * 2**20
+"""What librdkafka reads ahead; it may exceed this by one answer, decompressed."""
+
 _PAUSE_SECONDS = 0.2
 _HEARTBEAT_MILLISECONDS = 1000
 Partition = TypeVar("Partition")

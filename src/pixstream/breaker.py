@@ -1,0 +1,91 @@
+"""A circuit breaker: a destination that keeps failing is left alone for a while, then tried once.
+
+closed ── N failures in a row ──▶ open ── time is over ──▶ half open ── works ──▶ closed
+                                   ▲                          │
+                                   └───────── fails ──────────┘
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta
+
+from pixstream.backoff import BackoffSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("pixstream.breaker")
+
+
+class RetrySettings(BackoffSettings, kw_only=True, forbid_unknown_fields=True):
+    """The `retry` section: waits between tries, and when a destination is left alone."""
+
+    breaker_failures: Annotated[
+        int,
+        Meta(ge=1, description="failures in a row after which a destination is left alone"),
+    ] = 5
+    breaker_seconds: Annotated[
+        float, Meta(gt=0, description="how long it is left alone before one call tries it again, s")
+    ] = 30.0
+
+
+class Breaker:
+    """Counts the transient failures of one destination and says when to call it.
+
+    Args:
+        name: of the destination, for the log.
+        settings: of the `retry` section.
+        clock: monotonic seconds; default: the system's.
+
+    Attributes:
+        state: closed, open, or half_open while one call tries whether it works again.
+        failures: how many in a row.
+        opened: how often it opened since the start.
+    """
+
+    def __init__(
+        self, name: str, settings: RetrySettings, clock: Callable[[], float] | None = None
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._clock = clock or time.monotonic
+        self._until = 0.0
+        self.state: Literal["closed", "open", "half_open"] = "closed"
+        self.failures = 0
+        self.opened = 0
+
+    def remaining(self) -> float:
+        """Seconds for which the destination must not be called; 0 when it may be."""
+        return max(0.0, self._until - self._clock()) if self.state == "open" else 0.0
+
+    def trying(self) -> None:
+        """The destination is about to be called."""
+        if self.state == "open":
+            self.state = "half_open"
+            log.info("%s: its breaker is half open: one call tries it", self._name)
+
+    def failed(self) -> None:
+        """The call failed in a way that may pass."""
+        self.failures += 1
+        if self.state == "half_open" or self.failures >= self._settings.breaker_failures:
+            self.state = "open"
+            self.opened += 1
+            self._until = self._clock() + self._settings.breaker_seconds
+            log.error(
+                "%s: failed %d times in a row; its breaker is open: it is left alone for %g s, "
+                "then tried once. Nothing is lost: its records wait in Kafka",
+                self._name,
+                self.failures,
+                self._settings.breaker_seconds,
+            )
+
+    def succeeded(self) -> None:
+        """The call worked."""
+        if self.state != "closed":
+            log.info("%s: works again; its breaker is closed", self._name)
+        self.state = "closed"
+        self.failures = 0

@@ -1,0 +1,24 @@
+"""Whatever happens to a consumer, in any order, each committed record ends up where it belongs."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+
+def test_whatever_happens_each_record_is_in_the_table_once_or_a_letter(consuming: Any) -> None:
+    run_state_machine_as_test(
+        consuming.ConsumeMachine, settings=settings(max_examples=120, stateful_step_count=40)
+    )
+
+
+def test_whatever_happens_real_tables_hold_each_event_once(consuming: Any, tmp_path: Path) -> None:
+    numbers = itertools.count()
+
+    class OverDelta(consuming.ConsumeMachine):  # type: ignore[misc]
+        def make(self) -> Any:
+            return consuming.World(tmp_path / str(next(numbers)))
+
+    run_state_machine_as_test(OverDelta, settings=settings(max_examples=6, stateful_step_count=20))
