@@ -1,4 +1,4 @@
-"""Fixtures that many tests share: real Kafka brokers, started once a session."""
+"""Fixtures that many tests share: real Kafka brokers and an S3 server, started once a session."""
 
 import datetime as dt
 import ipaddress
@@ -6,7 +6,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -88,6 +91,71 @@ def _running(control: EmbeddedBroker) -> Iterator[EmbeddedBroker]:
         control.start()
         yield control
         control.stop()
+
+
+class S3:
+    """An S3 server that answers over HTTP, with the bucket `lake`; see tests/s3_server.py.
+
+    Attributes:
+        url: where it answers.
+        options: what deltalake needs to reach it.
+        pid: of its process.
+    """
+
+    def __init__(self, port: int, pid: int) -> None:
+        self.pid = pid
+        self.url = f"http://127.0.0.1:{port}"
+        self.options = {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test-key",
+            "AWS_SECRET_ACCESS_KEY": "test-secret",
+            "AWS_REGION": "sa-east-1",
+        }
+        bucket = "<CreateBucketConfiguration><LocationConstraint>sa-east-1</LocationConstraint>"
+        body = f"{bucket}</CreateBucketConfiguration>"
+        httpx.put(f"{self.url}/lake", content=body).raise_for_status()
+
+    def requests(self) -> list[dict[str, str | None]]:
+        """What was asked so far: method, path, if_none_match, status."""
+        asked: list[dict[str, str | None]] = httpx.get(f"{self.url}/_requests").json()
+        return asked
+
+    def fail(self, method: str, path: str, *, when: str = "before", times: int = 10**9) -> None:
+        """Answer 503 to these from now on, before or after doing what they ask; 0 times: end it."""
+        fault = {"method": method, "path": path, "when": when, "times": times}
+        httpx.post(f"{self.url}/_faults", json=[fault]).raise_for_status()
+
+
+@contextmanager
+def _s3() -> Iterator[S3]:
+    pytest.importorskip("moto", reason="needs the moto package, a development dependency")
+    command = [sys.executable, str(Path(__file__).with_name("s3_server.py"))]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout
+        yield S3(int(server.stdout.readline()), server.pid)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    """The session's S3 server; a test takes a prefix of its own in the bucket `lake`."""
+    with _s3() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3) -> Iterator[S3]:
+    """The session's S3 server, without faults after the test."""
+    yield s3_server
+    s3_server.fail("GET", "^$", times=0)
+
+
+@pytest.fixture
+def own_s3() -> Iterator[S3]:
+    """An S3 server that a test may stop or lock."""
+    with _s3() as server:
+        yield server
 
 
 def _certificate() -> tuple[str, str]:

@@ -1,8 +1,9 @@
 """Kafka records become one Arrow table, and a list of the records that are no events.
 
 The fast way decodes chunks of records into flat rows and turns these into columns; it takes only
-what has exactly the canonical form. Any other record is read once more by `evolution`, which keeps
-or explains it, so both ways agree on every input and a bad record costs only itself.
+what has exactly the canonical form. Any other record, one of a newer version too, is read once more
+by `evolution`, which keeps or explains it, so both ways agree on every input and a bad record costs
+only itself.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pixstream import evolution
+from pixstream.contract import ContractSettings
 from pixstream.errors import Refused
-from pixstream.event import encode
-from pixstream.lake.columns import TIMES, columns_of, parse
+from pixstream.event import SCHEMA_VERSION, encode
+from pixstream.lake.columns import TIMES, columns_of, parse, parse_known
+from pixstream.lake.new_fields import NewFields
 from pixstream.lake.schema import EVENT_SCHEMA, PARTITION_COLUMN, TIMESTAMP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pixstream.evolution import SealExtra
     from pixstream.kafka import Record
@@ -46,7 +49,11 @@ class Bad:
 
 
 class Decoded(NamedTuple):
-    """The events in consumption order, schema `EVENT_SCHEMA`, and the records that are none."""
+    """The events in consumption order, and the records that are none.
+
+    The table's schema is `EVENT_SCHEMA`, with columns, and children of payer and payee, for new
+    fields of a newer version that have a value here.
+    """
 
     table: pa.Table
     bad: Sequence[Bad]
@@ -56,23 +63,37 @@ def decode(
     records: Sequence[Record],
     *,
     seal_extra: SealExtra | None = None,
+    contract: ContractSettings | None = None,
+    columns: Callable[[], Mapping[str, pa.DataType]] = dict,
     now: dt.datetime | None = None,
 ) -> Decoded:
     """Decode and validate records of the topics of events.
 
     Args:
         records: in consumption order, of any partitions.
-        seal_extra: encrypts the unknown fields of a newer writer; without it such records are bad.
+        seal_extra: encrypts fields that have no column; without it records with such are bad.
+        contract: what becomes of the new fields of a newer version; columns when absent.
+        columns: which of them the destination knows, see `lake.new_fields.NewFields`.
         now: the time for `_ingested_at`, aware; the clock's when absent.
+
+    Raises:
+        DestinationError: a new field is there that the contract forbids (freeze).
+        PixstreamError: whatever `columns` raises.
     """
     moment = now or dt.datetime.now(dt.UTC)
+    new = NewFields(contract or ContractSettings(), columns)
     bad: list[Bad] = []
     with _collector_paused():
         batches = [
-            _chunk(records[start : start + CHUNK], start, seal_extra, moment, bad)
+            _chunk(records[start : start + CHUNK], start, seal_extra, new, moment, bad)
             for start in range(0, len(records), CHUNK)
         ]
-    return Decoded(pa.Table.from_batches(batches, EVENT_SCHEMA), bad)
+        table = pa.Table.from_batches(batches, EVENT_SCHEMA)
+        if new.found:
+            left_out = {one.index for one in bad}
+            kept = [index for index in range(len(records)) if index not in left_out]
+            table = new.added_to(table, kept)
+    return Decoded(table, bad)
 
 
 @contextmanager
@@ -91,16 +112,20 @@ def _chunk(
     records: Sequence[Record],
     start: int,
     seal_extra: SealExtra | None,
+    new: NewFields,
     now: dt.datetime,
     bad: list[Bad],
 ) -> pa.RecordBatch:
     """Decode one chunk; what is bad is added to `bad` with its index from `start`."""
-    rows = [_fast(record.value) for record in records]
+    rows = [
+        _fast(record.value) or _newer(record.value, start + index, new)
+        for index, record in enumerate(records)
+    ]
     columns = columns_of([row for row in rows if row is not None])
     irregular = _irregular(rows, columns)
     for index in irregular:
         try:
-            rows[index] = parse(encode(evolution.read(records[index].value, seal_extra)))
+            rows[index] = _patient(records[index], start + index, seal_extra, new)
         except Refused as error:
             rows[index] = None
             bad.append(Bad(start + index, error.reason, error.message))
@@ -121,6 +146,35 @@ def _fast(value: bytes | None) -> Any:
         return parse(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _newer(value: bytes | None, index: int, new: NewFields) -> Any:
+    """The row of a newer version's record whose new fields have columns by now; else None.
+
+    Read twice, for its known part and for all of it: a third of the cost of patience.
+    """
+    try:
+        row: Any = parse_known(value or b"")
+        if row.schema_version <= SCHEMA_VERSION:
+            return None
+        unknown = evolution.told(evolution.unknown_of(msgspec.json.decode(value or b"")))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return row if new.hold(index, unknown) else None
+
+
+def _patient(record: Record, index: int, seal_extra: SealExtra | None, new: NewFields) -> Any:
+    """The row of a record that is an event all the same, or of a newer version.
+
+    Raises:
+        Refused: it is none.
+    """
+
+    def take(found: dict[str, Any]) -> dict[str, Any]:
+        where = f"{record.topic}-{record.partition}, offset {record.offset}"
+        return new.take(index, found, where)
+
+    return parse_known(encode(evolution.read(record.value, seal_extra, take)))
 
 
 def _irregular(rows: Sequence[Any], columns: Mapping[str, pa.Array[Any]]) -> list[int]:

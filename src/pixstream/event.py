@@ -88,6 +88,7 @@ class Reason(StrEnum):
     MESSAGE_UNKNOWN = "message_unknown"
     FIELD_INVALID = "field_invalid"
     UNDECODABLE_EVENT = "undecodable_event"
+    SCHEMA_CONTRACT = "schema_contract"
     DESTINATION_REJECTED = "destination_rejected"
 
 
@@ -160,7 +161,11 @@ class Party(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
 
 
 class PixEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """The canonical event: the value of a record in the topics of events, as JSON."""
+    """The canonical event: the value of a record in the topics of events, as JSON.
+
+    A field that a later version adds may be null, has the default None, and is a text, an integer
+    or a boolean (docs/upgrading.md).
+    """
 
     event_id: Annotated[
         str,

@@ -47,12 +47,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What a producer read: a draft or a refusal, and the position that resumes after it.
 
     `position` None: the stream's position does not move with this reading (more of the same page
-    or file follows). `content` None: nothing but the position moves.
+    or file follows). `content` None: nothing but the position moves. `more`: the next reading is in
+    the same transaction, whatever the batch's limits say; it comes without a None between.
     """
 
     stream: Stream
     position: Position | None
     content: Draft | Refusal | None
+    more: bool = False
 
 
 class TopicIdPartition(NamedTuple):
@@ -68,7 +70,9 @@ class EventBatch(NamedTuple):
 
     Attributes:
         table: rows in consumption order, schema `lake.schema.EVENT_SCHEMA` (the event's fields and
-            `_topic`, `_partition`, `_offset`, `_kafka_timestamp`, `_ingested_at`).
+            `_topic`, `_partition`, `_offset`, `_kafka_timestamp`, `_ingested_at`); behind them
+            further columns, and in payer and payee further children, for new fields of a newer
+            writer: a text, an integer or a boolean each, null in most rows.
         next_offsets: where each partition of the batch goes on, past transaction markers and past
             rows that became dead letters; a partition may stand here without any row in `table`.
         cluster_id: Kafka's cluster id, part of what a destination remembers offsets by.
@@ -175,11 +179,35 @@ class Consumer(Component):
     ) -> Mapping[TopicIdPartition, int]:
         """The next offset wanted per partition, where the destination itself remembers it.
 
+        It only looks: nothing is created or changed.
+
         Raises:
             TopicChangedError: the destination remembers another incarnation of the topic.
         """
         del partitions, cluster_id
         return {}
+
+    def columns(self) -> Mapping[str, pa.DataType]:
+        """The columns that the destination has beyond those of an event, by dotted path.
+
+        Asked when a newer writer tells new fields: their values come with these types, or not at
+        all; those of the null type get none.
+
+        Raises:
+            Transient: asked again with back-off.
+        """
+        return {}
+
+    def set_offsets(self, offsets: Mapping[TopicIdPartition, int], cluster_id: str) -> None:
+        """Remember these next offsets instead, also lower ones: a person decided so.
+
+        For a destination that implements `offsets`; it also takes these incarnations of the topics
+        for its own from now on. Nothing is being written meanwhile.
+
+        Raises:
+            NotImplementedError: the destination cannot be told; nothing is changed.
+        """
+        raise NotImplementedError
 
     def write(self, batch: EventBatch, reject: Reject) -> None:
         """Make the whole batch durable; the same offsets may come again.

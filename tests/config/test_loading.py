@@ -360,7 +360,7 @@ def test_problems_of_set_name_it(file: File) -> None:
         "producers.branch.type=bank",
         "topics.pix.dlq.partition=1",
     )
-    known = ", ".join(sorted(Settings.__struct_fields__))
+    known = ", ".join(sorted(Settings.__struct_fields__)[:12]) + ", …"
     told = [line for line in problems if "no producer of type 'bank'; known: " in line]
     assert len(told) == 1
     assert sorted(problems) == sorted(
@@ -383,7 +383,7 @@ kafka: {bootstrap_server: x}
 linger_ms: 3
     linger_ms: unknown key; nearest valid key: kafka.linger_ms
 retry: {qqq: 3}
-    retry.qqq: unknown key; valid keys: max_seconds, min_seconds
+    retry.qqq: unknown key; valid keys: breaker_failures, breaker_seconds, max_seconds, min_seconds
 kafka: {linger_ms: '3'}
     kafka.linger_ms: expected integer, got text "3"
 kafka: {linger_ms: 1.5}

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from pixstream.errors import ConfigError, PixstreamError, Transient
+from pixstream.intake import api_client
 from pixstream.intake.api_client import Access, ApiClient, Busy, Page
 from pixstream.intake.http_server import listen
 from pixstream.intake.polling import Window
@@ -383,3 +384,26 @@ def test_a_certificate_that_cannot_be_read_is_a_mistake(bank: Bank, tmp_path: Pa
     for changes in ({"certificate": str(bad)}, {"ca_file": str(tmp_path / "absent.pem")}):
         with pytest.raises(ConfigError, match="certificate, key or ca_file"):
             get(bank, **changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("Tue, 24 Nov 2026 10:11:12 GMT", dt.datetime(2026, 11, 24, 10, 11, 12, tzinfo=dt.UTC)),
+        ("Tue, 24 Nov 2026 10:11:12 -0300", dt.datetime(2026, 11, 24, 13, 11, 12, tzinfo=dt.UTC)),
+        ("Tue, 24 Nov 2026 10:11:12 -0000", dt.datetime(2026, 11, 24, 10, 11, 12, tzinfo=dt.UTC)),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_banks_own_time_is_read_from_its_header(
+    text: str | None, when: dt.datetime | None
+) -> None:
+    assert api_client._date(text) == when
+
+
+def test_a_page_says_when_the_bank_answered(bank: Bank) -> None:
+    at = get(bank).at
+    assert at is not None
+    assert abs(at - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)

@@ -12,7 +12,8 @@ from pixstream.event import Draft
 from pixstream.formats.json_body import Body
 from pixstream.intake.api_client import ApiClient, Busy, Page
 from pixstream.intake.api_feed import Feed, Query
-from pixstream.intake.polling import Follow, Recent
+from pixstream.intake.polling import Recent
+from pixstream.intake.schedules import Follow
 from pixstream.plugin import Reading
 
 MINUTE = dt.timedelta(minutes=1)
@@ -127,3 +128,33 @@ def test_a_refusal_ends_the_feed(loop: asyncio.AbstractEventLoop) -> None:
     one = feed(loop, Client(PixstreamError("refused")))
     with pytest.raises(PixstreamError, match="refused"):
         next(readings(loop, one, one.turns()))
+
+
+def test_a_position_does_not_pass_the_banks_own_time(loop: asyncio.AbstractEventLoop) -> None:
+    told = dt.datetime.now(dt.UTC) - 30 * MINUTE
+    one = feed(loop, Client(page("a")._replace(at=told)))
+    _, end = (next(steps) for steps in [readings(loop, one, one.turns())] for _ in range(2))
+    since = json.loads(end.position or "")["until"]
+    now = dt.datetime.now(dt.UTC)
+    assert dt.datetime.fromisoformat(since) < now - MINUTE / 2
+
+
+def test_a_clock_far_ahead_of_the_banks_reads_nothing_until_they_agree(
+    loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    behind = page("a")._replace(at=dt.datetime.now(dt.UTC) - 90 * MINUTE)
+    one = feed(loop, Client(behind, page("a")._replace(at=dt.datetime.now(dt.UTC))))
+    steps = readings(loop, one, one.turns())
+    with caplog.at_level(logging.WARNING):
+        assert told(next(steps)) == "a"
+    assert "s ahead of the bank's" in caplog.text
+    assert next(steps).position is not None
+
+
+def test_a_bank_whose_clock_is_ahead_is_read_up_to_ours(loop: asyncio.AbstractEventLoop) -> None:
+    ahead = page("a")._replace(at=dt.datetime.now(dt.UTC) + 90 * MINUTE)
+    one = feed(loop, Client(ahead))
+    steps = readings(loop, one, one.turns())
+    next(steps)
+    until = dt.datetime.fromisoformat(json.loads(next(steps).position or "")["until"])
+    assert until <= dt.datetime.now(dt.UTC)

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from pixstream.errors import ConfigError, PixstreamError
-from pixstream.intake.http_server import Delivery, Intake, Limits, Tls, listen
+from pixstream.intake.http_server import Intake, Tls, listen
+from pixstream.intake.waiting_room import Delivery, Limits
 
 LIMITS = Limits(body_bytes=1000, waiting=8, answer_seconds=10.0)
 WAIT = 10.0
@@ -235,7 +236,7 @@ def test_closing_answers_whoever_waits_and_frees_the_port(senders: ThreadPoolExe
         taken, queued = send(senders, url(server)), send(senders, url(server))
         take(server)
         deadline = time.monotonic() + WAIT
-        while server._queue.empty() and time.monotonic() < deadline:
+        while not server.room.queued and time.monotonic() < deadline:
             time.sleep(0.01)
         port = server.port
         began = time.monotonic()

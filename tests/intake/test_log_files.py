@@ -245,8 +245,9 @@ def test_a_file_removed_while_nobody_watched_is_reported_once(
         reader.restart()
         reader.read()
         reader.read()
-    assert [r.levelno for r in caplog.records] == [logging.WARNING]
-    assert "app.jsonl is gone" in caplog.text
+    assert [r.levelno for r in caplog.records] == [logging.ERROR]
+    assert "app.jsonl: what was written after byte 2, if anything" in caplog.text
+    assert "is gone" in caplog.text
 
 
 def test_a_finished_file_that_is_removed_later_is_no_news(
@@ -501,3 +502,64 @@ def test_each_line_comes_once_while_the_writer_goes_on(tmp_path: Path, pattern: 
         reader.read()
     reader.files.close()
     assert Counter(reader.lines) == logs.expected
+
+
+def test_a_gap_stops_where_that_is_the_decision_and_is_passed_by_another(
+    log: Path, reader: Reader
+) -> None:
+    append(log, "a\n")
+    reader.read()
+    log.unlink()
+    reader.files.close()
+    reader.files = LogFiles(
+        reader.patterns, reader.positions, owns=bool, settle_seconds=0.0, on_gap="stop"
+    )
+    for _ in range(2):
+        with pytest.raises(PixstreamError, match=r"after byte 2, if anything.*on_gap: continue"):
+            reader.read()
+    reader.restart()
+    assert reader.read() == []
+    assert '"ended":true' in next(iter(reader.positions.values()))
+
+
+def test_a_file_truncated_below_its_position_is_read_anew_or_stops(
+    log: Path, reader: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    append(log, "head\na\nb\n")
+    reader.read()
+    reader.files.close()
+    log.write_text("head\nc\n")
+    stopping = LogFiles(
+        reader.patterns, reader.positions, owns=bool, settle_seconds=0.0, on_gap="stop"
+    )
+    with pytest.raises(PixstreamError, match="was truncated and begins again"):
+        stopping.scan()
+    stopping.close()
+    with caplog.at_level(logging.ERROR):
+        reader.restart()
+        assert reader.read() == [b"head", b"c"]
+    assert "app.jsonl: what was written after byte 9" in caplog.text
+
+
+def test_every_file_of_an_emptied_directory_is_named(
+    log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ["one.jsonl", "two.jsonl"]
+    for name in names:
+        append(log.with_name(name), f"{name}\n")
+    reader = Reader(log.with_name("*.jsonl"))
+    reader.read()
+    for name in names:
+        log.with_name(name).unlink()
+    reader.restart()
+    reader.read()
+    assert sorted(name for name in names if f"{name}: what was written" in caplog.text) == names
+
+
+def test_what_a_first_start_at_the_end_leaves_out_is_named(
+    log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    append(log, "old\nbegun")
+    with caplog.at_level(logging.WARNING):
+        Reader(log, from_end=True).read()
+    assert "first start at its end: its first 4 bytes are not read" in caplog.text

@@ -5,113 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixstream.errors import ConfigError, PixstreamError
+from pixstream.errors import ConfigError
 from pixstream.event import Draft, Reason
-from pixstream.intake.polling import Follow, Recent, Sweep, Window, beginning, digest, one_day_each
+from pixstream.intake.polling import Recent, Window, beginning, digest, one_day_each
 from pixstream.plugin import Refusal
 
 NOW = dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
 SECOND, MINUTE, HOUR, DAY = (
     dt.timedelta(**{u: 1}) for u in ("seconds", "minutes", "hours", "days")
 )
-
-
-def follow(position: str | None = None, start: dt.datetime = NOW - HOUR) -> Follow:
-    return Follow(position, start=start, overlap=5 * MINUTE, span=DAY, every=30 * SECOND)
-
-
-def sweep(position: str | None = None) -> Sweep:
-    return Sweep(position, reach=3 * DAY, span=DAY, every=HOUR)
-
-
-def test_following_begins_before_the_start_and_ends_now() -> None:
-    schedule = follow()
-    assert schedule.next(NOW) == Window(NOW - HOUR - 5 * MINUTE, NOW)
-
-
-def test_a_window_is_due_again_after_the_pause() -> None:
-    schedule = follow()
-    window = schedule.next(NOW)
-    assert window is not None
-    assert schedule.done(window) == '{"until":"2026-03-04T05:06:07Z"}'
-    assert schedule.next(NOW + 29 * SECOND) is None
-    assert schedule.next(NOW + 30 * SECOND) == Window(NOW - 5 * MINUTE, NOW + 30 * SECOND)
-
-
-def test_a_window_that_was_not_done_is_given_again() -> None:
-    schedule = follow()
-    first = schedule.next(NOW)
-    schedule.postpone(NOW + MINUTE)
-    assert schedule.next(NOW + 59 * SECOND) is None
-    again = schedule.next(NOW + MINUTE)
-    assert first is not None
-    assert again == Window(first.start, NOW + MINUTE)
-
-
-def test_catching_up_takes_windows_of_the_longest_span_without_a_pause() -> None:
-    schedule = follow(start=NOW - 3 * DAY)
-    windows = []
-    while (window := schedule.next(NOW)) is not None:
-        windows.append(window)
-        schedule.done(window)
-    assert windows[0].start == NOW - 3 * DAY - 5 * MINUTE
-    assert windows[-1].end == NOW
-    assert all(w.end - w.start <= DAY for w in windows)
-    assert all(b.start == a.end - 5 * MINUTE for a, b in itertools.pairwise(windows))
-
-
-def test_following_goes_on_from_its_position() -> None:
-    schedule = follow('{"until": "2026-03-04T05:00:00Z"}')
-    assert schedule.next(NOW) == Window(NOW - 11 * MINUTE - 7 * SECOND, NOW)
-    assert follow(schedule.position).position == schedule.position
-
-
-def test_a_clock_that_went_back_waits() -> None:
-    assert follow('{"until": "2026-03-04T05:06:08Z"}').next(NOW) is None
-
-
-def test_a_sweep_covers_its_reach_and_rests_until_the_next() -> None:
-    schedule = sweep()
-    windows = []
-    while (window := schedule.next(NOW)) is not None:
-        windows.append(window)
-        schedule.done(window)
-    assert windows == [Window(NOW - n * DAY, NOW - (n - 1) * DAY) for n in (3, 2, 1)]
-    assert schedule.next(NOW + 59 * MINUTE) is None
-    assert schedule.next(NOW + HOUR) == Window(NOW + HOUR - 3 * DAY, NOW + HOUR - 2 * DAY)
-
-
-def test_an_interrupted_sweep_goes_on_where_it_was() -> None:
-    schedule = sweep()
-    window = schedule.next(NOW)
-    assert window is not None
-    resumed = sweep(schedule.done(window))
-    assert resumed.next(NOW + 2 * HOUR) == Window(NOW - 2 * DAY, NOW - DAY)
-
-
-def test_a_finished_sweep_is_not_repeated_after_a_restart() -> None:
-    schedule = sweep()
-    position = ""
-    while (window := schedule.next(NOW)) is not None:
-        position = schedule.done(window)
-    assert sweep(position).next(NOW + 59 * MINUTE) is None
-    assert sweep(position).next(NOW + HOUR) is not None
-
-
-def test_a_postponed_sweep_waits_and_takes_the_same_window() -> None:
-    schedule = sweep()
-    window = schedule.next(NOW)
-    schedule.postpone(NOW + MINUTE)
-    assert schedule.next(NOW) is None
-    assert schedule.next(NOW + MINUTE) == window
-
-
-@pytest.mark.parametrize("position", ["", "{}", "7", '{"until": "2026-03-04"}', '{"at": 1}'])
-def test_a_position_of_something_else_stops_the_stream(position: str) -> None:
-    with pytest.raises(PixstreamError, match="stored position"):
-        follow(position or "x")
-    with pytest.raises(PixstreamError, match="stored position"):
-        sweep(position or "x")
 
 
 def test_windows_are_cut_at_midnight_in_brasilia() -> None:

@@ -580,3 +580,50 @@ def _streams(accounts: list[Account]) -> list[str]:
 
 def _time(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
+
+
+def standing_at(when: dt.datetime) -> dict[str, str]:
+    return {"bank_api": json.dumps({"until": when.isoformat()})}
+
+
+def test_a_position_older_than_the_banks_history_stops_with_its_bounds(bank: Bank) -> None:
+    old = now() - 30 * DAY
+    loop = Loop(reader(bank, history_days=5), standing_at(old))
+    with pytest.raises(PixstreamError, match="on_gap: continue") as stopped:
+        loop.run(lambda: False)
+    for word in ("stream bank_api", old.isoformat(timespec="seconds"), "history_days: 5"):
+        assert word in str(stopped.value)
+    assert bank.asked == []
+    assert loop.positions == standing_at(old)
+
+
+def test_by_decision_it_goes_on_where_the_history_begins_and_says_what_is_missing(
+    bank: Bank, caplog: pytest.LogCaptureFixture
+) -> None:
+    bank.pix = [pix(now() - 4 * DAY), pix(now() - HOUR)]
+    old = now() - 30 * DAY
+    loop = Loop(reader(bank, history_days=5, on_gap="continue"), standing_at(old))
+    with caplog.at_level("ERROR"):
+        loop.run(lambda: loop.windows() >= 5)
+    assert sorted(loop.ids()) == sorted(e2e(bank.pix))
+    (error,) = [record.getMessage() for record in caplog.records]
+    assert f"from {old.isoformat(timespec='seconds')} to" in error
+    first = dt.datetime.fromisoformat(bank.asked[0]["inicio"])
+    assert abs(first - (now() - 5 * DAY)) < 60 * SECOND
+
+
+def test_a_cold_start_says_where_it_begins_and_what_it_leaves_out(
+    bank: Bank, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = Loop(reader(bank, start="2h"))
+    with caplog.at_level("WARNING"):
+        loop.run(lambda: loop.windows() >= 2)
+        Loop(reader(bank), loop.positions).run(lambda: True)
+    (warning,) = [r.getMessage() for r in caplog.records if "no position" in r.getMessage()]
+    assert "stream bank_api" in warning
+    assert "(start: 2h); what was received before is not read" in warning
+
+
+def test_returns_cannot_be_looked_for_beyond_the_banks_history(bank: Bank) -> None:
+    with pytest.raises(ConfigError, match="returns_days must not be more than history_days"):
+        reader(bank, history_days=30, returns_days=95).check()

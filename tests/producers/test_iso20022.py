@@ -322,3 +322,35 @@ def test_positions_of_other_streams_are_left_alone(tmp_path: Path) -> None:
     first = next(producer(tmp_path).read({"another": "none of ours"}))
     assert first is not None
     assert ids([first]) == ["E1"]
+
+
+def test_a_file_taken_away_before_it_was_read_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = producer(tmp_path, settle_seconds=3600.0)
+    lost, renamed = tmp_path / "lost.xml", tmp_path / "renamed.xml"
+    for path in (lost, renamed):
+        path.write_bytes(b"<a/>")
+    running = source.read({})
+    assert isinstance(running, Iterator)
+    for _ in range(20):
+        assert next(running) is None
+    lost.unlink()
+    renamed.rename(tmp_path / "new name.xml")
+    with caplog.at_level("ERROR"):
+        for _ in range(50):
+            assert next(running) is None
+    running.close()  # type: ignore[attr-defined]  # a generator
+    (error,) = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert "lost.xml was taken away before it was read, 4 bytes" in error
+
+
+def test_files_that_were_read_and_are_taken_away_are_no_news(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.xml").write_bytes(b"<a/>")
+    kafka = Kafka(producer(tmp_path, finished="remember"))
+    kafka.run()
+    (tmp_path / "a.xml").unlink()
+    kafka.run()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -39,8 +39,7 @@ READY_SECONDS = 120.0
 FRESH_SECONDS = 30.0
 """After the storm a new fact must be in its table within this: freshness is back."""
 
-STALLED_SECONDS = 45.0
-"""When no row came for so long, what is missing is lost."""
+STALLED_SECONDS = 60.0
 
 DRAIN_SECONDS = 60.0
 FRESH = 40
@@ -59,6 +58,7 @@ class Run:
         say: shows people what happens, a line each call.
         show: shows the state several times a second.
         interrupted: tells whether a stop signal came.
+        stalled_seconds: when no row came for so long, what is missing is lost.
 
     Attributes:
         fresh_seconds: how long after the storm the slowest new fact took to its table.
@@ -73,12 +73,14 @@ class Run:
         say: Callable[[str], None],
         show: Callable[[Run], None] = lambda _: None,
         interrupted: Callable[[], object] = lambda: False,
+        stalled_seconds: float = STALLED_SECONDS,
     ) -> None:
         self._site = site
         self.weather = weather
         self._say = say
         self._show = show
         self._interrupted = interrupted
+        self._stalled_seconds = stalled_seconds
         self.oracle = Oracle(weather.seed, dt.datetime.now(dt.UTC))
         self.sources: Sources
         self.storm: Storm
@@ -189,7 +191,7 @@ class Run:
                 quiet = time.monotonic() - since
                 if rows >= self.oracle.acknowledged.count() and not behind and quiet > 3:  # noqa: PLR2004
                     return
-                if quiet > STALLED_SECONDS:
+                if quiet > self._stalled_seconds:
                     self.problems.append(
                         f"nothing has come for {quiet:.0f} s; the lag is {behind:,} offsets"
                     )

@@ -91,6 +91,7 @@ class Site:
         self._disk_bytes = _DISK_BYTES + facts * _DISK_BYTES_PER_FACT
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._joined: subprocess.Popen[bytes] | None = None
+        self._starts = 0
         self._errors: Any = None
         self.settings: Settings
         self.client: Client
@@ -135,11 +136,15 @@ class Site:
     # Processes
 
     def start(self) -> None:
-        """Start the supervisor, which starts the components."""
+        """Start the supervisor, which starts the components.
+
+        Every other time the logs have one reader more: streams move between replicas.
+        """
+        replicas = f"producers.system_log.replicas={1 + self._starts % 2}"
+        self._starts += 1
+        command = [sys.executable, "-m", "pixstream.cli", "-c", str(self.place.config)]
         self._supervisor = subprocess.Popen(
-            [sys.executable, "-m", "pixstream.cli", "-c", str(self.place.config), "run"],
-            stderr=self._errors,
-            env=self._environment,
+            [*command, "--set", replicas, "run"], stderr=self._errors, env=self._environment
         )
 
     def drain(self, seconds: float) -> int:

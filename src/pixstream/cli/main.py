@@ -23,14 +23,16 @@ COMMANDS = {
     "chaos": "break a running pipeline on purpose and prove that nothing is lost or doubled",
     "check": "validate the configuration, then try broker, topics, sources and destinations",
     "config": "show the effective configuration, or its JSON schema",
-    "dead-letters": "list and read what could not go on",
+    "dead-letters": "find, read, repair and replay what could not go on",
     "demo": "run everything against the sandbox bank and reconcile",
     "keys": "create the privacy keys",
     "lag": "how far each consumer is behind",
+    "offsets": "show where consumers stand, and decide where one goes on",
     "preview": "show what a producer would make of some files, without Kafka",
     "run": "run the configured producers and consumers",
     "sandbox": "serve a bank that behaves as API Pix 2.9.0 describes",
     "simulate": "write files of realistic Pix traffic, with fraud labels",
+    "status": "what every component of a running `pixstream run` does",
     "topics": "plan, apply and list topics, and print the ACLs they need",
 }
 

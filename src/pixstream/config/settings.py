@@ -8,7 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from pixstream.backoff import BackoffSettings
+from pixstream.breaker import RetrySettings
 from pixstream.canonical import TimeSettings
+from pixstream.contract import SchemaSettings
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.topics import TopicSettings
 from pixstream.observability.logs import LoggingSettings
@@ -37,6 +39,22 @@ class SupervisorSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     ready_timeout_seconds: Annotated[
         float, Meta(gt=0, description="a start that takes longer than this is reported, s")
     ] = 60.0
+    hang_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="a process that reports nothing for this long is killed and started "
+            "again, s; 0: never",
+        ),
+    ] = 60.0
+    stall_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="the same for one that reports, but whose loop does not turn; above every "
+            "write to a destination and kafka.max_poll_interval_ms, s; 0: never",
+        ),
+    ] = 1800.0
 
 
 class BrokerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -75,11 +93,15 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         dict[str, TopicSettings], Meta(description="what each topic should be, by name")
     ] = msgspec.field(default_factory=dict)
     retry: Annotated[
-        BackoffSettings, Meta(description="wait before a transient failure is tried again")
-    ] = msgspec.field(default_factory=BackoffSettings)
+        RetrySettings,
+        Meta(description="waits after transient failures, and when a destination is left alone"),
+    ] = msgspec.field(default_factory=RetrySettings)
     supervisor: Annotated[
         SupervisorSettings, Meta(description="the processes of the components")
     ] = msgspec.field(default_factory=SupervisorSettings)
+    schema: Annotated[
+        SchemaSettings, Meta(description="events of several schema versions in one topic")
+    ] = msgspec.field(default_factory=SchemaSettings)
     time: Annotated[TimeSettings, Meta(description="which event times are implausible")] = (
         msgspec.field(default_factory=TimeSettings)
     )

@@ -12,14 +12,16 @@ import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Meta
 
 from pixstream.errors import DestinationError
 from pixstream.event import Category
-from pixstream.lake import opening
+from pixstream.lake import durability, opening
 from pixstream.lake.feed import COUNTS, Feed
 from pixstream.lake.location import Location
+from pixstream.lake.schema import beyond
 from pixstream.lake.table import LakeTable
 from pixstream.plugin import Consumer, EventBatch, Reject, TopicIdPartition
 
@@ -88,20 +90,45 @@ class DeltaLake(Consumer):
     ) -> Mapping[TopicIdPartition, int]:
         """Where the tables say that each partition goes on; absent for those they never saw.
 
+        A table that is not there yet is not created, but its place is tried.
+
         Raises:
             TopicChangedError: a table was fed from another incarnation of its topic.
             DestinationError: a table cannot be opened or created, or has another schema.
         """
         known: dict[TopicIdPartition, int] = {}
-        for topic in {partition.topic for partition in partitions}:
+        there = {p.topic for p in partitions if self._is_there(p.topic)}
+        for topic in there:
             self._table(topic).refresh()
         for partition in partitions:
-            self._tie(partition, cluster_id)
-            app = self._app(partition, cluster_id)
-            offset = self._table(partition.topic).offset(f"{app}{partition.partition}")
-            if offset is not None:
-                known[partition] = offset
+            if partition.topic in there:
+                table = self._table(partition.topic)
+                table.check_tie(self._fed_from(partition, cluster_id), partition.topic_id)
+                offset = table.offset(f"{self._app(partition, cluster_id)}{partition.partition}")
+                if offset is not None:
+                    known[partition] = offset
         return known
+
+    def columns(self) -> Mapping[str, pa.DataType]:
+        """What the tables have beyond an event; nothing is put where two of them disagree."""
+        found: dict[str, pa.DataType] = {}
+        for topic in filter(self._is_there, self.categories):
+            table = self._table(topic)
+            table.refresh()
+            for path, kind in beyond(table.schema).items():
+                found[path] = kind if found.get(path, kind).equals(kind) else pa.null()
+        return found
+
+    def set_offsets(self, offsets: Mapping[TopicIdPartition, int], cluster_id: str) -> None:
+        """Let each topic's table remember these offsets, in one commit a table."""
+        for topic in {partition.topic for partition in offsets}:
+            mine = {p: offset for p, offset in offsets.items() if p.topic == topic}
+            some = next(iter(mine))
+            self._table(topic).decide(
+                {f"{self._app(p, cluster_id)}{p.partition}": at for p, at in mine.items()},
+                self._fed_from(some, cluster_id),
+                some.topic_id,
+            )
 
     def write(self, batch: EventBatch, reject: Reject) -> None:
         """Append each topic's new rows and the new offsets to its table, exactly once."""
@@ -127,24 +154,40 @@ class DeltaLake(Consumer):
 
     def _tie(self, partition: TopicIdPartition, cluster_id: str) -> None:
         """Hold the table to the topic's incarnation that feeds it."""
-        topic = f"{cluster_id}/{self.name}/{partition.topic}"
-        self._table(partition.topic).remember(topic, partition.topic_id)
+        fed_from = self._fed_from(partition, cluster_id)
+        self._table(partition.topic).remember(fed_from, partition.topic_id)
+
+    def _fed_from(self, partition: TopicIdPartition, cluster_id: str) -> str:
+        """What a table remembers the id of its topic by."""
+        return f"{cluster_id}/{self.name}/{partition.topic}"
 
     def _app(self, partition: TopicIdPartition, cluster_id: str) -> str:
         """What the application ids of a topic's partitions begin with in its table."""
         return f"pixstream/{cluster_id}/{self.name}/{partition.topic_id}/"
 
+    def _is_there(self, topic: str) -> bool:
+        """Tell whether there is a table, also one whose log a power cut tore: opening mends it."""
+        location = self._location(self._table_name(topic))
+        if location.directory is not None and (location.directory / durability.LOG).is_dir():
+            return True
+        return opening.is_there(location)
+
     def _location(self, name: str) -> Location:
         return Location(self.uri, name, options=self.storage_options, fsync=self.fsync)
 
     def _table(self, topic: str) -> LakeTable:
-        """The table of a topic, opened or created: named by the last word of the topic."""
-        name = topic.rsplit(".", 1)[-1]
-        if name not in _TABLES:
-            raise DestinationError(f"topic {topic}: is none of the topics of events, has no table")
+        """The table of a topic, opened or created."""
+        name = self._table_name(topic)
         if name not in self._tables:
             self._tables[name] = LakeTable(self._location(name))
         return self._tables[name]
+
+    def _table_name(self, topic: str) -> str:
+        """The last word of the topic."""
+        name = topic.rsplit(".", 1)[-1]
+        if name not in _TABLES:
+            raise DestinationError(f"topic {topic}: is none of the topics of events, has no table")
+        return name
 
     def _feed(self, topic: str) -> Feed:
         table = self._table(topic)

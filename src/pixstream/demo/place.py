@@ -83,6 +83,7 @@ class Place:
                 "pix.estornos": dict(events),
                 "pix.dlq": {},
                 "pix.positions": {},
+                "pix.dlq.state": {},
             },
             "producers": {
                 "bank_api": {

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pixstream.backoff import Backoff, BackoffSettings
-from pixstream.dead_letters import traceparent
-from pixstream.errors import KafkaError, Refused, Transient
-from pixstream.event import SCHEMA_VERSION, Reason, encode
+from pixstream.errors import KafkaError, Transient
+from pixstream.ingest.ownership import Ownership, position_key
+from pixstream.ingest.sending import Sending
 from pixstream.kafka.acls import transactional_id
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS, POSITIONS
-from pixstream.plugin import Refusal
+from pixstream.kafka.topics import POSITIONS
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pixstream.canonical import Sealer
-    from pixstream.dead_letters import Letter, LetterWriter
-    from pixstream.event import PixEvent
+    from pixstream.dead_letters import LetterWriter
     from pixstream.kafka import Client, Outbox
     from pixstream.plugin import Position, Producer, Reading, Stream
 
 log = logging.getLogger("pixstream.ingest")
 
-_SCHEMA_HEADER = ("schema-version", str(SCHEMA_VERSION).encode())
+T = TypeVar("T")
+
+
+class _CannotBegin(Transient):
+    """The outbox began no transaction."""
 
 
 class ProduceLoop:
     """Source → Kafka.
+
+    Order always: open the outbox (which fences the former owner of its transactional id and
+    finishes what that one left), then claim the streams, then read positions, then read the source.
+    After a commit of which nobody knows whether it happened (a `KafkaError`) the process ends: the
+    next one goes through the same order and finds the answer in the positions.
 
     Args:
         producer: the plugin.
@@ -42,6 +48,9 @@ class ProduceLoop:
         max_event_bytes: a larger event becomes a letter.
         retry: back-off of transient failures.
         stop: set to end after the transaction in hand.
+
+    Attributes:
+        state: starting until positions were read for the first time, then ready or waiting.
     """
 
     def __init__(
@@ -57,13 +66,11 @@ class ProduceLoop:
     ) -> None:
         self._producer = producer
         self._client = client
-        self._sealer = sealer
-        self._letters = letters
-        self._max_event_bytes = max_event_bytes
         self._backoff = Backoff(retry)
         self._stop = stop
         self.state = "starting"
         self.counts: Counter[str] = Counter()
+        self._sending = Sending(producer.name, sealer, letters, max_event_bytes, self.counts)
 
     def run(self) -> None:
         """Read and produce until `stop` is set.
@@ -72,36 +79,62 @@ class ProduceLoop:
             FencedError: another process took over; end without a trace.
             PixstreamError: what waiting does not cure.
         """
-        name = self._producer.name
-        outbox = self._client.outbox(transactional_id(name, self._producer.replica))
-        try:
-            while not self._stop.is_set():
-                since = self._positions()
-                self.state = "ready"
-                readings = self._producer.read(since)
-                try:
-                    self._drain(readings, outbox)
-                except Transient as error:
-                    wait = self._backoff.next()
-                    self.counts["retries"] += 1
-                    self.state = "waiting"
-                    log.warning(
-                        "%s: %s; reads on from the last committed positions in %.1f s",
-                        name,
-                        error,
-                        wait,
-                    )
-                    self._stop.wait(wait)
-                finally:
-                    _close(readings)
-        finally:
-            outbox.close()
+        producer = self._producer
+        own_id = transactional_id(producer.name, producer.replica, producer.replicas)
+        while not self._stop.is_set():
+            outbox = self._patiently(lambda: self._client.outbox(own_id))
+            if outbox is None:
+                return
+            try:
+                self._produce(outbox)
+            finally:
+                outbox.close()
 
-    def _positions(self) -> dict[Stream, Position]:
-        """Where this component stands, read after its former owner was fenced."""
-        prefix = f"{self._producer.name}/"
-        held = self._client.load(POSITIONS, prefix)
-        return {key.removeprefix(prefix): value.decode() for key, value in held.items()}
+    def _produce(self, outbox: Outbox) -> None:
+        """Until `stop` is set, or the outbox is of no more use."""
+        ownership = Ownership(self._client, self._producer.name, self._producer.replicas)
+        since = self._patiently(ownership.claim)
+        while since is not None:
+            self.state = "ready"
+            if not self._read(since, outbox):
+                return
+            since = self._patiently(ownership.positions)
+
+    def _patiently(self, doing: Callable[[], T]) -> T | None:
+        """What `doing` returns, tried again while its failure is transient; None once stopped."""
+        while not self._stop.is_set():
+            try:
+                return doing()
+            except Transient as error:
+                self._wait(error, "tries again")
+        return None
+
+    def _read(self, since: Mapping[Stream, Position], outbox: Outbox) -> bool:
+        """Read from these positions until `stop` is set or something transient happens.
+
+        Returns:
+            whether the outbox can go on: one that cannot begin, because the client never ended
+            what an absent broker left open, is replaced by a new one, which fences it.
+        """
+        readings = self._producer.read(since)
+        try:
+            self._drain(readings, outbox)
+        except _CannotBegin as error:
+            self._wait(error, "opens a new transactional writer")
+            return False
+        except Transient as error:
+            self._wait(error, "reads on from the last committed positions")
+        finally:
+            _close(readings)
+        return True
+
+    def _wait(self, error: Transient, then: str) -> None:
+        wait = self._backoff.next()
+        self.counts["retries"] += 1
+        if self.state != "starting":
+            self.state = "waiting"
+        log.warning("%s: %s; %s in %.1f s", self._producer.name, error, then, wait)
+        self._stop.wait(wait)
 
     def _drain(self, readings: Iterator[Reading | None], outbox: Outbox) -> None:
         limits = self._producer.batch
@@ -111,10 +144,12 @@ class ProduceLoop:
             for reading in readings:
                 if reading is not None:
                     if not batch:
-                        outbox.begin()
+                        _begin(outbox)
                         deadline = time.monotonic() + limits.seconds
                     batch.append(reading)
-                    size += self._send(reading, outbox)
+                    size += self._sending.send(reading, outbox)
+                    if reading.more:
+                        continue
                 full = len(batch) >= limits.rows or size >= limits.bytes
                 if batch and (reading is None or full or time.monotonic() >= deadline):
                     self._commit(batch, outbox)
@@ -128,56 +163,11 @@ class ProduceLoop:
             self._give_up(batch, outbox, error)
             raise
 
-    def _send(self, reading: Reading, outbox: Outbox) -> int:
-        """Hand one reading to the open transaction; its size in bytes."""
-        content = reading.content
-        if content is None:
-            return 0
-        self.counts["read"] += 1
-        if isinstance(content, Refusal):
-            letter = self._letters.from_reading(reading, content, "read", "Refused")
-            return self._send_letter(letter, outbox)
-        now = dt.datetime.now(dt.UTC)
-        try:
-            event = self._sealer.seal(content, source=self._producer.name, now=now)
-        except Refused as error:
-            refusal = Refusal(
-                reason=error.reason,
-                message=error.message,
-                raw=encode(content),
-                content_type="application/x-pixstream-draft+json",
-            )
-            letter = self._letters.from_reading(reading, refusal, "seal", "Refused")
-            return self._send_letter(letter, outbox)
-        return self._send_event(reading, event, outbox)
-
-    def _send_event(self, reading: Reading, event: PixEvent, outbox: Outbox) -> int:
-        value = encode(event)
-        key = event.record_key
-        if len(value) + len(key) > self._max_event_bytes:
-            refusal = Refusal(
-                reason=Reason.TOO_LARGE,
-                message=f"event: larger than kafka.max_event_bytes, {len(value)} bytes",
-                raw=value,
-                content_type="application/json",
-            )
-            letter = self._letters.from_reading(reading, refusal, "produce", "TooLarge")
-            return self._send_letter(letter, outbox)
-        headers = (_SCHEMA_HEADER, ("traceparent", traceparent(event.event_id).encode()))
-        outbox.send(EVENT_TOPICS[event.category.plural], key, value, headers)
-        self.counts[event.category.plural] += 1
-        return len(value) + len(key)
-
-    def _send_letter(self, letter: Letter, outbox: Outbox) -> int:
-        outbox.send(DLQ, letter.key, letter.value, letter.headers)
-        self.counts["letters"] += 1
-        return len(letter.value)
-
     def _commit(self, batch: Sequence[Reading], outbox: Outbox) -> None:
         """Events, letters and positions become visible together; then the plugin hears of it."""
         moved = {r.stream: r.position for r in batch if r.position is not None}
         for stream, position in moved.items():
-            key = f"{self._producer.name}/{stream}".encode()
+            key = position_key(self._producer.name, stream)
             outbox.send(POSITIONS, key, position.encode(), ())
         outbox.commit()
         self._backoff.reset()
@@ -199,6 +189,13 @@ class ProduceLoop:
             )
         for reading in batch:
             self._producer.failed(reading, error)
+
+
+def _begin(outbox: Outbox) -> None:
+    try:
+        outbox.begin()
+    except Transient as error:
+        raise _CannotBegin(str(error)) from error
 
 
 def _close(readings: Iterator[Reading | None]) -> None:

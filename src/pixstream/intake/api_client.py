@@ -83,11 +83,19 @@ class Token(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page of GET /pix: its body, how many pages there are (None: not told), its elements."""
+    """A page of GET /pix.
+
+    Attributes:
+        body: the JSON.
+        pages: how many there are; None: not told.
+        items: how many elements this one has.
+        at: the bank's own time of the answer; None: not told.
+    """
 
     body: Body
     pages: int | None
     items: int
+    at: dt.datetime | None = None
 
 
 class ApiClient:
@@ -157,7 +165,7 @@ class ApiClient:
         if response.status_code == HTTPStatus.BAD_REQUEST:
             advice = "the bank may allow shorter windows, smaller pages or no filter for returns"
         _check("GET /pix", response, advice)
-        return _page(response.content)
+        return _page(response.content)._replace(at=_date(response.headers.get("date")))
 
     async def _get(
         self, url: str, query: Mapping[str, str], headers: Mapping[str, str] | None, token: str
@@ -262,10 +270,22 @@ def _retry_after(text: str | None) -> float | None:
         if text.isdecimal():
             seconds = float(text)
         else:
-            seconds = (parsedate_to_datetime(text) - dt.datetime.now(dt.UTC)).total_seconds()
-    except (ValueError, TypeError, OverflowError):
+            when = _date(text)
+            if when is None:
+                return None
+            seconds = (when - dt.datetime.now(dt.UTC)).total_seconds()
+    except (ValueError, OverflowError):
         return None
     return min(max(seconds, 0.0), _MAX_RETRY_AFTER_SECONDS)
+
+
+def _date(text: str | None) -> dt.datetime | None:
+    """The time in a header Date, which is in GMT by RFC 9110."""
+    try:
+        when = parsedate_to_datetime(text or "")
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when.astimezone(dt.UTC)
 
 
 def _page(raw: bytes) -> Page:

@@ -6,8 +6,10 @@ under way or nothing is due.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import logging
+import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,18 +17,20 @@ from pixstream.errors import Transient
 from pixstream.formats import api_pix
 from pixstream.intake.api_client import Busy
 from pixstream.intake.polling import Recent, digest, one_day_each
+from pixstream.intake.schedules import CLOCKS_DIFFER
 from pixstream.plugin import Reading
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from pixstream.intake.api_client import ApiClient, Page
-    from pixstream.intake.polling import Schedule, Window
+    from pixstream.intake.polling import Window
+    from pixstream.intake.schedules import Schedule
     from pixstream.plugin import Stream
 
 log = logging.getLogger("pixstream.intake.api_feed")
 
+_IDLE_SECONDS = 0.05
 REMEMBERED = 200_000
 """Hashes kept per stream, about 30 MB: a day of a large merchant's account."""
 
@@ -89,6 +93,7 @@ class Feed:
         self._read = Recent(REMEMBERED, known)
         self._fresh: deque[bytes] = deque(maxlen=REMEMBERED)
         self._ends: deque[tuple[Reading, deque[bytes]]] = deque()
+        self._told: dt.datetime | None = None
 
     def turns(self) -> Iterator[Reading | None]:
         """Read window after window, for ever.
@@ -119,13 +124,14 @@ class Feed:
 
     def _end(self, window: Window) -> Reading:
         """The reading that moves the position, now that every page of the window was read."""
-        position = self._schedule.done(window)
+        position = self._schedule.done(window, self._told)
         reading = Reading(stream=self.stream, position=position, content=None)
         self._ends.append((reading, self._fresh))
         self._fresh = deque(maxlen=REMEMBERED)
         return reading
 
     def _window(self, window: Window) -> Iterator[Reading | None]:
+        self._told = None
         for piece in one_day_each(window) if self._query.one_day else [window]:
             number, last = 0, b""
             while True:
@@ -148,7 +154,21 @@ class Feed:
         while not self.call.done():
             yield None
         call, self.call = self.call, None
-        return call.result()
+        page = call.result()
+        self._compare_clocks(page)
+        return page
+
+    def _compare_clocks(self, page: Page) -> None:
+        """Keep the bank's time of the window's first answer; refuse one far behind ours."""
+        if self._told is not None or page.at is None:
+            return
+        ahead = dt.datetime.now(dt.UTC) - page.at
+        if ahead > CLOCKS_DIFFER:
+            raise Transient(
+                f"this machine's clock is {ahead.total_seconds():.0f} s ahead of the bank's: "
+                "nothing is read until they agree, or what comes meanwhile would be missed"
+            )
+        self._told = page.at
 
     def _new(self, page: Page) -> Iterator[Reading]:
         """What a page holds and was not read lately: pages shift and windows overlap."""
@@ -166,4 +186,30 @@ class Feed:
             error,
             wait.total_seconds(),
         )
-        self._schedule.postpone(dt.datetime.now(dt.UTC) + wait)
+        self._schedule.postpone(wait)
+
+
+def run_calls(loop: asyncio.AbstractEventLoop, feeds: Sequence[Feed]) -> None:
+    """Let the calls of feeds that take turns go on for a moment.
+
+    Raises:
+        Transient: one failed, and nothing else is under way.
+    """
+    calls = [feed.call for feed in feeds if feed.call is not None]
+    failures = [feed.failure for feed in feeds if feed.failure is not None]
+    if failures and not calls:
+        raise failures[0]
+    if calls:
+        first = asyncio.FIRST_COMPLETED
+        loop.run_until_complete(asyncio.wait(calls, timeout=_IDLE_SECONDS, return_when=first))
+    else:
+        time.sleep(_IDLE_SECONDS)
+
+
+async def end_calls(client: ApiClient, feeds: Sequence[Feed]) -> None:
+    """End the calls under way and the connections."""
+    calls = [feed.call for feed in feeds if feed.call is not None]
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await client.aclose()

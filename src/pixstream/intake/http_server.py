@@ -1,22 +1,21 @@
 """An HTTP server in a thread that hands bodies over to another thread and answers when told to.
 
 A body is answered 200 only when the taker says that it is safe, and 503 with Retry-After in every
-other case: too many wait already, the taker was not done in time, it failed, or it is closing.
-Whoever posted tries again then. Nothing of a request is logged: a query may carry a secret, a body
-personal data.
+other case: there is no room for it (at once, before it is read; see `waiting_room`), the taker was
+not done in time, it failed, or it is closing. Whoever posted tries again then. Nothing of a request
+is logged: a query may carry a secret, a body personal data.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import hmac
 import logging
-import queue
 import socket
 import ssl
 import threading
+import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import uvicorn
@@ -24,11 +23,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from pixstream.errors import ConfigError, PixstreamError
+from pixstream.intake.waiting_room import WaitingRoom
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from starlette.types import Receive, Scope, Send
+
+    from pixstream.intake.waiting_room import Delivery, Limits
 
 log = logging.getLogger("pixstream.intake.http_server")
 
@@ -36,6 +38,8 @@ RETRY_AFTER_SECONDS = 5
 _STOP_SECONDS = 10.0
 _GRACE_SECONDS = 2
 _BACKLOG = 512
+_LENGTH_DIGITS = 18
+_WORD_SECONDS = 10.0
 
 
 class Tls(NamedTuple):
@@ -46,46 +50,6 @@ class Tls(NamedTuple):
     client_ca: str
 
 
-class Limits(NamedTuple):
-    """What one sender cannot exceed.
-
-    Attributes:
-        body_bytes: of one body; a longer one is answered 413.
-        waiting: bodies that are being read or wait for their answer; one more is answered 503.
-        answer_seconds: from the first byte of a body to its answer; then it is answered 503.
-    """
-
-    body_bytes: int
-    waiting: int
-    answer_seconds: float
-
-
-class Delivery:
-    """A body that waits for its answer.
-
-    Attributes:
-        raw: the body.
-        place: the path below the intake's own, without slashes: empty, or one of its places.
-    """
-
-    def __init__(self, raw: bytes, place: str) -> None:
-        self.raw = raw
-        self.place = place
-        self._loop = asyncio.get_running_loop()
-        self.answered: asyncio.Future[bool] = self._loop.create_future()
-
-    def answer(self, *, safe: bool) -> None:
-        """Answer 200 or 503, from any thread; the first word counts."""
-        # A closed loop has answered everything, nobody waits any more.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self.settle, safe)
-
-    def settle(self, safe: bool) -> None:  # noqa: FBT001  called by the event loop
-        """As `answer`, in the server's own thread."""
-        if not self.answered.done():
-            self.answered.set_result(safe)
-
-
 class Intake:
     """Listens while its context is open.
 
@@ -94,9 +58,12 @@ class Intake:
         port: 0 takes a free one, see `port`.
         path: where the intake begins, such as `/hooks/bank`.
         places: paths below it that take bodies, as well as the path itself.
-        limits: see there.
+        limits: what is held at most, and for how long.
         token: what a sender must know, in the query as `hmac` or as a bearer token; empty: nothing.
         tls: None: plain HTTP.
+
+    Attributes:
+        room: the bodies that were let in.
 
     Raises:
         PixstreamError: on entering, when the port is taken.
@@ -119,10 +86,9 @@ class Intake:
         self._limits = limits
         self._token = token.encode()
         self._tls = tls
-        self._waiting: set[Delivery] = set()
-        self._busy = 0
-        self._closing = False
-        self._queue: queue.Queue[Delivery] = queue.Queue(limits.waiting)
+        self.room = WaitingRoom(limits)
+        self._refused = 0
+        self._next_word = 0.0
 
     def __enter__(self) -> Self:
         config = _server_config(self, self._tls)
@@ -141,9 +107,7 @@ class Intake:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._closing = True
-        for delivery in list(self._waiting):
-            delivery.answer(safe=False)
+        self.room.close()
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
         self._socket.close()
@@ -154,13 +118,8 @@ class Intake:
         Raises:
             PixstreamError: the server has ended by itself.
         """
-        while self._thread.is_alive():
-            try:
-                delivery = self._queue.get(timeout=timeout)
-            except queue.Empty:
-                return None
-            if not delivery.answered.done():
-                return delivery
+        if self._thread.is_alive():
+            return self.room.take(timeout)
         raise PixstreamError("the HTTP server has ended unexpectedly; see the log lines before")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,7 +133,7 @@ class Intake:
         if place is None:
             return PlainTextResponse("not found", 404)
         if request.method in {"GET", "HEAD"}:
-            return _retry_later("closing") if self._closing else PlainTextResponse("ok")
+            return _retry_later("closing") if self.room.closed else PlainTextResponse("ok")
         if request.method != "POST":
             return PlainTextResponse("POST only", 405, {"Allow": "GET, HEAD, POST"})
         return self._turned_away(request) or await self._post(request, place)
@@ -185,42 +144,55 @@ class Intake:
             return PlainTextResponse("token missing or wrong", 403)
         if request.headers.get("content-encoding", "identity") != "identity":
             return PlainTextResponse("content encodings are not supported", 415)
-        if self._closing or self._busy >= self._limits.waiting:
-            return _retry_later("busy")
+        if _announced(request) > self._limits.body_bytes:
+            return PlainTextResponse("body too large", 413, {"Connection": "close"})
         return None
 
     async def _post(self, request: Request, place: str) -> Response:
-        self._busy += 1
+        delivery = self.room.enter(place, _announced(request))
+        if delivery is None:
+            return self._refuse()
         try:
             async with asyncio.timeout(self._limits.answer_seconds):
-                return await self._hand_over(request, place)
+                return await self._hand_over(request, delivery)
         except TimeoutError:
             # The body may still become safe after this word; sent again, it is a repetition.
             return _retry_later("not safe in time")
         except ClientDisconnect:
             return _retry_later("body incomplete")
         finally:
-            self._busy -= 1
+            self.room.leave(delivery)
 
-    async def _hand_over(self, request: Request, place: str) -> Response:
-        raw = await _body(request, self._limits.body_bytes)
-        if raw is None:
-            return PlainTextResponse("body too large", 413, {"Connection": "close"})
-        if not raw:
-            return PlainTextResponse("body empty", 400) if place else PlainTextResponse("ok")
-        delivery = Delivery(raw, place)
-        try:
-            self._queue.put_nowait(delivery)
-        except queue.Full:
-            return _retry_later("busy")
-        self._waiting.add(delivery)
-        if self._closing:
-            delivery.settle(False)
-        try:
-            safe = await delivery.answered
-        finally:
-            self._waiting.discard(delivery)
-        return PlainTextResponse("ok") if safe else _retry_later("not safe")
+    async def _hand_over(self, request: Request, delivery: Delivery) -> Response:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > self._limits.body_bytes:
+                return PlainTextResponse("body too large", 413, {"Connection": "close"})
+            if not self.room.grow(delivery, len(body)):
+                return self._refuse()
+        if not body:
+            empty = PlainTextResponse("body empty", 400)
+            return empty if delivery.place else PlainTextResponse("ok")
+        self.room.offer(delivery, bytes(body))
+        body.clear()
+        return PlainTextResponse("ok") if await delivery.answered else _retry_later("not safe")
+
+    def _refuse(self) -> Response:
+        """Answer that there is no room; say so in the log now and then."""
+        self._refused += 1
+        now = time.monotonic()
+        if now >= self._next_word and not self.room.closed:
+            log.warning(
+                "no room: %d bodies were answered 503 since the last such line; %d bodies of %d "
+                "bytes wait for Kafka. Their senders try again; where this goes on, Kafka is away "
+                "or too slow for them",
+                self._refused,
+                self.room.bodies,
+                self.room.size,
+            )
+            self._refused, self._next_word = 0, now + _WORD_SECONDS
+        return _retry_later("busy")
 
     def _knows_token(self, request: Request) -> bool:
         if not self._token:
@@ -295,17 +267,10 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-async def _body(request: Request, limit: int) -> bytes | None:
-    """The whole body; None when it is longer than `limit`, as announced or as it comes."""
-    announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > limit:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            return None
-    return bytes(body)
+def _announced(request: Request) -> int:
+    """The length that a request gives its body; 0 where it gives none."""
+    announced = request.headers.get("content-length", "")[:_LENGTH_DIGITS]
+    return int(announced) if announced.isascii() and announced.isdigit() else 0
 
 
 def _retry_later(why: str) -> Response:

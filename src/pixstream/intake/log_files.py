@@ -8,7 +8,10 @@ A stream is one file, known by its inode and its first line, whatever it is call
   number or date behind, written since it was first watched and never read, are read whole;
 - truncated (copytruncate): what is new is a new stream from 0; what was not yet read is read from
   the copy, recognised by its first line and by the bytes in front of the offset;
-- deleted: it is held open and read to its end; deleted while nobody watched: a warning.
+- deleted: it is held open and read to its end.
+
+What was deleted while nobody watched, or truncated without a copy, may have held lines that were
+never read: `on_gap` decides whether reading stops there or goes on with an error in the log.
 
 A copy of a file that is still there is not read again. Compressed files are left out: what they
 hold was read before. The cost: one descriptor a file (of the 512 written last) and one small
@@ -26,11 +29,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from pixstream.intake import gaps
 from pixstream.intake.log_tail import HEAD_BYTES, Head, Tail, head_of, identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from pixstream.intake.gaps import OnGap
     from pixstream.plugin import Position, Stream
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip")
@@ -68,6 +73,7 @@ class LogFiles:
         owns: which streams are read here; the others are only known.
         settle_seconds: a file without its name and of the same size for so long is complete.
         from_end: files of the first scan are read from their end.
+        on_gap: what becomes of lines that may be lost.
 
     Raises:
         PixstreamError: a position is none of ours.
@@ -81,11 +87,13 @@ class LogFiles:
         owns: Callable[[Stream], bool],
         settle_seconds: float,
         from_end: bool = False,
+        on_gap: OnGap = "continue",
     ) -> None:
         self._patterns = patterns
         self._owns = owns
         self._settle_seconds = settle_seconds
         self._from_end = from_end
+        self._on_gap: OnGap = on_gap
         self._tails: dict[Stream, Tail] = {}
         self._live: dict[Stream, Tail] = {}
         self._by_head: dict[str, list[Tail]] = {}
@@ -122,17 +130,16 @@ class LogFiles:
         return tail.path != tail.log and time.monotonic() - since >= self._settle_seconds
 
     def news(self) -> Iterator[Tail]:
-        """Tails whose position tells something new without a line: begun at the end, or ended."""
+        """Tails whose position tells something new without a line: begun at the end, or ended.
+
+        Raises:
+            PixstreamError: lines may be lost, and `on_gap` is to stop.
+        """
         begun, self._begun = self._begun, []
         yield from begun
         for tail in [t for t in self._live.values() if not t.unread and self.complete(t)]:
             if tail.path is None and not tail.is_open:
-                _log.warning(
-                    "%s is gone, or was truncated without a copy: what was written to it after "
-                    "byte %d, if anything, was not read; put it back as it was if you can",
-                    shown(tail.log),
-                    tail.offset,
-                )
+                self._met_gap(tail, "is gone, or was truncated without a copy", "it is forgotten")
             tail.ended = True
             tail.close()
             del self._live[tail.stream]
@@ -142,6 +149,10 @@ class LogFiles:
         """Let go of every file."""
         for tail in self._tails.values():
             tail.close()
+
+    def _met_gap(self, tail: Tail, what: str, then: str) -> None:
+        missing = f"what was written after byte {tail.offset}, if anything: the file {what}; it"
+        gaps.met(shown(tail.log), missing, self._on_gap, then)
 
     def _know(self, tail: Tail) -> None:
         self._tails[tail.stream] = tail
@@ -216,6 +227,11 @@ class LogFiles:
             self._open(tail)
             tail.skip_to_end()
             self._begun.append(tail)
+            _log.warning(
+                "%s: first start at its end: its first %d bytes are not read",
+                shown(tail.log),
+                tail.offset,
+            )
 
     def _is_copy(self, each: _Seen) -> bool:
         """Whether a file repeats a known one; the copy of one that is gone takes its place.
@@ -256,7 +272,8 @@ class LogFiles:
 
     def _rests(self, each: _Seen) -> bool:
         """Whether a rotated file without a whole line will hardly get one any more."""
-        return time.time() - each.mtime_ns / 1e9 >= self._settle_seconds
+        # By either sign: a file from the future was written before this machine's clock was set.
+        return abs(time.time() - each.mtime_ns / 1e9) >= self._settle_seconds
 
     def _hold(self) -> None:
         """Open what has something unread, and the rest as far as descriptors may be spent."""
@@ -281,7 +298,8 @@ class LogFiles:
             return
         if tail.is_open and not tail.intact():
             if tail.begins_as_before():
-                _warn_truncated(tail)
+                what = "was truncated and begins again as it began before"
+                self._met_gap(tail, what, "its new content is read from the beginning")
                 tail.restart()
             else:
                 tail.close()  # truncated just now: the next scan meets what it becomes

@@ -33,6 +33,7 @@ class SpoolFile(NamedTuple):
     key: str
     size: int
     mtime_ns: int
+    inode: int
 
     @classmethod
     def of(cls, name: str, status: os.stat_result) -> SpoolFile:
@@ -40,7 +41,7 @@ class SpoolFile(NamedTuple):
         told = f"{status.st_ino}/{status.st_size}/{status.st_mtime_ns}/".encode()
         digest = hashlib.blake2b(told + os.fsencode(name), digest_size=12).digest()
         key = base64.urlsafe_b64encode(digest).decode()
-        return cls(name, key, status.st_size, status.st_mtime_ns)
+        return cls(name, key, status.st_size, status.st_mtime_ns, status.st_ino)
 
     @property
     def shown(self) -> str:

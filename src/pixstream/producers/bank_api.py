@@ -6,6 +6,9 @@ with returns, which come up to 90 days after their Pix and are listed under the 
 
 A position moves only past a window of which every page was read. What the overlap repeats with the
 same content is left out while it is remembered, and dropped at the table when it is not.
+
+A new account begins at `start`. Where a bank lists only so many days (`history_days`), a position
+older than that is a gap: `on_gap` says whether the producer stops before it or goes on after it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-import time
+import logging
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -21,20 +24,23 @@ from msgspec import Meta
 
 from pixstream.errors import ConfigError
 from pixstream.formats import api_pix
-from pixstream.intake import polling
+from pixstream.intake import gaps, polling
 from pixstream.intake.api_client import Access, ApiClient, Token
-from pixstream.intake.api_feed import REMEMBERED, Feed, Query
-from pixstream.intake.polling import Follow, Recent, Sweep, Window
+from pixstream.intake.api_feed import REMEMBERED, Feed, Query, end_calls, run_calls
+from pixstream.intake.gaps import OnGap
+from pixstream.intake.polling import Recent, Window
+from pixstream.intake.schedules import Follow, History, Sweep
 from pixstream.plugin import Producer, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pixstream.event import Draft
-    from pixstream.intake.polling import Schedule
+    from pixstream.intake.schedules import Schedule
     from pixstream.plugin import Position, Refusal, Stream
 
-_IDLE_SECONDS = 0.05
+log = logging.getLogger("pixstream.producers.bank_api")
+
 _ISPB = Meta(pattern="^([0-9A-Z]{8})?$", description="ISPB of the bank that keeps the account")
 _SECRET = {"secret": True}
 
@@ -90,6 +96,13 @@ class BankApi(Producer):
         str,
         Meta(description="where a new account begins: now, 24h or 7d ago, a time with its zone"),
     ] = "24h"
+    history_days: Annotated[
+        Annotated[int, Meta(ge=0)], Meta(description="how far back the bank lists Pix; 0: all")
+    ] = 0
+    on_gap: Annotated[
+        OnGap,
+        Meta(description="a position older than history_days: stop, or continue where they begin"),
+    ] = "stop"
     poll_seconds: Annotated[
         Annotated[float, Meta(gt=0)], Meta(description="pause between windows at the present, s")
     ] = 30.0
@@ -145,6 +158,7 @@ class BankApi(Producer):
         try:
             for stream, (_, schedule) in schedules.items():
                 if isinstance(schedule, Follow) and stream not in since:
+                    self._say_cold_start(stream, schedule)
                     yield Reading(stream=stream, position=schedule.position, content=None)
             turns = [feed.turns() for feed in feeds]
             while True:
@@ -154,10 +168,10 @@ class BankApi(Producer):
                     # Before a failure is raised what was read is committed, or a stream that
                     # fails at once would keep the others from ever getting on.
                     yield None
-                    _run(loop, feeds)
+                    run_calls(loop, feeds)
         finally:
             self._token = client.token
-            loop.run_until_complete(_closed(client, feeds))
+            loop.run_until_complete(end_calls(client, feeds))
             loop.close()
 
     def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
@@ -200,6 +214,8 @@ class BankApi(Producer):
         )
         if overlap >= span:
             raise ConfigError(f"{self.name}: overlap_seconds must be less than window_hours")
+        if 0 < self.history_days < self.returns_days:
+            raise ConfigError(f"{self.name}: returns_days must not be more than history_days")
         every = dt.timedelta(seconds=self.poll_seconds)
         reach = dt.timedelta(days=self.returns_days)
         again = dt.timedelta(seconds=self.returns_every_seconds)
@@ -210,12 +226,50 @@ class BankApi(Producer):
                 raise ConfigError(f"{self.name}: two accounts are named {name}")
             found[name] = (
                 account,
-                Follow(since.get(name), start=start, overlap=overlap, span=span, every=every),
+                Follow(
+                    since.get(name),
+                    start=start,
+                    overlap=overlap,
+                    span=span,
+                    every=every,
+                    history=self._history(name, "Pix received"),
+                ),
             )
             if reach:
-                sweep = Sweep(since.get(returns), reach=reach, span=span, every=again)
+                sweep = Sweep(
+                    since.get(returns),
+                    reach=reach,
+                    span=span,
+                    every=again,
+                    history=self._history(returns, "returns of Pix received"),
+                )
                 found[returns] = account, sweep
         return {stream: both for stream, both in found.items() if self.owns(stream)}
+
+    def _history(self, stream: Stream, what: str) -> History | None:
+        """What the bank still lists, and what becomes of a gap in a stream."""
+
+        def met(window: Window) -> None:
+            since, until = (when.isoformat(timespec="seconds") for when in window)
+            gaps.met(
+                f"{self.name}, stream {stream}",
+                f"what the bank knows of {what} from {since} to {until} (it lists "
+                f"history_days: {self.history_days})",
+                self.on_gap,
+                f"it goes on from {until}",
+            )
+
+        return History(dt.timedelta(days=self.history_days), met) if self.history_days else None
+
+    def _say_cold_start(self, stream: Stream, schedule: Follow) -> None:
+        log.warning(
+            "%s, stream %s: has no position and begins at %s (start: %s); what was received before "
+            "is not read",
+            self.name,
+            stream,
+            schedule.begins.isoformat(timespec="seconds"),
+            self.start,
+        )
 
     def _query(self, account: Account, schedule: Schedule) -> Query:
         return Query(
@@ -239,25 +293,3 @@ class BankApi(Producer):
             ca_file=self.ca_file,
             timeout_seconds=self.timeout_seconds,
         )
-
-
-def _run(loop: asyncio.AbstractEventLoop, feeds: list[Feed]) -> None:
-    """Let the calls go on for a moment; raise a failure once nothing else is under way."""
-    calls = [feed.call for feed in feeds if feed.call is not None]
-    failures = [feed.failure for feed in feeds if feed.failure is not None]
-    if failures and not calls:
-        raise failures[0]
-    if calls:
-        first = asyncio.FIRST_COMPLETED
-        loop.run_until_complete(asyncio.wait(calls, timeout=_IDLE_SECONDS, return_when=first))
-    else:
-        time.sleep(_IDLE_SECONDS)
-
-
-async def _closed(client: ApiClient, feeds: list[Feed]) -> None:
-    """End the calls under way and the connections."""
-    calls = [feed.call for feed in feeds if feed.call is not None]
-    for call in calls:
-        call.cancel()
-    await asyncio.gather(*calls, return_exceptions=True)
-    await client.aclose()

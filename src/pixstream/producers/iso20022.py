@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import time
 from collections import deque
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pixstream.plugin import Position, Stream
+
+log = logging.getLogger("pixstream.producers.iso20022")
 
 MAX_KNOWN = 50_000
 """Files that a position can list: 800 kB of the 1 MiB that Kafka takes."""
@@ -75,6 +78,7 @@ class Iso20022(Producer):
         self._spool = Spool(self.directory, self.pattern, self.settle_seconds)
         self._known: dict[str, None] = {}
         self._uncommitted: deque[tuple[Position, SpoolFile]] = deque()
+        self._unread: dict[str, SpoolFile] = {}
 
     def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
         """Read the files that rest, the oldest first, see `Producer.read`.
@@ -86,6 +90,12 @@ class Iso20022(Producer):
         """
         self._uncommitted.clear()
         self._known = dict.fromkeys(_keys(self.directory, since.get(self.directory)))
+        if self.directory not in since and self.owns(self.directory):
+            log.warning(
+                "%s: first start, no position: every file that lies in %s is read",
+                self.name,
+                self.directory,
+            )
         while True:
             if self.owns(self.directory):
                 yield from self._round()
@@ -118,6 +128,7 @@ class Iso20022(Producer):
         """Everything that one look finds at rest."""
         files = self._spool.look()
         present = {file.key for file in files}
+        self._miss(files)
         self._known = {key: None for key in self._known if key in present}
         size = 0
         for file in files:
@@ -132,6 +143,20 @@ class Iso20022(Producer):
                 # Many positions are large together: let them be committed before the next.
                 yield None
                 size = 0
+
+    def _miss(self, files: list[SpoolFile]) -> None:
+        """Say which files were taken away before they were read: nobody else ever will."""
+        here = {file.inode for file in files}
+        for file in self._unread.values():
+            if file.inode not in here and file.key not in self._known:
+                log.error(
+                    "%s/%s was taken away before it was read, %d bytes: what it held is not in "
+                    "Kafka; put it back if it is one of ours",
+                    self.directory,
+                    file.shown,
+                    file.size,
+                )
+        self._unread = {file.key: file for file in files if file.key not in self._known}
 
     def _readings(self, file: SpoolFile) -> Iterator[Reading]:
         """A file's readings; the last one has the position and makes the file known."""

@@ -4,13 +4,15 @@ A stream is one file, not one name: see `intake.log_files` for what happens to i
 rotated, truncated or removed. The position after each line is that of its reading, so that any
 reading can be the one to go on from. A blank line is nothing; a line that is no Pix is a dead
 letter unless `ignore_events` names it. The first start, without any position, reads what is there
-(`start: beginning`) or only what comes (`start: end`); a later start always goes on.
+(`start: beginning`) or only what comes (`start: end`); a later start always goes on. `on_gap` tells
+what to do where lines may be lost; it continues by default, since to wait would lose more of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,6 +22,7 @@ from msgspec import Meta
 from pixstream.errors import ConfigError, PixstreamError
 from pixstream.event import Draft, Reason
 from pixstream.formats import log_line
+from pixstream.intake.gaps import OnGap
 from pixstream.intake.log_files import LogFiles, matching_paths, shown
 from pixstream.plugin import Producer, Reading, Refusal
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
     from pixstream.intake.log_tail import Tail
     from pixstream.plugin import Position, Stream
+
+log = logging.getLogger("pixstream.producers.system_log")
 
 STARTED = "started"
 """The stream whose position says that a cold start took place."""
@@ -55,6 +60,10 @@ class SystemLog(Producer):
         Literal["beginning", "end"],
         Meta(description="where the very first start begins in files that are there"),
     ] = "beginning"
+    on_gap: Annotated[
+        OnGap,
+        Meta(description="a file gone or truncated before all was read, perhaps: stop or continue"),
+    ] = "continue"
     ignore_events: Annotated[
         list[str], Meta(description="beginnings of `event` of lines that are not about Pix")
     ] = dataclasses.field(default_factory=list)
@@ -98,7 +107,16 @@ class SystemLog(Producer):
             owns=self.owns,
             settle_seconds=self.settle_seconds,
             from_end=self.start == "end" and not known,
+            on_gap=self.on_gap,
         )
+        if not known:
+            log.warning(
+                "%s: first start, no position: files that are there are read from their %s "
+                "(start: %s)",
+                self.name,
+                self.start,
+                self.start,
+            )
         self._cold.setdefault(STARTED, "{}")
         try:
             for stream in sorted(self._cold.keys() - since.keys()):

@@ -1,8 +1,10 @@
 """Receives the callbacks of API Pix: the bank posts `{"pix": […]}` to `{url}/pix`.
 
-The bank is answered 200 only after Kafka holds everything of its body, dead letters included, and
-503 otherwise, so that it sends the body again; `event_id` drops what arrives twice. A body that is
-no JSON becomes a dead letter and is answered 200: sent again it would be no better.
+The bank is answered 200 only after Kafka holds everything of its body, dead letters included, all
+in one transaction, and 503 otherwise, so that it sends the body again; `event_id` drops what
+arrives twice. A body that is no JSON becomes a dead letter and is answered 200: sent again it would
+be no better. What is held in memory is bounded in number, bytes and age; beyond that bodies are
+answered 503 at once, so that those which are let in are answered soon (`intake.waiting_room`).
 
 The path itself, without /pix, is where a bank tries whether anybody listens, and where Efí posts
 when the registered URL has `?ignorar=`: both work, a trial without any Pix is answered and dropped.
@@ -20,13 +22,14 @@ from msgspec import Meta
 from pixstream.errors import ConfigError
 from pixstream.event import Draft, Reason
 from pixstream.formats import api_pix
-from pixstream.intake.http_server import Intake, Limits, Tls
-from pixstream.plugin import Producer, Reading, Refusal
+from pixstream.intake.http_server import Intake, Tls
+from pixstream.intake.waiting_room import Limits
+from pixstream.plugin import BatchLimits, Producer, Reading, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pixstream.intake.http_server import Delivery
+    from pixstream.intake.waiting_room import Delivery
     from pixstream.plugin import Position, Stream
 
 log = logging.getLogger("pixstream.producers.webhook")
@@ -48,6 +51,9 @@ class _Open:
 class Webhook(Producer):
     """Callbacks of API Pix over HTTP. Its one stream has no position: the bank remembers for us."""
 
+    batch: Annotated[BatchLimits, Meta(description="when a transaction closes")] = (
+        dataclasses.field(default_factory=lambda: BatchLimits(rows=5_000, seconds=0.1))
+    )
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[
         Annotated[int, Meta(ge=0, le=65535)], Meta(description="port to listen on; 0: a free one")
@@ -71,6 +77,14 @@ class Webhook(Producer):
         Annotated[int, Meta(ge=1)],
         Meta(description="bodies in memory that wait for Kafka; one more is answered 503"),
     ] = 256
+    max_pending_bytes: Annotated[
+        Annotated[int, Meta(ge=1024)],
+        Meta(description="bytes of these bodies together; what would exceed it is answered 503"),
+    ] = 64 * 2**20
+    busy_after_seconds: Annotated[
+        Annotated[float, Meta(gt=0)],
+        Meta(description="while a body waits longer for Kafka, others are answered 503 at once, s"),
+    ] = 5.0
     commit_timeout_seconds: Annotated[
         Annotated[float, Meta(gt=0)],
         Meta(description="a body that Kafka does not hold after this is answered 503, s"),
@@ -118,8 +132,9 @@ class Webhook(Producer):
             delivery.answer(safe=True)
             return
         waits = _Open(delivery, len(contents))
-        for content in contents:
-            reading = Reading(stream=stream, position=None, content=content)
+        for number, content in enumerate(contents, 1):
+            more = number < len(contents)
+            reading = Reading(stream=stream, position=None, content=content, more=more)
             self._open[id(reading)] = reading, waits
             yield reading
 
@@ -151,7 +166,15 @@ class Webhook(Producer):
         if self.client_ca and not self.certificate:
             raise ConfigError(f"{self.name}: client_ca needs certificate and key")
         tls = Tls(self.certificate, self.key, self.client_ca) if self.certificate else None
-        limits = Limits(self.max_body_bytes, self.max_pending_bodies, self.commit_timeout_seconds)
+        if self.max_pending_bytes < self.max_body_bytes:
+            raise ConfigError(f"{self.name}: max_pending_bytes must be at least max_body_bytes")
+        limits = Limits(
+            self.max_body_bytes,
+            self.max_pending_bodies,
+            self.commit_timeout_seconds,
+            self.max_pending_bytes,
+            self.busy_after_seconds,
+        )
         return Intake(self.host, self.port, self.path, ("pix",), limits, token=self.token, tls=tls)
 
 

@@ -1,0 +1,44 @@
+"""A chaos run that cannot fail proves nothing: each bug it is there for is planted, and caught."""
+
+from pathlib import Path
+
+import pytest
+
+from pixstream.chaos.run import Run
+from pixstream.chaos.site import Site
+from pixstream.chaos.storm import Weather
+from pixstream.chaos.verdict import Verdict
+
+pytestmark = [pytest.mark.broker, pytest.mark.demo, pytest.mark.timeout(300)]
+
+PLANTS = Path(__file__).parent / "plants"
+SECONDS = 15.0
+FACTS = 2000
+CONSUMERS = {"kill_consumer": 40.0, "poison_at_end": 120.0}
+PRODUCERS = {"kill_producer": 80.0}
+
+
+def run(directory: Path, plant: str | None, rates: dict[str, float]) -> Verdict:
+    environment = {"PYTHONPATH": str(PLANTS), "PIXSTREAM_PLANT": plant} if plant else {}
+    site = Site(directory / "chaos", "confluent", FACTS, environment)
+    weather = Weather(FACTS, SECONDS, seed=11, rates=rates)
+    return Run(site, weather, say=print, stalled_seconds=8.0).run()
+
+
+@pytest.mark.parametrize(
+    ("plant", "rates", "found"),
+    [
+        ("table_before_letters", CONSUMERS, "lost"),
+        ("group_before_table", CONSUMERS, "lost"),
+        ("position_skipped", PRODUCERS, "lost"),
+        ("rejection_dropped", CONSUMERS, "lost"),
+        ("answered_before_commit", PRODUCERS, "lost"),
+        ("lower_version_accepted", CONSUMERS, "duplicates"),
+    ],
+)
+def test_a_planted_bug_is_caught(
+    tmp_path: Path, plant: str, rates: dict[str, float], found: str
+) -> None:
+    verdict = run(tmp_path, plant, rates)
+    assert getattr(verdict, found) > 0
+    assert not verdict.ok
