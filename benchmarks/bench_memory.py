@@ -32,20 +32,21 @@ import psutil
 import yaml
 from bench_decode_delta import batches
 
-from pixstream import component, config, kafka
-from pixstream.component import Order
+from pixstream import config, kafka
 from pixstream.errors import Transient
 from pixstream.identifiers import e2e
 from pixstream.kafka.broker import EmbeddedBroker
 from pixstream.kafka.topics import declared
 from pixstream.privacy import create_key_file
-from pixstream.supervisor import Supervisor, select
+from pixstream.processes import component
+from pixstream.processes.component import Order
+from pixstream.processes.supervisor import Supervisor, select
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pixstream.config.settings import Settings
-    from pixstream.supervisor import Child
+    from pixstream.processes.supervisor import Child
 
 CLIENTS = ("confluent", "kafka-python")
 CASES = ("backlog", "stuck", "webhook")
@@ -149,7 +150,7 @@ def consume(
     name = f"{case}-{client}"
     section = {"type": "delta_lake", "uri": str(directory / name)} | json.loads(options.consumer)
     bench = Bench(directory, bootstrap, client, consumers={name: section})
-    command = [sys.executable, "-m", "pixstream.component"]
+    command = [sys.executable, "-m", "pixstream.processes.component"]
     if case == "stuck":
         command = [sys.executable, __file__, STUCK]
     peak, began = Peak(), time.monotonic()
@@ -208,7 +209,8 @@ def post(directory: Path, bootstrap: str, client: str, options: argparse.Namespa
                 answers[type(error).__name__] += 1
             over.wait(0.05)
 
-    with bench.running("webhook", [sys.executable, "-m", "pixstream.component"]) as (run, child):
+    command = [sys.executable, "-m", "pixstream.processes.component"]
+    with bench.running("webhook", command) as (run, child):
         while child.state == "starting":
             run.step(SAMPLE_SECONDS)
         peak.look(child)

@@ -14,7 +14,8 @@ from pixstream.decoding import decode
 from pixstream.errors import DestinationError, Refused
 from pixstream.event import Category, Direction, Party, PixEvent, Reason, Status, encode
 from pixstream.kafka import Record
-from pixstream.lake.schema import EVENT_SCHEMA, beyond
+from pixstream.lake.schema import EVENT_SCHEMA
+from pixstream.lake.shapes import beyond
 
 NOW = dt.datetime(2026, 11, 24, 3, 0, tzinfo=dt.UTC)
 EVENT: dict[str, Any] = json.loads(

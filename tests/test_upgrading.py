@@ -35,7 +35,7 @@ from pixstream.kafka.acls import group_id, layout_id, transactional_id
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.topics import POSITIONS
 from pixstream.lake import entries
-from pixstream.lake.schema import beyond
+from pixstream.lake.shapes import beyond
 from pixstream.plugin import Reading, Refusal, TopicIdPartition
 from pixstream.privacy import Vault
 from pixstream.producers import iso20022
@@ -52,7 +52,7 @@ class PixEvent(event.PixEvent, kw_only=True, forbid_unknown_fields=True, gc=Fals
     payer: Annotated[Party, Meta(description="who gives the money in this event")]
     payee: Annotated[Party, Meta(description="who gets the money in this event")]
     novelty: Annotated[str | None, Meta(description="new too")] = None
-    rank: Annotated[int | None, Meta(description="never told")] = None
+    rank: Annotated[int | None, Meta(description="and this")] = None
 
 event.Party, event.PixEvent, event.SCHEMA_VERSION = Party, PixEvent, event.SCHEMA_VERSION + 1
 """
@@ -74,7 +74,7 @@ for number in order["numbers"]:
         Draft(message="api_pix.pix", end_to_end_id=identifier, amount="1.00"), source="s", now=now
     )
     if hasattr(event, "novelty"):
-        event.novelty, event.payer.nick = order["novelty"], order["nick"]
+        event.novelty, event.payer.nick, event.rank = order["novelty"], order["nick"], -5
     record = outgoing(event)
     headers = {name: value.decode() for name, value in record.headers}
     made.append({"value": record.value.decode(), "version": headers["schema-version"]})
@@ -180,7 +180,11 @@ class TestEvents:
     def test_producers_first(self, site: Site) -> None:
         site.consume("this", site.produce("this"))
         site.consume("this", site.produce("next"), site.produce("this"))
-        assert site.columns() == {"novelty": pa.string(), "payer.nick": pa.string()}
+        assert site.columns() == {
+            "novelty": pa.string(),
+            "rank": pa.int64(),
+            "payer.nick": pa.string(),
+        }
         told = site.consume("next", site.produce("next"))
         assert told["patient"] == 0
         assert site.novelties() == [

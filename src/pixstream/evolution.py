@@ -128,7 +128,7 @@ def _value(value: Any, kind: Any, path: str) -> Any:
             return typed.astimezone(dt.UTC)
     except (msgspec.ValidationError, OverflowError):
         raise _refused(f"{path}: of a wrong type or out of its bounds") from None
-    if isinstance(typed, int) and typed > MAX_INT:
+    if isinstance(typed, int) and not -MAX_INT <= typed <= MAX_INT:
         raise _refused(f"{path}: too large")
     return typed
 

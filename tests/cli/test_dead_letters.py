@@ -20,7 +20,6 @@ from click.testing import CliRunner
 from pixstream.cli import letter_replay
 from pixstream.cli.dead_letters import dead_letters
 from pixstream.cli.main import Root
-from pixstream.component import letter_writer, sealer
 from pixstream.config.settings import Settings
 from pixstream.dead_letters import REPLAY_FOR, REPLAY_OF
 from pixstream.errors import ConfigError, FencedError, KeysMissingError, PixstreamError
@@ -31,6 +30,7 @@ from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.topics import DLQ, EVENT_TOPICS, declared
 from pixstream.plugin import Consumer, Reading, Refusal
 from pixstream.privacy import PrivacySettings, keys
+from pixstream.processes.component import letter_writer, sealer
 from pixstream.producers.webhook import Webhook
 
 if TYPE_CHECKING:

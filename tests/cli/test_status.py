@@ -35,11 +35,11 @@ SUPERVISOR = """
 import sys
 from pathlib import Path
 from pixstream.cli.run import stop_signals
-from pixstream.component import Order
+from pixstream.processes.component import Order
 from pixstream.config.settings import SupervisorSettings
 from pixstream.backoff import BackoffSettings
 from pixstream.plugin import Producer
-from pixstream.supervisor import Supervisor
+from pixstream.processes.supervisor import Supervisor
 directory, script, name = sys.argv[1:]
 base = Order(config_path="", environment=None, overrides=[], name="", replica=0)
 restart = BackoffSettings(min_seconds=100, max_seconds=100)

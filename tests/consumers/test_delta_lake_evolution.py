@@ -23,7 +23,8 @@ from pixstream.event import PixEvent, encode
 from pixstream.kafka import Record
 from pixstream.lake import entries, maintenance
 from pixstream.lake.location import Location
-from pixstream.lake.schema import EVENT_SCHEMA, beyond
+from pixstream.lake.schema import EVENT_SCHEMA
+from pixstream.lake.shapes import beyond
 from pixstream.lake.table import LakeTable
 from pixstream.plugin import EventBatch, TopicIdPartition
 

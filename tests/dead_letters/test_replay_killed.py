@@ -17,7 +17,6 @@ import yaml
 
 from pixstream import config, kafka
 from pixstream.canonical import Sealer
-from pixstream.component import letter_writer, letters_directory, sealer
 from pixstream.config.settings import Settings
 from pixstream.dead_letters import REPLAY_FOR, REPLAY_OF, Letter
 from pixstream.dead_letters.state import REPLAYED, states
@@ -27,6 +26,7 @@ from pixstream.kafka import Client, Record
 from pixstream.kafka.topics import DLQ, EVENT_TOPICS, declared
 from pixstream.plugin import Reading, Refusal
 from pixstream.privacy import create_key_file, keys
+from pixstream.processes.component import letter_writer, letters_directory, sealer
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 

@@ -1,9 +1,11 @@
 """Fencing, changes of layout and commits without an answer on a real broker, with both clients."""
 
 import gc
+import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any, Self, cast
 import pytest
 
 from pixstream.backoff import BackoffSettings
-from pixstream.errors import FencedError, KafkaError, Transient
+from pixstream.errors import KafkaError, Transient
 from pixstream.ingest.ownership import Ownership
 from pixstream.kafka import Client, Headers, Outbox, connect
 from pixstream.kafka.broker import EmbeddedBroker
@@ -21,6 +23,9 @@ from pixstream.kafka.topics import DEFAULT_TOPICS, declared
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 SECONDS = 120.0
+DELIVERED_SECONDS = 0.5
+NO_ANSWER_SECONDS = 15.0
+"""More than the two timeouts together for which a commit is waited for."""
 STREAMS = [f"account-{n}" for n in range(9)]
 
 
@@ -176,11 +181,16 @@ def test_nothing_is_lost_or_doubled_from_1_to_3_to_2_replicas(
 
 
 class Interrupted:
-    """A client whose broker is killed while a commit is under way, and comes back later."""
+    """A client whose broker is struck while a commit is under way, as often as `strikes` says.
 
-    def __init__(self, client: Client, control: EmbeddedBroker, delays: list[float]) -> None:
-        self.client, self.control, self.delays = client, control, delays
-        self.away = 0.0
+    A number: it is killed so many seconds after the commit began, and started again. "frozen": all
+    records are in Kafka, then it is stopped for longer than an answer is waited for, and goes on.
+    """
+
+    def __init__(
+        self, client: Client, control: EmbeddedBroker, strikes: Sequence[float | str]
+    ) -> None:
+        self.client, self.control, self.strikes = client, control, list(strikes)
         self.threads: list[threading.Thread] = []
 
     def outbox(self, transactional_id: str) -> Outbox:
@@ -190,15 +200,24 @@ class Interrupted:
         return self.client.load(topic, key_prefix)
 
     def strike(self) -> None:
-        """Kill the broker in a moment."""
-        if self.delays:
-            self.threads.append(threading.Thread(target=self._kill, args=[self.delays.pop(0)]))
-            self.threads[-1].start()
+        """Let the next strike take its course."""
+        if not self.strikes:
+            return
+        how = self.strikes.pop(0)
+        broker = self.control.status().pid
+        assert broker is not None
+        if how == "frozen":
+            time.sleep(DELIVERED_SECONDS)
+            os.kill(broker, signal.SIGSTOP)
+            self.threads.append(
+                threading.Timer(NO_ANSWER_SECONDS, os.kill, (broker, signal.SIGCONT))
+            )
+        else:
+            self.threads.append(threading.Timer(float(how), self._kill))
+        self.threads[-1].start()
 
-    def _kill(self, delay: float) -> None:
-        time.sleep(delay)
+    def _kill(self) -> None:
         self.control.kill()
-        time.sleep(self.away)
         self.control.start()
 
 
@@ -228,46 +247,33 @@ def control(broker_control: EmbeddedBroker) -> Iterator[EmbeddedBroker]:
 # kafka-python leaves a socket to the garbage collector when the broker goes away while it connects.
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.parametrize(
-    ("away", "delays"),
-    [(0.0, [0.001, 0.006]), (14.0, [0.003])],
-    ids=["back soon", "away for longer than a commit is waited for"],
+    "strikes", [[0.001, 0.006], ["frozen"]], ids=["killed", "frozen until nobody waits any more"]
 )
-def test_a_broker_killed_in_mid_commit_loses_and_doubles_nothing(
-    kit: Any,
-    client: Client,
-    control: EmbeddedBroker,
-    name: str,
-    away: float,
-    delays: list[float],
+def test_a_broker_that_is_gone_in_mid_commit_loses_and_doubles_nothing(
+    kit: Any, client: Client, control: EmbeddedBroker, name: str, strikes: list[float | str]
 ) -> None:
     source = kit.Source()
     fill(source, 1)
     Ownership(client, name, 1).claim()
-    struck = Interrupted(client, control, list(delays))
-    struck.away = away
-    outcomes = []
+    struck = Interrupted(client, control, strikes)
+    ends: list[Exception | None] = []
 
     def arrived() -> bool:
         with suppress(Transient, KafkaError):
-            return bool(
-                kit.standing(client, name) == {s: len(i) for s, i in source.streams.items()}
-            )
+            return bool(kit.standing(client, name) == kit.ends(source))
         return False
 
-    while True:  # as a supervisor does
+    while not ends or ends[-1] is not None:  # as a supervisor does
         with Running(kit, cast("Client", struck), source, name, (1, 0)) as one:
-            until(lambda: one.ended or (not struck.delays and arrived()), one)
-        outcomes.append(type(one.error))
-        assert one.error is None or (
-            isinstance(one.error, KafkaError) and not isinstance(one.error, FencedError)
-        )
+            until(lambda: one.ended or (not struck.strikes and arrived()), one)
+        assert one.error is None or isinstance(one.error, KafkaError)
+        ends.append(one.error)
         for thread in struck.threads:
             thread.join(SECONDS)
         fill(source, 1)
-        if one.error is None:
-            break
     with Running(kit, client, source, name, (1, 0)) as last:
         until(lambda: last.ended or arrived(), last)
     assert last.error is None
-    assert len(outcomes) <= len(delays) + 1
+    if "frozen" in strikes:
+        assert "did not say whether it is done" in str(ends[0])
     check(kit, client, source, name)

@@ -43,58 +43,6 @@ def test_dictionary_columns_exist() -> None:
     assert leaves <= set(schema.EVENT_SCHEMA.names)
 
 
-def test_differences_name_the_columns() -> None:
-    assert schema.differences(schema.TABLE_SCHEMA) == []
-    other = schema.EVENT_SCHEMA.remove(0).append(pa.field("colour", pa.string(), nullable=False))
-    place = other.get_field_index("amount_centavos")
-    other = other.set(place, pa.field("amount_centavos", pa.float64()))
-    assert schema.differences(other) == [
-        "event_id: absent",
-        "amount_centavos: of another type",
-        "colour: unexpected, and may not be null",
-    ]
-
-
-def test_what_a_newer_version_added_is_no_difference() -> None:
-    wider = wide()
-    assert schema.differences(wider) == []
-    assert schema.new_columns(wider) == ["novelty"]
-    assert schema.beyond(wider) == {"novelty": pa.string(), "payee.nick": pa.int64()}
-    assert schema.beyond(schema.TABLE_SCHEMA) == {}
-
-
-def test_a_child_of_another_type_is_a_difference() -> None:
-    place = schema.EVENT_SCHEMA.get_field_index("payer")
-    children = [*list(schema.EVENT_SCHEMA.field(place).type)[1:], pa.field("ispb", pa.int64())]
-    other = schema.EVENT_SCHEMA.set(place, pa.field("payer", pa.struct(children)))
-    assert schema.differences(other) == ["payer: of another type"]
-
-
-def test_what_a_table_lacks_is_named_with_its_children_alone() -> None:
-    assert schema.missing(schema.EVENT_SCHEMA, wide()) == []
-    assert schema.missing(wide(), schema.TABLE_SCHEMA) == [
-        pa.field("payee", pa.struct([pa.field("nick", pa.int64())]), nullable=False),
-        pa.field("novelty", pa.string()),
-    ]
-
-
-def test_rows_take_the_shape_of_a_wider_table_and_back() -> None:
-    rows = schema.EVENT_SCHEMA.empty_table()
-    assert schema.aligned(rows, wide()).schema.equals(wide())
-    assert schema.aligned(wide().empty_table(), schema.EVENT_SCHEMA).schema.equals(
-        schema.EVENT_SCHEMA
-    )
-
-
-def wide() -> pa.Schema:
-    """The columns of an event, `novelty`, and `payee.nick`."""
-    place = schema.EVENT_SCHEMA.get_field_index("payee")
-    payee = schema.EVENT_SCHEMA.field(place)
-    children = [*payee.type, pa.field("nick", pa.int64())]
-    wider = schema.EVENT_SCHEMA.set(place, payee.with_type(pa.struct(children)))
-    return wider.append(pa.field("novelty", pa.string()))
-
-
 def test_a_field_that_a_later_version_added_has_a_type_that_an_older_consumer_gives_it() -> None:
     first = {field.name for field in schema.EVENT if field.required}
     later = [field for field in schema.EVENT_SCHEMA if field.name not in first]

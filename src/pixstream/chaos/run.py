@@ -16,7 +16,6 @@ from pixstream.chaos.site import CONSUMER
 from pixstream.chaos.sources import BankBooks, LogFile, Sources, SpiDirectory
 from pixstream.chaos.storm import Storm
 from pixstream.chaos.verdict import Auditor
-from pixstream.component import letters_directory
 from pixstream.demo import tables
 from pixstream.demo.place import CLIENT_ID
 from pixstream.errors import PixstreamError
@@ -26,6 +25,7 @@ from pixstream.kafka.acls import group_id
 from pixstream.kafka.topics import EVENT_TOPICS
 from pixstream.lake import files
 from pixstream.privacy import keys
+from pixstream.processes.component import letters_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

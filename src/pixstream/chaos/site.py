@@ -17,13 +17,13 @@ import psutil
 
 from pixstream import config, kafka
 from pixstream.chaos.proxy import Proxy
-from pixstream.component import Order
 from pixstream.demo.place import Place, free_port
 from pixstream.errors import PixstreamError
 from pixstream.kafka import topic_plan
 from pixstream.kafka.broker import EmbeddedBroker
 from pixstream.kafka.broker_properties import PROXIED
 from pixstream.kafka.topics import declared
+from pixstream.processes.component import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -207,7 +207,12 @@ class Site:
             replica=REPLICAS,
         )
         self._joined = subprocess.Popen(
-            [sys.executable, "-m", "pixstream.component", msgspec.json.encode(order).decode()],
+            [
+                sys.executable,
+                "-m",
+                "pixstream.processes.component",
+                msgspec.json.encode(order).decode(),
+            ],
             stdin=subprocess.PIPE,
             stderr=self._errors,
             env=self._environment,

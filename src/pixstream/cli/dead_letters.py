@@ -133,8 +133,8 @@ def show(root: Root, letter_id: str, *, reveal: bool, who: str, why: str | None)
       pixstream dead-letters show 3f2a…
       pixstream dead-letters show 3f2a… --reveal --why "ticket 4711"
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
-    from pixstream.component import letters_directory
     from pixstream.privacy import keys
+    from pixstream.processes.component import letters_directory
 
     settings = root.load()
     if reveal and not why:

@@ -63,8 +63,8 @@ def export(
       pixstream dead-letters export --reason not_a_pix | jq -r .headers.message
       pixstream dead-letters export 3f2a… --to one.ndjson --reveal --why "ticket 4711"
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
-    from pixstream.component import letters_directory
     from pixstream.privacy import keys
+    from pixstream.processes.component import letters_directory
 
     if reveal and not why:
         raise click.UsageError("--reveal needs --why: it is written to the audit log")

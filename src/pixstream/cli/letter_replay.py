@@ -121,8 +121,8 @@ def _repair(file: Path | None, expression: str | None) -> Repair | None:
 def _becoming(
     settings: Settings, client: Client, repair: Repair | None, *, new_topic: bool
 ) -> Becoming:
-    from pixstream.component import letters_directory, sealer
     from pixstream.privacy import keys
+    from pixstream.processes.component import letters_directory, sealer
 
     becoming = Becoming(
         settings.producers,

@@ -66,7 +66,7 @@ def _line(
 
 def _as_configured(root: Root, type_name: str) -> tuple[Producer, Sealer]:
     """The producer and keys of the configuration; its defaults and passing keys without one."""
-    from pixstream.component import sealer
+    from pixstream.processes.component import sealer
 
     kind = plugin.load(Producer, type_name)
     fallback = kind(type=type_name)

@@ -39,9 +39,9 @@ def run(root: Root, names: tuple[str, ...]) -> int:
       pixstream run
       pixstream --env prod run webhook delta_lake
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
-    from pixstream.component import Order
     from pixstream.privacy import keys
-    from pixstream.supervisor import Supervisor, select
+    from pixstream.processes.component import Order
+    from pixstream.processes.supervisor import Supervisor, select
 
     with stop_signals() as requested:
         settings = root.load()

@@ -14,8 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pixstream import run_status
-from pixstream.run_status import READY, STALE_SECONDS
+from pixstream.processes import run_status
+from pixstream.processes.run_status import READY, STALE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from pixstream.cli.main import Root
-    from pixstream.run_status import ComponentStatus, Seen
+    from pixstream.processes.run_status import ComponentStatus, Seen
 
 _PIPE_COLUMNS = 160
 _TAKEN, _DONE = ("read", "consumed"), ("committed", "written")

@@ -21,7 +21,7 @@ from pixstream.event import Category
 from pixstream.lake import durability, opening
 from pixstream.lake.feed import COUNTS, Feed
 from pixstream.lake.location import Location
-from pixstream.lake.schema import beyond
+from pixstream.lake.shapes import beyond
 from pixstream.lake.table import LakeTable
 from pixstream.plugin import Consumer, EventBatch, Reject, TopicIdPartition
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pixstream import config, kafka
-from pixstream.component import Order
 from pixstream.demo import tables
 from pixstream.demo.feed import Feeder
 from pixstream.demo.privacy_scan import PrivacyScan
@@ -22,7 +21,8 @@ from pixstream.kafka.acls import group_id
 from pixstream.kafka.broker import EmbeddedBroker
 from pixstream.kafka.topics import EVENT_TOPICS, declared
 from pixstream.privacy import keys
-from pixstream.supervisor import Child, Supervisor, select
+from pixstream.processes.component import Order
+from pixstream.processes.supervisor import Child, Supervisor, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -85,7 +85,7 @@ def for_consumer(who: str, component: str, topics: Iterable[str]) -> list[Acl]:
 
 
 def for_operator(who: str, topics: Iterable[str]) -> list[Acl]:
-    """The rights of whoever applies `topics`, looks at the lag, reads and replays dead letters.
+    """The rights of whoever applies `topics`, sets offsets, reads and replays dead letters.
 
     Deleting is in it for `topics apply --allow-delete`; leave it away where nobody may.
     """
@@ -101,7 +101,9 @@ def for_operator(who: str, topics: Iterable[str]) -> list[Acl]:
         Acl(who, "Read", "topic", DLQ_STATE),
         *(Acl(who, "Write", "topic", topic) for topic in (DLQ_STATE, *EVENT_TOPICS.values())),
         Acl(who, "Write", "transactional-id", DEAD_LETTERS),
-        Acl(who, "Describe", "group", group_id(""), "prefixed"),
+        # Kafka asks for both before it lets anybody set the offsets of a group.
+        *(Acl(who, "Read", "topic", topic) for topic in EVENT_TOPICS.values()),
+        Acl(who, "Read", "group", group_id(""), "prefixed"),
     ]
 
 

@@ -15,8 +15,8 @@ import msgspec.inspect as mi
 import pyarrow as pa
 from msgspec import Meta
 
-from pixstream.event import SCHEMA_VERSION, Party
-from pixstream.lake.schema import EVENT, EVENT_SCHEMA, PARTIES, TIMESTAMP
+from pixstream.event import SCHEMA_VERSION
+from pixstream.lake.schema import EVENT, EVENT_SCHEMA, PARTIES, PARTY, TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ TIMES = [field.name for field in EVENT if EVENT_SCHEMA.field(field.name).type ==
 
 _NAMES = [field.name for field in EVENT]
 _TEXT = pa.string()
-_SIZED = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_LEAST, _MOST = -(2**63), 2**63 - 1
 """What a 64-bit column holds."""
 
 
@@ -40,22 +40,26 @@ def _row_type(kind: mi.Type) -> Any:
             found = Literal[tuple(word.value for word in kind.cls)]
         case mi.StructType():
             found = kind.cls
+        case mi.IntType():
+            least = _LEAST if kind.ge is None else kind.ge
+            found = Annotated[int, Meta(ge=least, le=_MOST)]
         case _:
             found = _PLAIN.get(type(kind), str)
     return found
 
 
 _PLAIN: dict[type[mi.Type], Any] = {
-    mi.IntType: _SIZED,
     mi.BoolType: bool,
     mi.NoneType: None,
     mi.ListType: list[str],
     mi.DictType: dict[str, str],
 }
 
-
 _Party = msgspec.defstruct(
-    "_Party", [(name, str | None, None) for name in Party.__struct_fields__], gc=False
+    "_Party",
+    [(f.name, _row_type(f.type), f.default) for f in PARTY],
+    kw_only=True,
+    gc=False,
 )
 """A party that may have more children than are known."""
 
@@ -78,7 +82,7 @@ _VERSIONS: Any = Literal[tuple(range(1, SCHEMA_VERSION + 1))]
 parse = msgspec.json.Decoder(_row(_VERSIONS, strict=True)).decode
 """`parse(value)`: the flat row of an event's JSON, strictly; times are texts, unchecked."""
 
-parse_known = msgspec.json.Decoder(_row(_SIZED, strict=False)).decode
+parse_known = msgspec.json.Decoder(_row(Annotated[int, Meta(ge=1, le=_MOST)], strict=False)).decode
 """The same for the known part of a record of any version, whatever more it has."""
 
 

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
 from pixstream.lake import durability
-from pixstream.lake.schema import DICTIONARY_COLUMNS, EVENT_SCHEMA, PARTITION_COLUMN, aligned
+from pixstream.lake.schema import DICTIONARY_COLUMNS, EVENT_SCHEMA, PARTITION_COLUMN
+from pixstream.lake.shapes import aligned
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -19,7 +19,8 @@ from deltalake.transaction import RemoveAction
 
 from pixstream.errors import DestinationError
 from pixstream.lake import files
-from pixstream.lake.schema import PARTITION_COLUMN, aligned
+from pixstream.lake.schema import PARTITION_COLUMN
+from pixstream.lake.shapes import aligned
 from pixstream.lake.table import NO_HOOKS
 
 if TYPE_CHECKING:

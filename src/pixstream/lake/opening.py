@@ -11,7 +11,8 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pixstream.errors import DestinationError
 from pixstream.lake import durability, entries, failures, files, recovery, verification
-from pixstream.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA, differences
+from pixstream.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA
+from pixstream.lake.shapes import differences
 
 if TYPE_CHECKING:
     from pixstream.lake.location import Location

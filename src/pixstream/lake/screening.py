@@ -17,7 +17,8 @@ import pyarrow as pa
 from pixstream.identifiers import id_date
 from pixstream.lake import files, revisions
 from pixstream.lake.identity import keys
-from pixstream.lake.schema import PARTITION_COLUMN, new_columns
+from pixstream.lake.schema import PARTITION_COLUMN
+from pixstream.lake.shapes import new_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,8 @@ from deltalake import Field as DeltaField
 from deltalake.exceptions import DeltaError
 
 from pixstream.errors import Transient
-from pixstream.lake.schema import PARTIES, beyond, missing
+from pixstream.lake.schema import PARTIES
+from pixstream.lake.shapes import beyond, missing
 from pixstream.lake.table import NO_HOOKS
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pixstream.lifeline import Stop
+from pixstream.processes.lifeline import Stop
 
 CHILD = """
 import sys, time
-from pixstream import lifeline
+from pixstream.processes import lifeline
 stop = lifeline.Stop()
 lifeline.obey(stop, lambda: {starting})
 print("up", flush=True)
@@ -98,7 +98,7 @@ PARENT = """
 import os, subprocess, sys
 code = '''
 import sys, time, pathlib
-from pixstream import lifeline
+from pixstream.processes import lifeline
 lifeline.end_with({claimed})
 pathlib.Path({place!r}).write_text("armed")
 time.sleep(600)

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pixstream import run_status
 from pixstream.errors import PixstreamError
-from pixstream.run_status import ComponentStatus, StatusFile, SupervisorStatus
+from pixstream.processes import run_status
+from pixstream.processes.run_status import ComponentStatus, StatusFile, SupervisorStatus
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 
@@ -94,7 +94,7 @@ def test_a_living_supervisor_that_tells_nothing_is_stale(tmp_path: Path) -> None
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pixstream.run_status import StatusFile
+from pixstream.processes.run_status import StatusFile
 file = StatusFile(Path(sys.argv[1]))
 file._file.write_text(sys.argv[2].replace("ID", file.id))
 os.kill(os.getpid(), signal.SIGKILL)

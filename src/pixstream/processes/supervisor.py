@@ -23,20 +23,20 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from pixstream.child import COMMAND, Child
 from pixstream.errors import ConfigError
-from pixstream.lifeline import EXIT_CONFIG, EXIT_FENCED, EXIT_OK
-from pixstream.replica_locks import ReplicaLocks
-from pixstream.report import STARTING
-from pixstream.run_status import StatusFile, SupervisorStatus
+from pixstream.processes.child import COMMAND, Child
+from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FENCED, EXIT_OK
+from pixstream.processes.replica_locks import ReplicaLocks
+from pixstream.processes.report import STARTING
+from pixstream.processes.run_status import StatusFile, SupervisorStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from pixstream.component import Order
     from pixstream.config.settings import SupervisorSettings
     from pixstream.plugin import Component
+    from pixstream.processes.component import Order
 
 __all__ = ["Child", "Supervisor", "select"]
 

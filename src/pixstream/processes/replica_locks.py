@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pixstream import run_lock, run_status
 from pixstream.errors import PixstreamError
+from pixstream.processes import run_lock, run_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pixstream.run_lock import RunLock
+    from pixstream.processes.run_lock import RunLock
 
 log = logging.getLogger("pixstream.supervisor")
 

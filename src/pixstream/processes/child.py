@@ -14,18 +14,18 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from pixstream.backoff import Backoff
-from pixstream.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
-from pixstream.report import STARTING, Report
-from pixstream.run_status import ComponentStatus
+from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
+from pixstream.processes.report import STARTING, Report
+from pixstream.processes.run_status import ComponentStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pixstream.backoff import BackoffSettings
-    from pixstream.component import Order
-    from pixstream.run_lock import RunLock
+    from pixstream.processes.component import Order
+    from pixstream.processes.run_lock import RunLock
 
-COMMAND = (sys.executable, "-m", "pixstream.component")
+COMMAND = (sys.executable, "-m", "pixstream.processes.component")
 """How a child is started; its order is the last argument."""
 
 STEADY_SECONDS = 60.0

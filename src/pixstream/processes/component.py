@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pixstream import config, kafka, lifeline
+from pixstream import config, kafka
 from pixstream.canonical import Sealer
 from pixstream.dead_letters import LetterWriter
 from pixstream.errors import ConfigError, FencedError, PixstreamError
 from pixstream.ingest.consume import ConsumeLoop
 from pixstream.ingest.produce import ProduceLoop
-from pixstream.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
 from pixstream.observability import logs
 from pixstream.privacy import keys
-from pixstream.report import STARTING, Reporter
+from pixstream.processes import lifeline
+from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
+from pixstream.processes.report import STARTING, Reporter
 
 if TYPE_CHECKING:
     import threading

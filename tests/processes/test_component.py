@@ -16,12 +16,13 @@ import psutil
 import pytest
 import yaml
 
-from pixstream import config, kafka, run_status
+from pixstream import config, kafka
 from pixstream.canonical import Sealer
 from pixstream.event import Draft, encode
 from pixstream.identifiers import e2e
 from pixstream.kafka.topics import declared
 from pixstream.privacy import Pseudonymiser, Vault, create_key_file
+from pixstream.processes import run_status
 
 pytestmark = [pytest.mark.broker]
 
@@ -30,23 +31,23 @@ import os, sys
 from pathlib import Path
 from pixstream import config
 from pixstream.cli.run import stop_signals
-from pixstream.component import Order
+from pixstream.processes.component import Order
 from pixstream.observability import logs
-from pixstream.supervisor import Supervisor, select
+from pixstream.processes.supervisor import Supervisor, select
 file, child = sys.argv[1:]
 settings = config.load(Path(file))
 logs.configure(settings.logging, "supervisor")
 components = select(settings.producers, settings.consumers, [])
 base = Order(config_path=file, environment=None, overrides=[], name="", replica=0)
 directory = Path(settings.data_dir) / "run"
-command = (sys.executable, *([child] if child else ["-m", "pixstream.component"]))
+command = (sys.executable, *([child] if child else ["-m", "pixstream.processes.component"]))
 with stop_signals() as requested:
     play = Supervisor(base, components, settings.supervisor, command=command, directory=directory)
     sys.exit(play.run(requested))
 """
 CHILD = """
 import ctypes, pathlib, sys, time
-from pixstream import component
+from pixstream.processes import component
 from pixstream.consumers.console import Console
 from pixstream.errors import Transient
 def write(self, batch, reject):

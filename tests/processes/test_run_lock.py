@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pixstream import run_lock
 from pixstream.errors import PixstreamError
+from pixstream.processes import run_lock
 
 
 def test_a_lock_is_held_once_and_free_after_its_release(tmp_path: Path) -> None:

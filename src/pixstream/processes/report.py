@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Mapping
 
-    from pixstream.lifeline import Stop
+    from pixstream.processes.lifeline import Stop
 
 log = logging.getLogger("pixstream.component")
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pixstream import run_lock, run_status
 from pixstream.backoff import BackoffSettings
-from pixstream.component import Order
 from pixstream.config.settings import SupervisorSettings
 from pixstream.errors import ConfigError, PixstreamError
 from pixstream.plugin import Producer
-from pixstream.replica_locks import ReplicaLocks
-from pixstream.supervisor import Child, Supervisor, select
+from pixstream.processes import run_lock, run_status
+from pixstream.processes.component import Order
+from pixstream.processes.replica_locks import ReplicaLocks
+from pixstream.processes.supervisor import Child, Supervisor, select
 
 CHILD = """
 import json, os, signal, sys, threading, time

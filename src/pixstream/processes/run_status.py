@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from pixstream import run_lock
 from pixstream.errors import PixstreamError
+from pixstream.processes import run_lock
 
 if TYPE_CHECKING:
     from pathlib import Path

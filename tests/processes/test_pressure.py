@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-BENCH = Path(__file__).parents[1] / "benchmarks" / "bench_memory.py"
+BENCH = Path(__file__).parents[2] / "benchmarks" / "bench_memory.py"
 SMALL = {"batch": {"rows": 5000, "bytes": 8 * 2**20, "seconds": 1.0}}
 MOST_MB = 600
 """Well above what is measured, 200 to 400 MB of which 110 are there before any event."""
