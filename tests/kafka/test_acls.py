@@ -299,6 +299,17 @@ def test_an_operator_manages_topics_and_looks_at_lag_and_letters(rights: Rights)
     assert list(client.scan(DLQ)) == []
 
 
+@pytest.mark.broker
+@pytest.mark.parametrize("library", ["confluent", "kafka-python"])
+def test_an_operators_rights_are_enough_to_set_offsets(rights: Rights, library: Library) -> None:
+    rights.are(for_operator(rights.user, []))
+    group, place = group_id(f"lake-{library}"), kafka.TopicPartition("pix.estornos", 0)
+    with closing(rights.client(library).admin()) as admin:
+        assert list(admin.group_members(group)) == []
+        admin.set_group_offsets(group, {place: 0})
+        assert admin.group_offsets(group)[place] == 0
+
+
 def replay(client: Client) -> None:
     """What a replay does: fence, read marks and letters, then events and a mark together."""
     letter_id = secrets.token_hex(16)
