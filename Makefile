@@ -28,8 +28,9 @@ $(STAMP): pyproject.toml uv.lock
 demo: setup
 	$(BIN)/pixstream demo --events $(EVENTS) --client $(CLIENT)
 
+# Two workers, each with a broker of its own: most tests wait for Kafka's timeouts.
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: setup
 	$(BIN)/ruff format --check .

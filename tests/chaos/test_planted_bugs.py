@@ -12,8 +12,8 @@ from pixstream.chaos.verdict import Verdict
 pytestmark = [pytest.mark.broker, pytest.mark.demo, pytest.mark.timeout(300)]
 
 PLANTS = Path(__file__).parent / "plants"
-SECONDS = 15.0
-FACTS = 2000
+SECONDS = 10.0
+FACTS = 1500
 CONSUMERS = {"kill_consumer": 40.0, "poison_at_end": 120.0}
 PRODUCERS = {"kill_producer": 80.0}
 
