@@ -48,7 +48,7 @@ class TimeSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=0, description="an event later than now by more is flagged time_future")
     ] = 300
     max_past_days: Annotated[
-        int, Meta(ge=1, description="an event older than this is flagged time_past")
+        int, Meta(ge=1, le=36_500, description="an event older than this is flagged time_past")
     ] = 400
 
 

@@ -86,9 +86,9 @@ class ConfluentOutbox:
                     topic, value, key, headers=list(headers), on_delivery=self._on_failure
                 )
             except BufferError:
-                self._producer.poll(_ROOM_SECONDS)
+                self._hear(_ROOM_SECONDS)
             except KafkaException as error:
-                self._producer.poll(0)  # the cause, if it is an earlier record's
+                self._hear(0)  # the cause, if it is an earlier record's
                 self._failure = self._failure or translate(f"topic {topic}", cause(error))
             else:
                 return
@@ -103,7 +103,7 @@ class ConfluentOutbox:
             except KafkaException as error:
                 fault = cause(error)
                 if fault.txn_requires_abort():
-                    self._producer.poll(0)
+                    self._hear(0)
                     self._give_up(self._failure or translate(self._name, fault))
                 failure = translate(self._name, fault)
                 if not isinstance(failure, Transient):
@@ -138,6 +138,13 @@ class ConfluentOutbox:
             self.abort()
         self._limits.forget()
         raise failure
+
+    def _hear(self, seconds: float) -> None:
+        """Take reports of what was sent before; what is fatal is told and raised at once."""
+        try:
+            self._producer.poll(seconds)
+        except KafkaException as error:
+            self._failure = self._failure or translate(self._name, cause(error))
 
     def _on_error(self, error: Fault) -> None:
         if error.fatal() and self._failure is None:
