@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,14 @@ from pixstream.kafka.broker import EmbeddedBroker
 # On a shared machine a slow example says nothing about the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+
+@pytest.fixture
+def hang_up() -> Iterator[None]:
+    """Let SIGHUP do what it does by default: under nohup every child would inherit its absence."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
 
 
 @pytest.fixture(scope="session")

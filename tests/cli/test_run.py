@@ -32,11 +32,14 @@ def running(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     file.write_text(yaml.safe_dump(settings))
     command = [sys.executable, "-m", "pixstream.cli", "-c", str(file), "run"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.broker
+@pytest.mark.usefixtures("hang_up")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stop_while_the_embedded_broker_starts_leaves_none_behind(
     tmp_path: Path, number: signal.Signals

@@ -174,6 +174,7 @@ def test_sigterm_drains_and_ends_with_0(site: Site) -> None:
     assert run_status.read(site.directory / "data" / "run") == []
 
 
+@pytest.mark.usefixtures("hang_up")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_ctrl_c_and_a_closed_terminal_are_the_same(site: Site, number: signal.Signals) -> None:
     site.start()
