@@ -106,7 +106,7 @@ class Place(NamedTuple):
         return kafka.connect(self.settings.kafka)
 
 
-@pytest.fixture(params=["confluent", "kafka-python"])
+@pytest.fixture(params=["confluent", pytest.param("kafka-python", marks=pytest.mark.campaign)])
 def place(request: pytest.FixtureRequest, broker: str, tmp_path: Path) -> Place:
     for name in ("pseudonym", "encryption"):
         create_key_file(tmp_path / f"{name}.key")

@@ -29,7 +29,7 @@ NO_ANSWER_SECONDS = 15.0
 STREAMS = [f"account-{n}" for n in range(9)]
 
 
-@pytest.fixture(params=["confluent", "kafka-python"])
+@pytest.fixture(params=["confluent", pytest.param("kafka-python", marks=pytest.mark.campaign)])
 def client(request: pytest.FixtureRequest, broker: str) -> Client:
     made = connect(
         KafkaSettings(
