@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from pixstream.cli.main import Root
 from pixstream.cli.offsets import offsets
 from pixstream.config.settings import Settings
 from pixstream.errors import KafkaError, PixstreamError, TopicChangedError
+from pixstream.identifiers import generate_cpf
 from pixstream.kafka import TopicPartition, TopicSpec
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.plugin import Consumer, TopicIdPartition
@@ -226,6 +228,15 @@ def test_a_dry_run_shows_and_changes_nothing(place: Place) -> None:
     assert "will never be read by lake" in result.output
     assert result.output.endswith("nothing is changed\n")
     assert place.lake.next[place.partition(place.number)] == 4
+    assert place.audited() == []
+
+
+def test_a_change_needs_a_reason_without_anybodys_document(place: Place) -> None:
+    place.read(4)
+    with pytest.raises(click.UsageError, match="--why"):
+        place.call("set", "lake", "--to", "latest", "--yes")
+    with pytest.raises(click.BadParameter, match="CPF or CNPJ"):
+        place.call("set", "lake", "--to", "latest", "--yes", "--why", generate_cpf(Random(3)))
     assert place.audited() == []
 
 

@@ -563,3 +563,25 @@ def test_what_a_first_start_at_the_end_leaves_out_is_named(
     with caplog.at_level(logging.WARNING):
         Reader(log, from_end=True).read()
     assert "first start at its end: its first 4 bytes are not read" in caplog.text
+
+
+def test_a_first_start_names_the_rotated_files_that_nobody_will_read(
+    log: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rotated = log.with_name(f"{log.name}.1")
+    for path in (rotated, log.with_name(f"{log.name}.2.gz"), log.with_name("other.txt")):
+        append(path, "old\n")
+        os.utime(path, (1, 1))
+    append(log, "new\n")
+    reader = Reader(log)
+    with caplog.at_level(logging.WARNING):
+        assert reader.read() == [b"new"]
+        assert caplog.text.count("first start: it is older than the log of that name") == 1
+        assert str(rotated) in caplog.text
+        caplog.clear()
+        reader.restart()
+        reader.read()
+    assert caplog.text == ""
+    wider = Reader(f"{log}*")
+    assert sorted(wider.read()) == [b"new", b"old"]
+    assert caplog.text == ""

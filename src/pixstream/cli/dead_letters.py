@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import msgspec
 
+from pixstream.cli.accounting import account, accounting
 from pixstream.cli.letter_export import export
 from pixstream.cli.letter_marks import discard, reopen
-from pixstream.cli.letter_options import account, accounting, choosing, state_option
+from pixstream.cli.letter_options import choosing, state_option
 from pixstream.cli.letter_replay import replay
 from pixstream.dead_letters import content, views
 from pixstream.dead_letters.selection import ALL

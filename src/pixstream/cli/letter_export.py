@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 import msgspec
 
-from pixstream.cli.letter_options import account, accounting, choosing, find, state_option
+from pixstream.cli.accounting import account, accounting
+from pixstream.cli.letter_options import choosing, find, state_option
 from pixstream.cli.progress import Progress
 from pixstream.dead_letters.reading import content, taken
 from pixstream.dead_letters.state import state_of, states

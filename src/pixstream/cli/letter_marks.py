@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pixstream.cli.letter_options import (
-    account,
-    accounting,
-    check_named,
-    choosing,
-    every_option,
-    find,
-)
+from pixstream.cli.accounting import account, accounting
+from pixstream.cli.letter_options import check_named, choosing, every_option, find
 from pixstream.dead_letters.desk import Desk
 from pixstream.dead_letters.state import DISCARDED, OPEN
 

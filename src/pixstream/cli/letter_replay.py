@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pixstream.cli.letter_options import (
-    account,
-    accounting,
-    check_named,
-    choosing,
-    every_option,
-    find,
-)
+from pixstream.cli.accounting import account, accounting
+from pixstream.cli.letter_options import check_named, choosing, every_option, find
 from pixstream.cli.progress import Progress
 from pixstream.dead_letters import repair as repairing
 from pixstream.dead_letters.becoming import LEFT_BY_REPAIR, Becoming

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from pixstream import audit
+from pixstream.cli.accounting import account, accounting
 from pixstream.errors import PixstreamError
 from pixstream.ingest import offsets as ways
 from pixstream.kafka.acls import group_id
@@ -112,8 +110,7 @@ def show(root: Root, consumers: Sequence[str], form: str) -> None:
 @click.option("--partition", type=click.IntRange(0), help="One partition; needs --topic.")
 @click.option("--new-topic", is_flag=True, help="A topic that was created anew is the right one.")
 @click.option("--allow-rewind", is_flag=True, help="Records may be read again.")
-@click.option("--why", required=True, help="Written to the audit log.")
-@click.option("--who", help="Who decides; default: the login name.")
+@accounting
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
@@ -126,8 +123,8 @@ def set_(
     partition: int | None,
     new_topic: bool,
     allow_rewind: bool,
-    why: str,
-    who: str | None,
+    who: str,
+    why: str | None,
     dry_run: bool,
     yes: bool,
 ) -> None:
@@ -143,6 +140,8 @@ def set_(
       pixstream offsets set delta_lake --to 2026-11-24T00:00:00-03:00 --allow-rewind --why "restore"
       pixstream offsets set console --to latest --dry-run --why "only what is new"
     """  # noqa: D301
+    if not (why or dry_run):
+        raise click.UsageError("offsets set needs --why: it is written to the audit log")
     settings = root.load()
     consumer = _consumer(settings, name)
     with closing(root.client(settings).admin()) as admin:
@@ -165,8 +164,7 @@ def set_(
         if not yes:
             click.confirm("Change these offsets?", abort=True)
         moved = ", ".join(_line(change) for change in changes)
-        log = Path(settings.data_dir) / "audit.log"
-        audit.record(log, "offsets set", f"{name}: {moved}", who or getpass.getuser(), why)
+        account(settings, "offsets set", f"{name}: {moved}", who, why)
         ways.apply(consumer, admin, changes)
     click.echo(f"done; {name} goes on there when it is started")
 

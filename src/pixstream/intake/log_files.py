@@ -107,6 +107,7 @@ class LogFiles:
         for stream, position in positions.items():
             if _STREAM.fullmatch(stream):
                 self._know(Tail.at(stream, position))
+        self._first = not self._tails
 
     def scan(self) -> list[Tail]:
         """Look at the directories; the tails with something unread, the oldest first."""
@@ -119,7 +120,9 @@ class LogFiles:
         for each in seen:
             if each.size and each.stream not in self._tails and each.stream not in self._copies:
                 self._meet(each)
-        self._from_end = False
+        if self._first and not self._from_end:
+            self._warn_left_out()
+        self._first = self._from_end = False
         self._hold()
         unread = [tail for tail in self._live.values() if tail.is_open and tail.unread]
         return sorted(unread, key=lambda tail: (tail.written_ns(), tail.path or ""))
@@ -263,12 +266,28 @@ class LogFiles:
 
     def _rotated_from(self, each: _Seen) -> str | None:
         """The watched log whose rotated name this is, if it was written since the watch began."""
-        for start in _SUFFIX_START.finditer(each.path):
-            log, suffix = each.path[: start.start()], each.path[start.start() :]
-            since = self._watched_since.get(log)
-            if since is not None and each.mtime_ns >= since and _SUFFIX.fullmatch(suffix):
+        for log in self._named_after(each.path):
+            if each.mtime_ns >= self._watched_since[log]:
                 return log
         return None
+
+    def _named_after(self, path: str) -> Iterator[str]:
+        """Watched logs whose name this path has, with a number or date behind."""
+        for start in _SUFFIX_START.finditer(path):
+            log, suffix = path[: start.start()], path[start.start() :]
+            if log in self._watched_since and _SUFFIX.fullmatch(suffix):
+                yield log
+
+    def _warn_left_out(self) -> None:
+        """At a first start nothing tells whether older rotated files were ever read: name them."""
+        for each in self._looked.values():
+            known = each.stream in self._tails or each.stream in self._copies
+            if not (each.matches or known) and any(self._named_after(each.path)):
+                _log.warning(
+                    "%s: first start: it is older than the log of that name, and no pattern of "
+                    "paths matches it: it is not read. If it holds what is not known yet, add it",
+                    shown(each.path),
+                )
 
     def _rests(self, each: _Seen) -> bool:
         """Whether a rotated file without a whole line will hardly get one any more."""
