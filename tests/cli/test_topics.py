@@ -305,7 +305,7 @@ def test_watching_looks_again_until_it_is_interrupted(
             raise KeyboardInterrupt
 
     # The module's own view of `time` only: the client's threads go on sleeping as ever.
-    monkeypatch.setattr("pixstream.cli.lag.time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr("pixstream.cli.looking.time", SimpleNamespace(sleep=sleep))
     result = call(lag, settings, "--watch", "--interval", "0.5", "--format", "json")
     assert result.exit_code == 0
     assert pauses == [0.5] * 3

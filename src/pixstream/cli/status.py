@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from pixstream.cli.looking import looking, show
 from pixstream.processes import run_status
 from pixstream.processes.run_status import READY, STALE_SECONDS
 
@@ -22,32 +21,17 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from pixstream.cli.looking import Looking
     from pixstream.cli.main import Root
     from pixstream.processes.run_status import ComponentStatus, Seen
 
-_PIPE_COLUMNS = 160
 _TAKEN, _DONE = ("read", "consumed"), ("committed", "written")
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=0.1),
-    default=1.0,
-    show_default=True,
-    help="Seconds between two looks of --watch.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="json: one object a look, on one line.",
-)
+@looking(1.0)
 @click.pass_obj
-def status(root: Root, watch: bool, interval: float, form: str) -> int:
+def status(root: Root, *, how: Looking) -> int:
     """Show what the components of every `pixstream run` on this data_dir do.
 
     \b
@@ -58,33 +42,13 @@ def status(root: Root, watch: bool, interval: float, form: str) -> int:
       pixstream status --format json | jq '.supervisors[].components[] | {label, state}'
     """  # noqa: D301  \b is click's mark
     directory = Path(root.load().data_dir) / "run"
-    code = 1
-    looks = _looks(directory, interval if watch else None)
-    console = Console()
-    if not console.is_terminal:
-        console.width = _PIPE_COLUMNS
-    try:
-        if watch and form == "table" and console.is_terminal:
-            with Live(console=console, auto_refresh=False) as live:
-                for seen in looks:
-                    code = exit_code(seen)
-                    live.update(page(seen, directory), refresh=True)
-        for seen in looks:
-            code = exit_code(seen)
-            if form == "json":
-                click.echo(as_json(seen))
-            else:
-                console.print(page(seen, directory))
-    except KeyboardInterrupt:
-        click.echo()
-    return code
-
-
-def _looks(directory: Path, interval: float | None) -> Iterator[list[Seen]]:
-    yield run_status.read(directory)
-    while interval is not None:
-        time.sleep(interval)
-        yield run_status.read(directory)
+    seen = show(
+        how,
+        lambda: run_status.read(directory),
+        as_json=as_json,
+        page=lambda found: page(found, directory),
+    )
+    return exit_code(seen or [])
 
 
 def exit_code(seen: list[Seen]) -> int:
