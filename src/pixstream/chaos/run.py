@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 120.0
 FRESH_SECONDS = 30.0
-"""After the storm a new fact must be in its table within this: freshness is back."""
+"""When everything has arrived, a new fact must be in its table within this: freshness is back."""
 
 STALLED_SECONDS = 60.0
 
@@ -61,7 +61,8 @@ class Run:
         stalled_seconds: when no row came for so long, what is missing is lost.
 
     Attributes:
-        fresh_seconds: how long after the storm the slowest new fact took to its table.
+        settled_seconds: how long after the storm everything had arrived; None: not all did.
+        fresh_seconds: how long the slowest new fact took to its table after that.
         problems: what is wrong beside the verdict's counts.
     """
 
@@ -86,6 +87,7 @@ class Run:
         self.storm: Storm
         self.auditor: Auditor
         self.started = 0.0
+        self.settled_seconds: float | None = None
         self.fresh_seconds: float | None = None
         self.problems: list[str] = []
         self._next_number = 0
@@ -155,7 +157,7 @@ class Run:
         self.storm.start()
         told = poisons = 0
         try:
-            while told < facts or not self.storm.over():
+            while not self.storm.over() or told < facts:
                 self._check_interrupted()
                 elapsed = time.monotonic() - began
                 goal = min(facts, int(facts * elapsed / seconds))
@@ -174,12 +176,24 @@ class Run:
         self._say("the storm is over; what is on its way must arrive")
 
     def _settle(self) -> None:
-        """Wait until a new fact passes in good time, and everything before it has arrived."""
+        """Wait until everything has arrived, and a new fact passes in good time after that."""
+        began = time.monotonic()
         self._wait(lambda: not self.sources.callbacks.pending, "callbacks are refused", 120)
+        if not self._caught_up():
+            return
+        self.settled_seconds = time.monotonic() - began
         try:
             self.fresh_seconds = self._pass(FRESH_SECONDS)
         except PixstreamError as error:
             self.problems.append(str(error))
+        self._caught_up()
+
+    def _caught_up(self) -> bool:
+        """Wait until every acknowledged fact has a row and no consumer is behind.
+
+        False when nothing has come for too long: then what is missing is lost, and the verdict
+        will name it.
+        """
         with closing(self._site.client.admin()) as admin:
             groups = {group_id(CONSUMER): list(EVENT_TOPICS.values())}
             rows, since = -1, time.monotonic()
@@ -190,12 +204,12 @@ class Run:
                     rows, since = now, time.monotonic()
                 quiet = time.monotonic() - since
                 if rows >= self.oracle.acknowledged.count() and not behind and quiet > 3:  # noqa: PLR2004
-                    return
+                    return True
                 if quiet > self._stalled_seconds:
                     self.problems.append(
                         f"nothing has come for {quiet:.0f} s; the lag is {behind:,} offsets"
                     )
-                    return
+                    return False
                 self._show(self)
                 time.sleep(0.5)
 

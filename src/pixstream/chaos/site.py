@@ -59,7 +59,12 @@ class _Place(Place):
         }
         settings["retry"] = {"max_seconds": 1.0}
         settings["supervisor"] = {"restart": {"min_seconds": 0.1, "max_seconds": 1.0}}
-        settings["producers"]["bank_api"] |= {"poll_seconds": 1, "overlap_seconds": 5}
+        settings["producers"]["bank_api"] |= {
+            "poll_seconds": 1,
+            "overlap_seconds": 5,
+            # Each look tells every return again: often would be most of a long run's work.
+            "returns_every_seconds": 15,
+        }
         settings["consumers"][CONSUMER] |= {
             "replicas": REPLICAS,
             "batch": {"rows": 5_000, "seconds": 0.5},

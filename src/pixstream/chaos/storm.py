@@ -102,6 +102,8 @@ class Storm:
         self._over = threading.Event()
         self._error: BaseException | None = None
         self._later: list[_Later] = []
+        # Not the lane's: it may be waiting for a supervisor's children, one of them frozen.
+        self._wakings: list[threading.Timer] = []
         self._threads = [
             threading.Thread(target=self._lane, args=lane, name=f"storm-{n}", daemon=True)
             for n, lane in enumerate([(PROCESS_FAULTS, self._later), (WORLD_FAULTS, [])])
@@ -128,7 +130,7 @@ class Storm:
     def stop(self) -> None:
         """End early, with everything put right again."""
         self._over.set()
-        for thread in self._threads:
+        for thread in [*self._threads, *self._wakings]:
             thread.join()
 
     def _lane(self, rates: dict[str, float], later: list[_Later]) -> None:
@@ -156,7 +158,7 @@ class Storm:
         return sorted(strikes)
 
     def _put_right(self, lane: list[_Later], *, everything: bool = False) -> None:
-        """Wake who was stopped, let leave who joined, when their time has come."""
+        """Let leave who joined, when the time has come."""
         now = time.monotonic()
         due = [item for item in lane if everything or item.when <= now]
         lane[:] = [item for item in lane if item not in due]
@@ -220,8 +222,11 @@ class Storm:
         except psutil.NoSuchProcess:
             return
         self.faults["stops"] += 1
-        wake = time.monotonic() + SESSION_MS / 1000 + self._rng.uniform(1, 7)
-        self._later.append(_Later(wake, lambda: _wake(victim)))
+        seconds = SESSION_MS / 1000 + self._rng.uniform(1, 7)
+        waking = threading.Timer(seconds, _wake, [victim])
+        waking.daemon = True
+        waking.start()
+        self._wakings.append(waking)
 
     def _join(self) -> None:
         """A replica more for some seconds: the group rebalances twice."""

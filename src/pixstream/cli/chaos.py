@@ -85,12 +85,17 @@ def chaos(events: int, minutes: float, seed: int, client: str | None, directory:
             interrupted=interrupted,
         )
         verdict = run.run()
-    fresh = "never" if run.fresh_seconds is None else f"{run.fresh_seconds:.1f} s"
-    say(f"client {chosen}; a new fact after the storm reached its table after: {fresh}")
+    settled, fresh = _seconds(run.settled_seconds), _seconds(run.fresh_seconds)
+    say(f"client {chosen}; after the storm everything had arrived after: {settled}")
+    say(f"a new fact then reached its table after: {fresh}")
     for problem in [*run.problems, *run.auditor.examples]:
         console.print(f"[red]wrong:[/] {problem}", highlight=False)
     click.echo(msgspec.json.encode(verdict))
     return 0 if verdict.ok and not run.problems else 1
+
+
+def _seconds(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f} s"
 
 
 @contextmanager
