@@ -5,8 +5,8 @@ PixstreamError
 │   └── KeysMissingError   a privacy key is absent or unusable
 ├── KafkaError             Kafka answered with something that waiting does not cure
 │   ├── FencedError        another owner took over, or Kafka gave this one up: stop at once
-│   ├── BrokerError        the embedded broker could not be started or stopped
-│   └── ArtefactError      the broker's jars could not be fetched or verified
+│   └── BrokerError        the embedded broker could not be started or stopped
+├── ArtefactError          the jars of a program could not be fetched or verified
 ├── DestinationError       a destination failed for good: the process stops, nothing committed
 ├── Transient              it may work later: the framework calls again with back-off
 ├── Refused                bytes that are no Pix event; becomes a dead letter with its reason code
@@ -41,8 +41,8 @@ class BrokerError(KafkaError):
     """The embedded broker could not be started, reached or stopped."""
 
 
-class ArtefactError(KafkaError):
-    """A jar of the embedded broker could not be fetched, or its checksum differs."""
+class ArtefactError(PixstreamError):
+    """A jar could not be fetched, or its checksum differs."""
 
 
 class DestinationError(PixstreamError):

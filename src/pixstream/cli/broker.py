@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from pixstream.cli.main import Root
     from pixstream.config.settings import Settings
+    from pixstream.java.maven import Progress
     from pixstream.kafka.broker import EmbeddedBroker
-    from pixstream.kafka.maven import Progress
     from pixstream.kafka.settings import KafkaSettings
 
 

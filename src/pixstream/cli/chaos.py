@@ -66,11 +66,11 @@ def chaos(events: int, minutes: float, seed: int, client: str | None, directory:
     from pixstream.chaos.storm import Weather
     from pixstream.cli.broker import fetching
     from pixstream.cli.run import stop_signals
-    from pixstream.kafka.artefacts import ensure_jars
+    from pixstream.kafka.broker_jars import BROKER_JARS
 
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     with fetching() as progress:
-        ensure_jars(progress)
+        BROKER_JARS.ensure(progress)
     chosen = client or ("confluent" if seed % 2 else "kafka-python")
 
     def say(text: str) -> None:

