@@ -1,5 +1,6 @@
 """The consume loop through outages, an open breaker, records for others, and offsets gone wrong."""
 
+import datetime as dt
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from pixstream.errors import KafkaError, TopicChangedError, Transient
-from pixstream.ingest import offsets
+from pixstream.ingest import consume, offsets
 from pixstream.kafka import TopicPartition
 from pixstream.plugin import TopicIdPartition
 
@@ -21,6 +22,73 @@ def world(consuming: Any) -> Any:
 
 def rows(world: Any) -> int:
     return int(sum(world.rows().values()))
+
+
+# --- freshness and clocks ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(world: Any) -> Any:
+    """The clock of the loop, in seconds; Kafka's writes the records' times, in milliseconds."""
+    ticks: Any = vars(consume)["time"]
+    ticks.now = 1_800_000_000.0
+    world.kafka.now = 1_800_000_000_000
+    return ticks
+
+
+def test_no_freshness_is_told_before_a_batch(world: Any) -> None:
+    assert "freshness_ms" not in world.start(0).loop.counts
+
+
+@pytest.mark.parametrize(
+    ("passed", "told"),
+    [
+        pytest.param(7, 7_000, id="seven seconds old"),
+        pytest.param(-36_000_000, 0, id="from a clock that ran a year ahead"),
+        pytest.param(3600, 3_600_000, id="our clock leapt an hour"),
+    ],
+)
+def test_freshness_is_the_record_s_age_in_kafka_never_negative_and_heals(
+    world: Any, clock: Any, passed: int, told: int
+) -> None:
+    process = world.start(0)
+    world.produce([GOOD] * 2)
+    clock.now += passed
+    process.step()
+    assert process.loop.counts["freshness_ms"] == pytest.approx(told, abs=1000)
+    world.kafka.now += passed * 1000
+    world.produce([GOOD])
+    process.step()
+    assert process.loop.counts["freshness_ms"] < 1000
+
+
+@pytest.mark.parametrize("year", [1000, 1970, 9000])
+def test_freshness_knows_nothing_of_event_times(
+    world: Any, consuming: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, year: int
+) -> None:
+    monkeypatch.setattr(consuming, "NOW", dt.datetime(year, 11, 24, 12, tzinfo=dt.UTC))
+    process = world.start(0)
+    world.produce([GOOD] * 2)
+    clock.now += 7
+    process.step()
+    assert rows(world) == 2
+    assert process.loop.counts["freshness_ms"] == pytest.approx(7_000, abs=1000)
+
+
+def test_a_record_without_a_time_makes_no_batch_half_a_century_old(world: Any, clock: Any) -> None:
+    process = world.start(0)
+    now, world.kafka.now = world.kafka.now, -1
+    world.produce([GOOD])
+    process.step()
+    assert rows(world) == 1
+    assert "freshness_ms" not in process.loop.counts
+    world.produce([GOOD])
+    world.kafka.now = now
+    world.produce([GOOD])
+    clock.now += 7
+    process.step()
+    assert rows(world) == 3
+    assert process.loop.counts["freshness_ms"] == pytest.approx(7_000, abs=1000)
 
 
 # --- outages -----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pixstream.errors import KafkaError, Transient
+from pixstream.ingest.produce import COUNTS
 from pixstream.kafka.acls import transactional_id
 from pixstream.plugin import Reading
 
@@ -52,6 +53,10 @@ def test_later_it_waits_for_positions_as_it_does_for_its_source(world: Any) -> N
     assert process.loop.state == "ready"
     assert world.names() == {name: 1}
     assert process.loop.counts["retries"] == 4
+
+
+def test_every_count_is_there_at_0_before_anything_is_read(world: Any) -> None:
+    assert world.start(1, 0).loop.counts == dict.fromkeys(COUNTS, 0)
 
 
 def test_stopping_ends_a_start_that_waits(kit: Any, tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ class ConsumeLoop:
     Attributes:
         state: starting, ready, waiting (for Kafka or the destination), breaker_open (the
             destination is left alone) or breaker_half_open (one call tries it).
-        counts: see `COUNTS`; and `freshness_ms`, how old the oldest record of the last batch was.
+        counts: see `COUNTS`; and `freshness_ms`, how old the oldest record of the last batch was by
+            the clocks of Kafka's producer and this machine, which may disagree: 0 at least.
     """
 
     def __init__(
@@ -245,8 +246,10 @@ class ConsumeLoop:
         taken = len(work.records) + work.skipped
         if taken:
             self.counts["batches"] += 1
-            oldest = min(record.timestamp for record in self._buffer[:taken])
-            self.counts["freshness_ms"] = max(0, int(time.time() * 1000) - oldest)
+            # Kafka takes a record without a time (-1) from any other writer.
+            stamped = [r.timestamp for r in self._buffer[:taken] if r.timestamp > 0]
+            if stamped:
+                self.counts["freshness_ms"] = max(0, int(time.time() * 1000) - min(stamped))
         del self._buffer[:taken]
 
     def _commit(self, ahead: Mapping[TopicIdPartition, int], inbox: Inbox) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pixstream.backoff import Backoff, BackoffSettings
 from pixstream.errors import KafkaError, Transient
+from pixstream.event import Category
 from pixstream.ingest.ownership import Ownership, position_key
 from pixstream.ingest.sending import Sending
 from pixstream.kafka.acls import transactional_id
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.ingest")
 
 T = TypeVar("T")
+
+COUNTS = ("read", *(category.plural for category in Category), "letters", "committed", "retries")
+"""Since the start: readings with content, what they became (also in transactions that were aborted
+and are tried again), readings of committed transactions, and waits after transient failures."""
 
 
 class _CannotBegin(Transient):
@@ -51,6 +56,7 @@ class ProduceLoop:
 
     Attributes:
         state: starting until positions were read for the first time, then ready or waiting.
+        counts: see `COUNTS`.
     """
 
     def __init__(
@@ -69,7 +75,7 @@ class ProduceLoop:
         self._backoff = Backoff(retry)
         self._stop = stop
         self.state = "starting"
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._sending = Sending(producer.name, sealer, letters, max_event_bytes, self.counts)
 
     def run(self) -> None:
