@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import command_page
 import configuration_page
 import event_pages
+import metrics_page
 
 from pixstream.config import editor_schema
 
@@ -33,6 +34,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration_page.build,
     "event.md": event_pages.event,
     "kafka_config.schema.json": editor_schema_file,
+    "metrics.md": metrics_page.build,
     "routing.md": event_pages.routes,
 }
 

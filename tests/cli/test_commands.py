@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 import click
+import httpx
 import pytest
 import yaml
 
@@ -289,5 +290,13 @@ def test_run_dead_letters_and_lag(capfd: pytest.CaptureFixture[str], tmp_path: P
     assert call(capfd, "dead-letters", "show", "ffffffffffff")[0] == 1
     while json.loads(call(capfd, "lag", "--format", "json")[1])["total"]:
         assert time.monotonic() < deadline
+    (supervisor,) = json.loads(call(capfd, "status", "--format", "json")[1])["supervisors"]
+    metrics = ""
+    while 'stage="write",topic=""} 1.0' not in metrics:  # a child tells about once a second
+        assert time.monotonic() < deadline, metrics
+        metrics = httpx.get(supervisor["metrics"]).text
+    assert 'pix_dlq_records_total{component="system_log",replica="0"} 1.0' in metrics
+    assert 'pix_dlq_records_total{component="delta_lake",replica="0"} 0.0' in metrics
+    assert CPF not in metrics
     code, out, _ = call(capfd, "check")
     assert (code, "FAIL" in out) == (0, False), out

@@ -58,7 +58,13 @@ def run(root: Root, names: tuple[str, ...]) -> int:
                     replica=0,
                 )
                 directory = Path(settings.data_dir) / "run"
-                supervisor = Supervisor(base, components, settings.supervisor, directory=directory)
+                supervisor = Supervisor(
+                    base,
+                    components,
+                    settings.supervisor,
+                    directory=directory,
+                    metrics=settings.metrics,
+                )
                 return supervisor.run(requested)
         except KeyboardInterrupt:
             log.info("stopped while it was starting")

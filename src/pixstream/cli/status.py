@@ -95,7 +95,8 @@ def _headline(seen: Seen) -> Text:
             f"{STALE_SECONDS:g}): it hangs, or its disk is full; what follows is old"
         )
         return Text(words, style="red")
-    return Text(f"{head}{', stopping' if status.stopping else ''}")
+    told = f", metrics at {status.metrics}" if status.metrics else ""
+    return Text(f"{head}{told}{', stopping' if status.stopping else ''}")
 
 
 def _table(components: list[ComponentStatus]) -> Table:

@@ -57,6 +57,28 @@ class SupervisorSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     ] = 1800.0
 
 
+class MetricsSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The `metrics` section: the HTTP endpoint of each `pixstream run`."""
+
+    enabled: Annotated[
+        bool, Meta(description="serve /metrics (Prometheus), /healthy and /ready")
+    ] = True
+    host: Annotated[
+        str,
+        Meta(min_length=1, description="address to listen on; it asks nobody for a password"),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="port; 0: any free one")] = 9464
+    port_tries: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="ports tried from there on, since another `pixstream run` of this machine "
+            "may have the first; 1: a taken port ends the start",
+        ),
+    ] = 10
+
+
 class BrokerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The `broker` section: the embedded Kafka, used while kafka.bootstrap_servers is null."""
 
@@ -99,6 +121,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     supervisor: Annotated[
         SupervisorSettings, Meta(description="the processes of the components")
     ] = msgspec.field(default_factory=SupervisorSettings)
+    metrics: Annotated[
+        MetricsSettings, Meta(description="the HTTP endpoint of each `pixstream run`")
+    ] = msgspec.field(default_factory=MetricsSettings)
     schema: Annotated[
         SchemaSettings, Meta(description="events of several schema versions in one topic")
     ] = msgspec.field(default_factory=SchemaSettings)

@@ -76,6 +76,8 @@ class Place:
                 "encryption_key": f"file:{keys / 'encryption.key'}",
             },
             "kafka": {"client": self.client},
+            # Any free one: demos and storms run beside other supervisors.
+            "metrics": {"port": 0},
             "logging": {"file": str(self.logs / "pixstream.log")},
             "topics": {
                 "pix.pagamentos": dict(events),

@@ -15,7 +15,7 @@ import msgspec
 
 from pixstream.backoff import Backoff
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
-from pixstream.processes.report import STARTING, Report
+from pixstream.processes.report import GAUGES, STARTING, Report
 from pixstream.processes.run_status import ComponentStatus
 
 if TYPE_CHECKING:
@@ -40,9 +40,6 @@ _MEANINGS = {
     EXIT_CONFIG: "its configuration is wrong",
     EXIT_FENCED: "fenced",
 }
-_GAUGES = ("_ms", "destination_failures")
-"""Ends of the names of what is no sum since the start."""
-
 _RATE_SECONDS = 10.0
 _SAMPLE_SECONDS = 1.0
 
@@ -150,7 +147,7 @@ class Child:
         self.process = None
         self._last_exit, self._last_exit_at = self.describe(code), dt.datetime.now(dt.UTC)
         for name, count in self.counts.items():
-            if not name.endswith(_GAUGES):
+            if not name.endswith(GAUGES):
                 self.total[name] = self.total.get(name, 0) + count
         self.counts = {}
         self.stalled = self.silent = 0.0
@@ -238,5 +235,5 @@ class Child:
         return {
             name: round((count - then.get(name, 0)) / (now - since), 1) if now > since else 0.0
             for name, count in counts.items()
-            if not name.endswith(_GAUGES)
+            if not name.endswith(GAUGES)
         }

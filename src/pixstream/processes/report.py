@@ -21,6 +21,10 @@ log = logging.getLogger("pixstream.component")
 
 REPORT_SECONDS = 1.0
 STARTING = "starting"
+
+GAUGES = ("_ms", "destination_failures")
+"""Ends of the names of counts that are no sum since the start, but as they are now."""
+
 _LONGEST_WARNING = 300
 
 
@@ -36,7 +40,7 @@ class Report(msgspec.Struct, kw_only=True):
 
     Attributes:
         state: of its loop.
-        counts: since its start; what ends in `_ms`, and `destination_failures`, is as it is now.
+        counts: since its start; those of `GAUGES` are as they are now.
         warning: its last log line of level warning or more, our own text.
         warned_at: when, seconds since the epoch.
         stalled_seconds: since its loop last turned.

@@ -32,6 +32,20 @@ STALE_SECONDS = 10.0
 
 READY = "ready"
 
+STATES = {
+    "starting": "",
+    READY: "",
+    "waiting": "for its source, Kafka or destination",
+    "breaker_open": "its destination is left alone",
+    "breaker_half_open": "one call tries it",
+    "silent": "no report",
+    "stuck": "its loop does not turn",
+    "restarting": "",
+    "stopped": "",
+    "failed": "",
+}
+"""Every state of a component, with what its name does not tell."""
+
 
 class ComponentStatus(msgspec.Struct, kw_only=True):
     """One replica of one component."""
@@ -42,9 +56,9 @@ class ComponentStatus(msgspec.Struct, kw_only=True):
     state: Annotated[
         str,
         Meta(
-            description="starting, ready, waiting (for its source, Kafka or destination), "
-            "breaker_open (its destination is left alone), breaker_half_open (one call tries it), "
-            "silent (no report), stuck (its loop does not turn), restarting, stopped, failed"
+            description=", ".join(
+                f"{state} ({meaning})" if meaning else state for state, meaning in STATES.items()
+            )
         ),
     ]
     since: Annotated[dt.datetime, Meta(description="when it came into this state")]
@@ -82,6 +96,9 @@ class SupervisorStatus(msgspec.Struct, kw_only=True):
     clock: Annotated[float, Meta(description="the same by the machine's monotonic clock, s")]
     stopping: Annotated[bool, Meta(description="a signal came: its children drain")]
     components: list[ComponentStatus]
+    metrics: Annotated[
+        str | None, Meta(description="address of its metrics; null: it offers none")
+    ] = None
 
 
 class Seen(msgspec.Struct, kw_only=True):

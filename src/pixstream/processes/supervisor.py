@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from pixstream.errors import ConfigError
+from pixstream.observability.endpoint import Endpoint
 from pixstream.processes.child import COMMAND, Child
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FENCED, EXIT_OK
 from pixstream.processes.replica_locks import ReplicaLocks
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from pixstream.config.settings import SupervisorSettings
+    from pixstream.config.settings import MetricsSettings, SupervisorSettings
     from pixstream.plugin import Component
     from pixstream.processes.component import Order
 
@@ -60,6 +61,7 @@ class Supervisor:
         command: starts a child; tests pass their own.
         directory: `run` of the data directory: what we do is told there once a second, and each
             replica is locked, so that no other supervisor runs it too. None: neither.
+        metrics: where to serve them; None, or not enabled: nowhere.
     """
 
     def __init__(
@@ -70,8 +72,13 @@ class Supervisor:
         stderr: IO[bytes] | None = None,
         command: Sequence[str] = COMMAND,
         directory: Path | None = None,
+        *,
+        metrics: MetricsSettings | None = None,
     ) -> None:
         self._settings = settings
+        self._metrics = metrics if metrics is not None and metrics.enabled else None
+        self._endpoint: Endpoint | None = None
+        self._seen: SupervisorStatus | None = None
         self._selector = selectors.DefaultSelector()
         self._stopping = False
         self._announced = False
@@ -100,7 +107,10 @@ class Supervisor:
 
         Raises:
             PixstreamError: another supervisor runs one of them; none was started.
+            ConfigError: the metrics cannot be served; none was started.
         """
+        if self._metrics is not None:
+            self._endpoint = Endpoint(self._metrics, lambda: self._seen)
         if self._directory is not None:
             self._status = StatusFile(self._directory)
             self._publish()
@@ -196,6 +206,9 @@ class Supervisor:
         if self._status is not None:
             self._status.close()
             self._status = None
+        if self._endpoint is not None:
+            self._endpoint.close()
+            self._endpoint = None
         return clean
 
     def _ask_to_end(self) -> None:
@@ -298,18 +311,20 @@ class Supervisor:
     def _publish(self) -> None:
         """Tell what everybody does."""
         self._published = time.monotonic()
-        if self._status is None:
+        if self._status is None and self._endpoint is None:
             return
-        status = SupervisorStatus(
-            id=self._status.id,
+        self._seen = SupervisorStatus(
+            id=f"{os.getpid()}" if self._status is None else self._status.id,
             pid=os.getpid(),
             started=self._started,
             written=dt.datetime.now(dt.UTC),
             clock=time.monotonic(),
             stopping=self._stopping,
             components=[child.status(self._settings.hang_seconds) for child in self.children],
+            metrics=None if self._endpoint is None else self._endpoint.address,
         )
-        self._status.write(status)
+        if self._status is not None:
+            self._status.write(self._seen)
 
 
 def select(
