@@ -47,17 +47,25 @@ class Problems:
     """Collects what is wrong, so that one run tells everything."""
 
     def __init__(self) -> None:
-        self._found: dict[str, int] = {}
+        self._found: dict[str, Origin] = {}
 
     def add(self, origin: Origin, text: str) -> None:
         """Note `text`, what is wrong at `origin`; the same line twice counts once."""
         line = ": ".join(filter(None, (origin.place, dotted(origin.path), text)))
-        self._found.setdefault(line, origin.line or 0)
+        self._found.setdefault(line, origin)
+
+    def lines(self) -> list[str]:
+        """All of them, file by file, each in the order of its file."""
+        places = ((origin.name, origin.line or 0, text) for text, origin in self._found.items())
+        return [text for _, _, text in sorted(places)]
 
     def raise_any(self) -> None:
         """Raise a ConfigError of all lines, in the order of the file, if there is any."""
         if self._found:
-            raise ConfigError("\n".join(sorted(self._found, key=self._found.__getitem__)))
+            raise ConfigError("\n".join(sorted(self._found, key=self._line)))
+
+    def _line(self, text: str) -> int:
+        return self._found[text].line or 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
