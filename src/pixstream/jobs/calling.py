@@ -1,0 +1,101 @@
+"""One attempt of a task: a function called in this process, and how it ended."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import threading
+import traceback
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pixstream.errors import PixstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Ending(NamedTuple):
+    """How a call ended.
+
+    Attributes:
+        ok: it returned, or exited with 0.
+        why: what went wrong, on one line.
+        trace: the trace of an exception that nobody raised on purpose; else empty.
+        interrupted: Ctrl-C ended it.
+    """
+
+    ok: bool
+    why: str = ""
+    trace: str = ""
+    interrupted: bool = False
+
+
+def call(load: Callable[[], Callable[[], Any]], arguments: list[str]) -> Ending:
+    """Load a function and call it with `sys.argv` set to `arguments`; what it returns is dropped.
+
+    A function that cannot be loaded (a library of an extra is absent, for instance) ends the same
+    way as one that fails.
+    """
+    signals: set[int] = set()
+    try:
+        with _as_a_program(arguments, signals):
+            load()()
+    except SystemExit as end:
+        return _of_exit(end, interrupted=signal.SIGINT in signals)
+    except KeyboardInterrupt:
+        return Ending(ok=False, why="interrupted", interrupted=True)
+    except PixstreamError as error:
+        return Ending(ok=False, why=str(error))
+    except Exception as error:  # noqa: BLE001  a task may fail with anything
+        return Ending(ok=False, why=_place(error), trace=traceback.format_exc())
+    return Ending(ok=True)
+
+
+def _of_exit(end: SystemExit, *, interrupted: bool) -> Ending:
+    if end.code in (None, 0):
+        return Ending(ok=True)
+    why = f"exit code {end.code}" if isinstance(end.code, int) else str(end.code)
+    # What a task makes of Ctrl-C, as click does: `Aborted!` and exit code 1.
+    return Ending(
+        ok=False, why=f"{why} after Ctrl-C" if interrupted else why, interrupted=interrupted
+    )
+
+
+@contextmanager
+def _as_a_program(arguments: list[str], signals: set[int]) -> Iterator[None]:
+    """Set `sys.argv`; afterwards give it back, and `signals` holds those that came meanwhile."""
+    former, sys.argv = sys.argv, arguments
+    main = threading.current_thread() is threading.main_thread()
+    try:
+        with _noting(signals) if main else nullcontext():
+            yield
+    finally:
+        sys.argv = former
+
+
+@contextmanager
+def _noting(signals: set[int]) -> Iterator[None]:
+    """Note signals whatever handler they have: a Spark session sets one of its own for Ctrl-C."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        former = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(former)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            with suppress(BlockingIOError):
+                signals.update(reader.recv(4096))
+
+
+def _place(error: Exception) -> str:
+    """The class and where it was raised; the text may repeat a payload."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    name = frame.filename.rpartition("/")[2]
+    return f"{type(error).__name__} in {name}:{frame.lineno} {frame.name}"
