@@ -25,6 +25,7 @@ COMMANDS = {
     "config": "show the effective configuration, or its JSON schema",
     "dead-letters": "find, read, repair and replay what could not go on",
     "demo": "run everything against the sandbox bank and reconcile",
+    "jobs": "list, check and run the jobs of the Databricks bundle, without a workspace",
     "keys": "create the privacy keys",
     "lag": "how far each consumer is behind",
     "offsets": "show where consumers stand, and decide where one goes on",

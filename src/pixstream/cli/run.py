@@ -115,19 +115,20 @@ def stop_signals() -> Iterator[Callable[[], int]]:
         del number, frame
         count += 1
 
-    with _handling(note):
+    with handling(note):
         yield lambda: count
 
 
 @contextmanager
 def _ending_at_once() -> Iterator[None]:
     """Let each of them raise KeyboardInterrupt: while nothing is in hand there is none to wait."""
-    with _handling(signal.default_int_handler):
+    with handling(signal.default_int_handler):
         yield
 
 
 @contextmanager
-def _handling(handler: Callable[..., object]) -> Iterator[None]:
+def handling(handler: Callable[..., object]) -> Iterator[None]:
+    """Let `handler` take SIGTERM, SIGINT and SIGHUP; what nohup ignores stays so."""
     former = {
         number: signal.signal(number, handler)
         for number in _STOP_SIGNALS
