@@ -1,0 +1,130 @@
+# Databricks notebook source
+# MAGIC %md
+# MAGIC # Read the tables
+# MAGIC
+# MAGIC Bronze, silver and gold as the jobs leave them. Reading needs `SELECT` on the schema, and no
+# MAGIC secret.
+# MAGIC
+# MAGIC | layer | table | a row is |
+# MAGIC |---|---|---|
+# MAGIC | bronze | `bronze` | a record of Kafka as it came, with its coordinates |
+# MAGIC | silver | `pagamentos`, `recebimentos`, `estornos` | an event, with its revisions |
+# MAGIC | gold | `gold_daily`, `gold_hourly` | what a participant moved in one category |
+# MAGIC | gold | `account_profiles` | the habits of an account |
+# MAGIC
+# MAGIC **Before:** attach the wheel that `databricks bundle deploy` uploaded (it lies in
+# MAGIC `artifacts/.internal` of the bundle's folder).
+
+# COMMAND ----------
+
+from pathlib import Path
+
+from databricks.sdk.runtime import dbutils, display, spark
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pixstream import config
+from pixstream.event import Category
+from pixstream.lake.spark.tables import open_tables
+
+dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")
+dbutils.widgets.text("catalog", "pix_staging", "Catalog")
+dbutils.widgets.text("schema", "pixstream", "Schema")
+dbutils.widgets.text("day", "", "Business day, YYYY-MM-DD; empty: yesterday")
+
+# COMMAND ----------
+
+settings = config.load(
+    Path("../../kafka_config.yaml"),
+    env=dbutils.widgets.get("environment"),
+    overrides=[
+        f"spark.catalog={dbutils.widgets.get('catalog')}",
+        f"spark.schema={dbutils.widgets.get('schema')}",
+        *(f"{part}=null" for part in ("kafka", "privacy", "producers", "consumers", "institution")),
+    ],
+)
+tables = open_tables(spark, settings)
+display(
+    spark.createDataFrame(
+        [(name, len(table.columns)) for name, table in tables.items()], "name string, columns int"
+    )
+)
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## One day in silver
+# MAGIC
+# MAGIC Tables are partitioned by `event_date`, the UTC date of the event. A business day of São
+# MAGIC Paulo is two of them: filter by both, so that only two partitions are read, and then by the
+# MAGIC local day. Amounts are centavos.
+
+# COMMAND ----------
+
+day = dbutils.widgets.get("day")
+business_day = F.to_date(F.lit(day)) if day else F.date_sub(F.current_date(), 1)
+local_day = F.to_date(F.from_utc_timestamp("event_time", "America/Sao_Paulo"))
+
+
+def of_day(name: str) -> DataFrame:
+    """The events of one table that fall on the business day."""
+    dates = F.col("event_date").between(business_day, F.date_add(business_day, 1))
+    return tables[name].where(dates & (local_day == business_day))
+
+
+for category in Category:
+    display(
+        of_day(category.plural)
+        .groupBy("status", "direction", "source")
+        .agg(F.count("*").alias("events"), F.sum("amount_centavos").alias("centavos"))
+        .withColumn("table", F.lit(category.plural))
+    )
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## What is irregular
+# MAGIC
+# MAGIC An event with a flag is kept, not refused (docs/reference/event.md names the flags).
+
+# COMMAND ----------
+
+for category in Category:
+    display(
+        of_day(category.plural)
+        .select(F.explode("flags").alias("flag"), "source")
+        .groupBy("flag", "source")
+        .count()
+        .orderBy(F.desc("count"))
+    )
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## Gold
+# MAGIC
+# MAGIC Aggregates are by business day of America/Sao_Paulo, and made anew for the days that the job
+# MAGIC is asked for: a late event changes gold when its day is computed again.
+
+# COMMAND ----------
+
+for name in ("gold_daily", "gold_hourly", "account_profiles"):
+    display(tables[name].limit(1000))
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## Does silver hold what bronze holds
+# MAGIC
+# MAGIC Every record of bronze is an event in silver, a repeat of one, or a dead letter. Records
+# MAGIC that are in bronze and whose coordinates silver does not have are repeats and letters: a
+# MAGIC few. Many mean that silver lags, which the backlog of the ingestion job shows too.
+
+# COMMAND ----------
+
+place = ["_topic", "_partition", "_offset"]
+silver = tables[Category.PAGAMENTO.plural].select(*place)
+for category in (Category.RECEBIMENTO, Category.ESTORNO):
+    silver = silver.union(tables[category.plural].select(*place))
+missing = tables["bronze"].select(*place).join(silver, on=place, how="left_anti")
+display(missing.groupBy("_topic", "_partition").count().orderBy(*place[:2]))
