@@ -108,7 +108,7 @@ class Listener(NamedTuple):
 
 
 class Inbox(Protocol):
-    """A member of a consumer group: read_committed, static membership, cooperative assignment.
+    """A member of a consumer group: read_committed, static membership, eager assignment.
 
     `auto.offset.reset` is always error: an offset that Kafka no longer holds raises.
     """

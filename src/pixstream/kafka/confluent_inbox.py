@@ -22,6 +22,7 @@ from pixstream.kafka.confluent_link import (
     translate,
 )
 from pixstream.kafka.reading import (
+    ASSIGNOR,
     FETCH_BYTES,
     PARTITION_FETCH_BYTES,
     QUEUE_BYTES,
@@ -71,7 +72,7 @@ class ConfluentInbox:
             | {
                 "group.instance.id": member,
                 "group.protocol": "classic",
-                "partition.assignment.strategy": "cooperative-sticky",
+                "partition.assignment.strategy": ASSIGNOR,
                 "session.timeout.ms": settings.session_timeout_ms,
                 "heartbeat.interval.ms": heartbeat_ms(settings),
                 "max.poll.interval.ms": settings.max_poll_interval_ms,
@@ -182,8 +183,8 @@ class ConfluentInbox:
         return records(messages)
 
     def _on_assign(self, consumer: Consumer, partitions: list[Partition]) -> None:
-        self._waiting |= {(p.topic, p.partition) for p in partitions}
-        consumer.incremental_assign([])
+        self._waiting = {(p.topic, p.partition) for p in partitions}
+        consumer.assign([])
 
     def _start_waiting(self) -> None:
         """Read on where the listener says."""
@@ -196,8 +197,8 @@ class ConfluentInbox:
         )
         for partition in partitions:
             partition.offset = starts[self._identified(partition)]
-        self._consumer.incremental_assign(partitions)
-        self._starts |= {(p.topic, p.partition): p.offset for p in partitions}
+        self._consumer.assign(partitions)
+        self._starts = {(p.topic, p.partition): p.offset for p in partitions}
         self._waiting.clear()
         # The library forgets neither: what was taken away while paused would come back paused.
         if self._paused:
@@ -223,11 +224,10 @@ class ConfluentInbox:
                 self._listener.revoked([TopicPartition(*key) for key in gone])
             except Exception as error:  # noqa: BLE001  whatever it is, `poll` raises it
                 self._fail(error)
-        for key in gone:
-            del self._starts[key]
+        self._starts.clear()
         self._moved |= gone
-        self._waiting -= {(p.topic, p.partition) for p in partitions}
-        consumer.incremental_unassign([Partition(*key) for key in gone])
+        self._waiting.clear()
+        consumer.unassign()
 
     def _on_error(self, fault: Fault, message: Message | None = None) -> None:
         """Remember what `poll` must raise; whatever the library gets over by itself is logged."""

@@ -6,7 +6,7 @@ import queue
 from typing import TYPE_CHECKING, Any
 
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.errors import CommitFailedError, LogTruncationError, OffsetOutOfRangeError
 from kafka.errors import KafkaError as Fault
 from kafka.future import Future
@@ -61,7 +61,7 @@ class KafkaPythonInbox:
         membership = {
             "group_id": group,
             "group_instance_id": member,
-            "partition_assignment_strategy": [CooperativeStickyAssignor],
+            "partition_assignment_strategy": [RoundRobinPartitionAssignor],
             "session_timeout_ms": settings.session_timeout_ms,
             "heartbeat_interval_ms": heartbeat_ms(settings),
             "max_poll_interval_ms": settings.max_poll_interval_ms,

@@ -22,6 +22,14 @@ FETCH_BYTES = 16 * 2**20
 QUEUE_BYTES = 32 * 2**20
 """What librdkafka reads ahead; it may exceed this by one answer, decompressed."""
 
+ASSIGNOR = "roundrobin"
+"""How the group's leader deals out partitions: all of them in every generation (eagerly).
+
+The cooperative way takes two generations, and who must ask for the second one may be killed before
+it does. It comes back as the static member that it was, into a group that is stable, and is given
+what it had: partitions that nobody has stay so until somebody else joins or leaves.
+"""
+
 _PAUSE_SECONDS = 0.2
 _HEARTBEAT_MILLISECONDS = 1000
 Partition = TypeVar("Partition")
