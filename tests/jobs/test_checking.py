@@ -89,9 +89,10 @@ def test_a_good_bundle_has_no_problems_and_tells_what_deploying_needs(
     assert report.problems == []
     assert report.targets == ("dev", "prod")
     place = "bundle/resources/gold.yml:13"
-    assert report.needs == [
-        f"{place}: target dev needs a value for variable broker",
-        f"{place}: target prod needs a value for variable broker",
+    assert report.notes == [
+        f"{place}: target {name} needs a value for variable broker "
+        "(bundle deploy --var, or BUNDLE_VAR_broker)"
+        for name in ("dev", "prod")
     ]
 
 
@@ -213,3 +214,23 @@ def test_files_are_held_against_the_schema_one_by_one(
 def test_broken_yaml_is_refused_with_its_line(write: Callable[..., Path]) -> None:
     with pytest.raises(ConfigError, match=r"bundle/databricks.yml:1"):
         check(write({"databricks.yml": "bundle: [a\n"}))
+
+
+def test_an_entry_point_that_only_a_paused_job_lacks_is_a_note(write: Callable[..., Path]) -> None:
+    job = GOOD_JOB.replace("entry_point: train", "entry_point: later").replace(
+        "      parameters: [{name: date",
+        "      schedule: {quartz_cron_expression: '0 0 6 * * ?', timezone_id: America/Sao_Paulo,"
+        " pause_status: PAUSED}\n      parameters: [{name: date",
+    )
+    notebook = "# Databricks notebook source\n"
+    report = check(
+        write(
+            {
+                "databricks.yml": GOOD,
+                "resources/gold.yml": job,
+                "notebooks/look.py": notebook,
+            }
+        )
+    )
+    assert report.problems == []
+    assert any("no entry point 'later'" in note and "paused" in note for note in report.notes)

@@ -87,8 +87,8 @@ def check_command(
     report = check(directory, target=target, schema=schema)
     for line in report.problems:
         click.echo(line)
-    for line in report.needs:
-        click.echo(f"note: {line} (databricks bundle deploy --var, or BUNDLE_VAR_<name>)")
+    for line in report.notes:
+        click.echo(f"note: {line}")
     if schema is None:
         click.echo("note: without --schema, names and types of fields are not checked")
     checked = ", ".join(report.targets)

@@ -37,12 +37,13 @@ class Report(NamedTuple):
     Attributes:
         targets: what was checked.
         problems: one a line, with file, line and field.
-        needs: variables that have no value in a target and must be given when it is deployed.
+        notes: variables that must be given a value when a target is deployed, and entry points
+            that do not exist yet, of jobs that are paused.
     """
 
     targets: tuple[str, ...]
     problems: list[str]
-    needs: list[str]
+    notes: list[str]
 
 
 def check(directory: Path, *, target: str | None = None, schema: Path | None = None) -> Report:
@@ -63,18 +64,19 @@ def check(directory: Path, *, target: str | None = None, schema: Path | None = N
         for file in source.files:
             schema_check.check(file, rules, problems)
     names = (target,) if target else tuple(layers.targets(source.tree)) or ("dev",)
-    needs: dict[str, None] = {}
+    notes: dict[str, None] = {}
     for name in names:
         found = bundle.build(source.tree, name, problems)
         for variable, place in found.without_value.items():
-            needs[f"{place.place}: target {name} needs a value for variable {variable}"] = None
-        _jobs(found, problems)
-    return Report(names, problems.lines(), list(needs))
+            what = f"target {name} needs a value for variable {variable}"
+            notes[f"{place.place}: {what} (bundle deploy --var, or BUNDLE_VAR_{variable})"] = None
+        _jobs(found, problems, notes)
+    return Report(names, problems.lines(), list(notes))
 
 
-def _jobs(found: Bundle, problems: Problems) -> None:
+def _jobs(found: Bundle, problems: Problems, notes: dict[str, None]) -> None:
     for job in found.jobs.values():
-        _Checker(found, job, problems).check()
+        _Checker(found, job, problems, notes).check()
     started = {
         job.key: [t.work.job for t in job.tasks if isinstance(t.work, JobWork) and t.work.job]
         for job in found.jobs.values()
@@ -87,10 +89,11 @@ def _jobs(found: Bundle, problems: Problems) -> None:
 class _Checker:
     """Checks one job."""
 
-    def __init__(self, found: Bundle, job: Job, problems: Problems) -> None:
+    def __init__(self, found: Bundle, job: Job, problems: Problems, notes: dict[str, None]) -> None:
         self._bundle = found
         self._job = job
         self._problems = problems
+        self._notes = notes
         self._edges = graph.edges(job)
         self._tasks = {task.key: task for task in job.tasks}
 
@@ -143,7 +146,10 @@ class _Checker:
             try:
                 entry_points.find(work.package, work.entry_point)
             except ConfigError as error:
-                self._problems.add(work.origin, str(error))
+                if self._job.timing.paused:
+                    self._notes[f"{work.origin.place}: {error} (the job is paused)"] = None
+                else:
+                    self._problems.add(work.origin, str(error))
         elif isinstance(work, NotebookWork) and not work.in_workspace:
             self._notebook(work)
         elif isinstance(work, JobWork):
