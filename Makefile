@@ -1,7 +1,7 @@
 # make setup | demo | test | check | bench | chaos | docs | clean
 #
-# Every target makes .venv itself when it is missing. EVENTS and CLIENT are for `make demo`,
-# CHAOS_EVENTS, MINUTES and SEED for `make chaos`.
+# Every target makes .venv itself when it is missing. EVENTS, CLIENT and SPARK=1 (the Spark job runs
+# too; needs a full Java 17) are for `make demo`, CHAOS_EVENTS, MINUTES and SEED for `make chaos`.
 EVENTS ?= 20000
 CLIENT ?= confluent
 CHAOS_EVENTS ?= 100000
@@ -9,7 +9,11 @@ MINUTES ?= 5
 SEED ?= 7
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.synced
+# The extra `spark` is 450 MB: for `make demo SPARK=1`, and for tests where a full Java would run it.
+SPARK ?=
+FULL_JAVA := $(shell java --list-modules 2>/dev/null | grep -c jdk.incubator.vector)
+EXTRA := $(if $(SPARK)$(filter-out 0,$(if $(filter test chaos bench,$(MAKECMDGOALS)),$(FULL_JAVA))),spark)
+STAMP := $(VENV)/.synced$(EXTRA)
 
 .PHONY: setup demo test check bench chaos docs clean
 
@@ -18,15 +22,15 @@ setup: $(STAMP)
 # uv of the machine if there is one, else uv from the package index, into .venv itself.
 $(STAMP): pyproject.toml uv.lock
 	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv" >&2; exit 1; }
-	@set -e; if command -v uv >/dev/null; then uv sync --frozen --quiet; else \
+	@set -e; if command -v uv >/dev/null; then uv sync --frozen --quiet --inexact $(addprefix --extra ,$(EXTRA)); else \
 	  test -x $(BIN)/python || python3 -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }; \
 	  $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
 	  test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"; \
-	  $(BIN)/uv sync --frozen --quiet --inexact; fi
+	  $(BIN)/uv sync --frozen --quiet --inexact $(addprefix --extra ,$(EXTRA)); fi
 	@touch $(STAMP)
 
 demo: setup
-	$(BIN)/pixstream demo --events $(EVENTS) --client $(CLIENT)
+	$(BIN)/pixstream demo --events $(EVENTS) --client $(CLIENT) $(if $(SPARK),--spark)
 
 # Two workers, each with a broker of its own: most tests wait for Kafka's timeouts.
 test: setup
@@ -41,6 +45,7 @@ check: setup
 
 bench: setup
 	$(BIN)/python benchmarks/bench_decode_delta.py
+	$(BIN)/python benchmarks/bench_spark.py
 
 # Everything is broken on purpose; see docs/chaos.md. The specified length: CHAOS_EVENTS=1000000 MINUTES=30.
 chaos: setup

@@ -5,7 +5,7 @@ import ipaddress
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
+from pixstream import routing
+from pixstream.event import Category, Direction, Party, PixEvent, Status
 from pixstream.kafka.broker import EmbeddedBroker
 
 # On a shared machine a slow example says nothing about the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+
+def pytest_configure() -> None:
+    """Let SIGINT be heard by us and our children: in the background of a shell it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -31,6 +39,46 @@ def hang_up() -> Iterator[None]:
     former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, former)
+
+
+NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+
+
+def _event(number: int = 0, *, time: dt.datetime = NOON, **changes: Any) -> PixEvent:
+    identifier = f"E12345678{time:%Y%m%d%H%M}{number:011}"
+    fields: dict[str, Any] = {
+        "category": Category.PAGAMENTO,
+        "direction": Direction.OUT,
+        "end_to_end_id": identifier,
+        "return_id": None,
+        "txid": None,
+        "amount_centavos": 1234,
+        "currency": "BRL",
+        "event_time": time,
+        "source_time": None,
+        "ingested_at": time + dt.timedelta(seconds=2),
+        "status": Status.SETTLED,
+        "payer": Party(ispb="12345678"),
+        "payee": Party(ispb="87654321"),
+        **dict.fromkeys(("initiation", "purpose", "reason", "channel", "device_id", "device_os")),
+        "ip": None,
+        "source": "webhook",
+        "source_ref": None,
+        "flags": [],
+        "revision": 0,
+        "extra": {},
+        "schema_version": 1,
+        **changes,
+    }
+    known = fields["return_id"] or fields["end_to_end_id"]
+    event_id = routing.event_id(fields["category"], known, fields["status"])
+    return PixEvent(**{"event_id": event_id, **fields})
+
+
+@pytest.fixture(scope="session")
+def event() -> Callable[..., PixEvent]:
+    """`event(number, time=…, **changes)`: an event of its own for each number and time."""
+    return _event
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +129,8 @@ def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[
 
 _GUARD = """
 import sys, pathlib
+from pixstream import routing
+from pixstream.event import Category, Direction, Party, PixEvent, Status
 from pixstream.kafka.broker import EmbeddedBroker
 sys.stdin.read()
 EmbeddedBroker(pathlib.Path(sys.argv[1])).kill()

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from pixstream import config
 from pixstream.kafka.topics import EVENT_TOPICS
-from pixstream.lake.spark.config import kafka_options
+from pixstream.spark.kafka_options import kafka_options
 
 dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")
 dbutils.widgets.text("bootstrap_servers", "", "Kafka, host:port,…")
@@ -48,7 +48,7 @@ settings = config.load(
     env=dbutils.widgets.get("environment"),
     overrides=["privacy=null", "producers=null", "consumers=null", "institution=null"],
 )
-source = kafka_options(settings) | {"subscribe": ",".join(EVENT_TOPICS.values())}
+source = kafka_options(settings.kafka) | {"subscribe": ",".join(EVENT_TOPICS.values())}
 
 # COMMAND ----------
 

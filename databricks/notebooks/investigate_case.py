@@ -19,8 +19,8 @@ from pyspark.sql import functions as F
 
 from pixstream import config, identifiers
 from pixstream.event import Category
-from pixstream.lake.spark.tables import open_tables
 from pixstream.privacy import PrivacySettings, keys
+from pixstream.spark.places import open_tables
 
 dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")
 dbutils.widgets.text("catalog", "pix_staging", "Catalog")
@@ -40,7 +40,7 @@ settings = config.load(
         *(f"{part}=null" for part in ("kafka", "producers", "consumers", "institution")),
     ],
 )
-tables = open_tables(spark, settings)
+tables = open_tables(spark, settings.spark)
 e2e = dbutils.widgets.get("end_to_end_id").strip()
 if not identifiers.E2E.fullmatch(e2e):
     raise ValueError("end_to_end_id: not of the form E + ISPB + yyyyMMddHHmm + 11 characters")
@@ -56,16 +56,14 @@ if not identifiers.E2E.fullmatch(e2e):
 # COMMAND ----------
 
 told = tables["bronze"].where(F.col("key") == F.lit(e2e.encode()))
-display(
-    told.select("_topic", "_partition", "_offset", F.col("value").cast("string").alias("value"))
-)
+display(told.select("topic", "partition", "offset", F.col("value").cast("string").alias("value")))
 
 # COMMAND ----------
 
 # MAGIC %md
 # MAGIC ## Silver: what became of it
 # MAGIC
-# MAGIC One row per status, and one more `revision` for each telling that added or differed. The
+# MAGIC One row per status; `tellings` holds each telling that added something or differed. The
 # MAGIC minute inside the identifier tells the date, so that few partitions are read; returns may
 # MAGIC come 90 days later.
 

@@ -25,7 +25,7 @@ from pyspark.sql import functions as F
 
 from pixstream import config
 from pixstream.event import Category
-from pixstream.lake.spark.tables import open_tables
+from pixstream.spark.places import open_tables
 
 dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")
 dbutils.widgets.text("catalog", "pix_staging", "Catalog")
@@ -43,7 +43,7 @@ settings = config.load(
         *(f"{part}=null" for part in ("kafka", "privacy", "producers", "consumers", "institution")),
     ],
 )
-tables = open_tables(spark, settings)
+tables = open_tables(spark, settings.spark)
 display(
     spark.createDataFrame(
         [(name, len(table.columns)) for name, table in tables.items()], "name string, columns int"
@@ -122,9 +122,10 @@ for name in ("gold_daily", "gold_hourly", "account_profiles"):
 
 # COMMAND ----------
 
-place = ["_topic", "_partition", "_offset"]
-silver = tables[Category.PAGAMENTO.plural].select(*place)
+place = ["topic", "partition", "offset"]
+coordinates = [F.col(f"_{name}").alias(name) for name in place]
+silver = tables[Category.PAGAMENTO.plural].select(*coordinates)
 for category in (Category.RECEBIMENTO, Category.ESTORNO):
-    silver = silver.union(tables[category.plural].select(*place))
+    silver = silver.union(tables[category.plural].select(*coordinates))
 missing = tables["bronze"].select(*place).join(silver, on=place, how="left_anti")
-display(missing.groupBy("_topic", "_partition").count().orderBy(*place[:2]))
+display(missing.groupBy(*place[:2]).count().orderBy(*place[:2]))

@@ -30,7 +30,7 @@ from sklearn.preprocessing import RobustScaler
 
 from pixstream import config
 from pixstream.event import Category
-from pixstream.lake.spark.tables import open_tables
+from pixstream.spark.places import open_tables
 
 dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")
 dbutils.widgets.text("catalog", "pix_staging", "Catalog")
@@ -50,7 +50,7 @@ settings = config.load(
         *(f"{part}=null" for part in ("kafka", "privacy", "producers", "consumers", "institution")),
     ],
 )
-tables = open_tables(spark, settings)
+tables = open_tables(spark, settings.spark)
 
 # COMMAND ----------
 

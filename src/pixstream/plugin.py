@@ -13,7 +13,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +22,8 @@ from pixstream.errors import ConfigError
 from pixstream.event import Draft
 
 if TYPE_CHECKING:
+    import threading
+
     import pyarrow as pa
 
 Stream: TypeAlias = str
@@ -81,6 +83,30 @@ class EventBatch(NamedTuple):
     table: pa.Table
     next_offsets: Mapping[TopicIdPartition, int]
     cluster_id: str
+
+
+class Loop(Protocol):
+    """What a process of a component does until it is told to stop.
+
+    Attributes:
+        state: starting, ready, waiting, breaker_open or breaker_half_open.
+        counts: since the start; see the loop's own list.
+    """
+
+    @property
+    def state(self) -> str:
+        """As it is now."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Since the start."""
+
+    def run(self) -> None:
+        """Work until the end.
+
+        Raises:
+            PixstreamError: what waiting does not cure.
+        """
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -169,6 +195,18 @@ class Consumer(Component):
     batch: Annotated[BatchLimits, Meta(description="when a batch closes")] = dataclasses.field(
         default_factory=BatchLimits
     )
+
+    def loop(self, settings: Any, stop: threading.Event) -> Loop | None:
+        """A loop of its own, for a destination whose engine reads Kafka itself; None: ours.
+
+        With a loop of its own nothing else of this class is called but `check` and `stats`.
+
+        Args:
+            settings: the whole configuration, a `config.settings.Settings`.
+            stop: set when it is to end; what is in hand is finished first.
+        """
+        del settings, stop
+        return None
 
     def stats(self) -> Mapping[str, int]:
         """Counts since the start that only the destination knows (deduplicated, revisions)."""

@@ -534,6 +534,7 @@ NO_DEFAULTS = {
     ("producers", "bank_api", "enabled"),
     ("producers", "iso20022", "enabled"),
     ("consumers", "console", "enabled"),
+    ("consumers", "spark", "enabled"),
 }
 
 

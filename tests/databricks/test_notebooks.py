@@ -67,7 +67,7 @@ def test_what_it_takes_from_this_package_exists(path: Path) -> None:
         for alias in node.names
     ]
     assert taken
-    needs_spark = [(m, n) for m, n in taken if m.startswith("pixstream.lake.spark")]
+    needs_spark = [(m, n) for m, n in taken if m.startswith("pixstream.spark")]
     for module, name in set(taken) - set(needs_spark):
         assert _has(module, name), (module, name)
     if importlib.util.find_spec("pyspark") is None:

@@ -5,34 +5,48 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from pixstream.spark import session
 
 pytestmark = [pytest.mark.broker, pytest.mark.demo, pytest.mark.timeout(400)]
 
 
-def test_the_demo_adds_up(tmp_path: Path) -> None:
+def run(directory: Path, events: int, *options: str) -> tuple[dict[str, Any], str]:
+    """Run the demo; its last line, and all that it said."""
+    command = [sys.executable, "-m", "pixstream.cli", "demo", "--directory", str(directory)]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pixstream.cli",
-            "demo",
-            "--events",
-            "3000",
-            "--directory",
-            str(tmp_path / "demo"),
-        ],
+        [*command, "--events", str(events), *options],
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
         env={**os.environ, "NO_COLOR": "1"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    line = json.loads(done.stdout.splitlines()[-1])
-    assert line["offered"] == 3000
+    line: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     zeros = {name: line[name] for name in ("lost", "duplicates", "clear_identifiers")}
     assert zeros == {"lost": 0, "duplicates": 0, "clear_identifiers": 0}
-    assert "Where to look next" in done.stdout
     assert "does not add up" not in done.stdout
+    assert line["offered"] == events
+    return line, done.stdout
+
+
+def test_the_demo_adds_up(tmp_path: Path) -> None:
+    line, said = run(tmp_path / "demo", 3000)
+    assert "Where to look next" in said
+    assert "spark_equal" not in line
+
+
+@pytest.mark.campaign
+@pytest.mark.spark
+@pytest.mark.timeout(1800)
+def test_spark_makes_the_same_of_a_hundred_thousand_events_as_the_delta_consumer(
+    tmp_path: Path,
+) -> None:
+    if lack := session.missing():
+        pytest.skip(f"Spark cannot run here: {lack}")
+    line, _ = run(tmp_path / "demo", 100_000, "--spark")
+    assert line["spark_equal"] is True
+    assert line["dead_letters"] > 0

@@ -3,14 +3,12 @@
 import datetime as dt
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from pixstream import routing
 from pixstream.decoding import decode
-from pixstream.event import Category, Direction, Party, PixEvent, Status, encode
+from pixstream.event import PixEvent, encode
 from pixstream.kafka import Record
 from pixstream.lake import files
 from pixstream.lake.identity import KnownIds
@@ -27,37 +25,6 @@ NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
 
 
-def _event(number: int = 0, *, time: dt.datetime = NOON, **changes: Any) -> PixEvent:
-    identifier = f"E12345678{time:%Y%m%d%H%M}{number:011}"
-    fields: dict[str, Any] = {
-        "category": Category.PAGAMENTO,
-        "direction": Direction.OUT,
-        "end_to_end_id": identifier,
-        "return_id": None,
-        "txid": None,
-        "amount_centavos": 1234,
-        "currency": "BRL",
-        "event_time": time,
-        "source_time": None,
-        "ingested_at": time + dt.timedelta(seconds=2),
-        "status": Status.SETTLED,
-        "payer": Party(ispb="12345678"),
-        "payee": Party(ispb="87654321"),
-        **dict.fromkeys(("initiation", "purpose", "reason", "channel", "device_id", "device_os")),
-        "ip": None,
-        "source": "webhook",
-        "source_ref": None,
-        "flags": [],
-        "revision": 0,
-        "extra": {},
-        "schema_version": 1,
-        **changes,
-    }
-    known = fields["return_id"] or fields["end_to_end_id"]
-    event_id = routing.event_id(fields["category"], known, fields["status"])
-    return PixEvent(**{"event_id": event_id, **fields})
-
-
 def _rows(events: Sequence[PixEvent], *, partition: int = 0, first: int = 0) -> pa.Table:
     records = [
         Record("pix.pagamentos", partition, first + n, 1_700_000_000_000, None, encode(event), ())
@@ -68,13 +35,7 @@ def _rows(events: Sequence[PixEvent], *, partition: int = 0, first: int = 0) -> 
     return decoded.table
 
 
-@pytest.fixture
-def event() -> EventFactory:
-    """`event(number, time=…, **changes)`: an event of its own for each number and time."""
-    return _event
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rows() -> RowFactory:
     """`rows(events, partition=0, first=0)`: the decoded batch of these events."""
     return _rows

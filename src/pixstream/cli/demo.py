@@ -35,13 +35,19 @@ PLAIN_WIDTH = 160
     show_default=True,
     help="Emptied first; keeps configuration, tables and logs for a look afterwards.",
 )
-def demo(events: int, seed: int, client: str, directory: Path) -> int:
+@click.option(
+    "--spark",
+    is_flag=True,
+    help="Run the Spark job beside the Delta consumer, and compare their tables.",
+)
+def demo(events: int, seed: int, client: str, directory: Path, *, spark: bool) -> int:
     """Offer EVENTS distinct Pix facts to every kind of source and prove where they went.
 
     \b
     Real Kafka, the sandbox bank, all producers and the Delta consumer run on this machine. The
     last line is one JSON object; exit 0 only if lost, duplicates and clear_identifiers are 0.
       pixstream demo --events 200000 --client kafka-python
+      pixstream demo --spark
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
     from rich.console import Console
 
@@ -49,13 +55,22 @@ def demo(events: int, seed: int, client: str, directory: Path) -> int:
     from pixstream.cli.run import stop_signals
     from pixstream.demo.place import Place
     from pixstream.demo.run import Demo, as_line
+    from pixstream.errors import DestinationError
     from pixstream.kafka.broker_jars import BROKER_JARS
+    from pixstream.spark import session
+    from pixstream.spark.jars import SPARK_JARS
 
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    lack = session.missing() if spark else None
+    if lack is not None:
+        raise DestinationError(f"Spark cannot run here: {lack}")
     with fetching() as progress:
         BROKER_JARS.ensure(progress)
+        if spark:
+            SPARK_JARS.ensure(progress)
     with stop_signals() as interrupted:
-        run = Demo(Place(directory, client), events, seed, console, interrupted)
+        place = Place(directory, client, spark=spark)
+        run = Demo(place, events, seed, console, interrupted)
         outcome = run.run()
     assert run.reconciliation is not None  # noqa: S101  `run` came to its end
     problems = run.reconciliation.problems(outcome)

@@ -16,6 +16,7 @@ from pixstream.kafka.topics import TopicSettings
 from pixstream.observability.logs import LoggingSettings
 from pixstream.plugin import Consumer, Producer
 from pixstream.privacy import PrivacySettings
+from pixstream.spark.settings import SparkSettings
 
 
 class InstitutionSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -133,6 +134,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     logging: Annotated[LoggingSettings, Meta(description="what is logged, and where")] = (
         msgspec.field(default_factory=LoggingSettings)
     )
+    spark: Annotated[
+        SparkSettings, Meta(description="tables and session of everything that runs on Spark")
+    ] = msgspec.field(default_factory=SparkSettings)
     producers: Annotated[dict[str, Producer], Meta(description="sources of events, by name")] = (
         msgspec.field(default_factory=dict)
     )

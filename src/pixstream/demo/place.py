@@ -29,15 +29,18 @@ class Place:
     Args:
         directory: emptied by `prepare`; an old demo's broker must have been stopped.
         client: `confluent` or `kafka-python`.
+        spark: run the Spark job beside the Delta consumer.
     """
 
-    def __init__(self, directory: Path, client: str) -> None:
+    def __init__(self, directory: Path, client: str, *, spark: bool = False) -> None:
         self.directory = directory
         self.client = client
+        self.spark = spark
         self.config = directory / "kafka_config.yaml"
         self.spi = directory / "spi"
         self.app_log = directory / "app" / "pix.jsonl"
         self.lake = directory / "lake"
+        self.silver = directory / "spark"
         self.logs = directory / "logs"
         self.letters = directory / "letters"
         self.secret = secrets.token_urlsafe(16)
@@ -112,6 +115,11 @@ class Place:
                     "uri": str(self.lake),
                     "batch": {"rows": 20_000, "seconds": 2.0},
                 },
+            }
+            | ({"spark": {"batch": {"seconds": 5.0}}} if self.spark else {}),
+            "spark": {
+                "path": str(self.silver),
+                "checkpoints": str(self.silver / "checkpoints"),
             },
         }
 

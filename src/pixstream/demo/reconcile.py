@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pixstream.privacy import Vault
 
 
+_ORIGIN = ("origin-topic-id", "origin-partition", "origin-offset")
+
 SCANNED_TOGETHER = 1000
 """Values that are searched for identifiers in one go."""
 
@@ -68,11 +70,13 @@ class Outcome(msgspec.Struct, kw_only=True):
     duplicates: int
     clear_identifiers: int
     seconds: float
+    spark_equal: bool | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def ok(self) -> bool:
-        """Tell whether the three counts that must be zero are."""
-        return not (self.lost or self.duplicates or self.clear_identifiers)
+        """Tell whether the three counts that must be zero are, and Spark's tables are equal."""
+        counts = self.lost or self.duplicates or self.clear_identifiers
+        return not counts and self.spark_equal is not False
 
 
 class TableCount(msgspec.Struct, kw_only=True):
@@ -99,6 +103,10 @@ class Reconciliation:
         vault: opens the dead letters.
         letters_directory: where large letters lie.
         scan: looks for clear identifiers in all that is read.
+
+    Attributes:
+        consumer_letters: dead letters of the Delta consumer.
+        refused: reason and origin of every consumer's letters, by its name.
     """
 
     def __init__(
@@ -118,6 +126,7 @@ class Reconciliation:
         self._scan = scan
         self.tables: list[TableCount] = []
         self.consumer_letters = 0
+        self.refused: dict[str, set[tuple[str, ...]]] = {}
         self.producer_letters = 0
         self.malformed_lost = 0
 
@@ -177,10 +186,13 @@ class Reconciliation:
                 self._scan.text(f"dead letters, header {name}", text)
             raw = dead_letters.content(letter, self._vault, self._letters)
             missing.discard(hashlib.sha256(raw).hexdigest())
-            if "consumer" in letter.headers:
-                self.consumer_letters += 1
-            else:
+            consumer = letter.headers.get("consumer")
+            if consumer is None:
                 self.producer_letters += 1
+                continue
+            self.consumer_letters += consumer == "delta_lake"
+            why = [letter.headers[name] for name in ("reason", *_ORIGIN)]
+            self.refused.setdefault(consumer, set()).add(tuple(why))
         self.malformed_lost = len(missing)
         return count
 

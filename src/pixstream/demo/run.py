@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pixstream import config, kafka
-from pixstream.demo import tables
+from pixstream.demo import parity, tables
 from pixstream.demo.feed import Feeder
 from pixstream.demo.privacy_scan import PrivacyScan
 from pixstream.demo.reconcile import Ledger, Outcome, Reconciliation
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 STALLED_SECONDS = 60.0
 """Without any progress for this long what is missing counts as lost."""
+
+SPARK_STALLED_SECONDS = 180.0
+"""The same beside Spark, which starts slowly and counts when a whole batch is done."""
 
 QUIET_SECONDS = 3.0
 
@@ -119,23 +122,28 @@ class Demo:
         supervisor.start()
         moved_at = time.monotonic()
         former: tuple[object, ...] = ()
+        consumers = ["delta_lake", "spark"] if self._place.spark else ["delta_lake"]
+        topics = list(EVENT_TOPICS.values())
+        stalled = SPARK_STALLED_SECONDS if self._place.spark else STALLED_SECONDS
         with View(self._console, self._events) as view:
             while not self._interrupted():
                 supervisor.step(0.2)
-                behind = lag.totals(
-                    lag.lag(admin, {group_id("delta_lake"): list(EVENT_TOPICS.values())})
-                )
-                stages = [_stage(child, sum(behind.values())) for child in supervisor.children]
-                arrived = sum(s.done for s in stages if s.lag is not None)
+                found = lag.totals(lag.lag(admin, {group_id(n): topics for n in consumers}))
+                behind = {name: found[group_id(name)] for name in consumers}
+                stages = [
+                    _stage(child, behind.get(child.order.name)) for child in supervisor.children
+                ]
+                arrived = sum(s.done for s in stages if s.name == "delta_lake-0")
                 view.update(stages, feeder.offered, arrived)
                 feeder.check()
                 now = (feeder.offered, *stages)
                 if _settled(now) != former:
                     moved_at, former = time.monotonic(), _settled(now)
                 quiet = time.monotonic() - moved_at
-                if feeder.done and quiet > QUIET_SECONDS and self._complete(feeder.ledger):
+                at_rest = feeder.done and quiet > QUIET_SECONDS and not behind.get("spark")
+                if at_rest and self._complete(feeder.ledger):
                     return
-                if quiet > STALLED_SECONDS:
+                if quiet > stalled:
                     self._say("nothing has moved for a long time; reconciling what is there")
                     return
         raise PixstreamError("interrupted; everything was stopped, nothing is reconciled")
@@ -170,14 +178,21 @@ class Demo:
         )
         dropped = sum(child.sum("deduplicated") for child in supervisor.children)
         logs = sorted(self._place.logs.iterdir())
-        return self.reconciliation.run(dropped, logs, seconds)
+        outcome = self.reconciliation.run(dropped, logs, seconds)
+        if self._place.spark:
+            self._say("comparing Spark's silver tables with those of the Delta consumer")
+            letters = self.reconciliation.refused
+            outcome.spark_equal = letters.get("spark") == letters.get("delta_lake") and (
+                parity.equal(self._place.lake, self._place.silver)
+            )
+        return outcome
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False)
 
 
-def _stage(child: Child, lag_total: int) -> Stage:
-    consumer = child.order.name == "delta_lake"
+def _stage(child: Child, lag_total: int | None) -> Stage:
+    consumer = lag_total is not None
     fresh = child.counts.get("freshness_ms")
     return Stage(
         name=child.label,
@@ -186,7 +201,7 @@ def _stage(child: Child, lag_total: int) -> Stage:
         done=child.sum("written") if consumer else child.sum("committed"),
         dropped=child.sum("deduplicated"),
         letters=child.sum("letters"),
-        lag=lag_total if consumer else None,
+        lag=lag_total,
         freshness=fresh / 1000 if consumer and fresh is not None else None,
     )
 

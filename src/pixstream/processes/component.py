@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pixstream.config.settings import Settings
+    from pixstream.plugin import Loop
     from pixstream.privacy import Vault
 
 log = logging.getLogger("pixstream.component")
@@ -112,7 +113,7 @@ def run(
     pseudonym, vault = keys(settings.privacy)
     client = kafka.connect(settings.kafka)
     letters = letter_writer(settings, name, vault)
-    loop: ProduceLoop | ConsumeLoop
+    loop: Loop
     stats: Callable[[], Mapping[str, int]] = dict
     if name in settings.producers:
         producer = settings.producers[name]
@@ -130,7 +131,7 @@ def run(
         consumer = settings.consumers[name]
         consumer.replica = replica
         seal = Sealer(pseudonym, vault, allowlist=frozenset(settings.privacy.extra_allowlist))
-        loop = ConsumeLoop(
+        loop = consumer.loop(settings, stop) or ConsumeLoop(
             consumer,
             client,
             letters,

@@ -7,14 +7,14 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Mapping
 
+    from pixstream.plugin import Loop
     from pixstream.processes.lifeline import Stop
 
 log = logging.getLogger("pixstream.component")
@@ -26,13 +26,6 @@ GAUGES = ("_ms", "destination_failures")
 """Ends of the names of counts that are no sum since the start, but as they are now."""
 
 _LONGEST_WARNING = 300
-
-
-class Loop(Protocol):
-    """What is told of a loop."""
-
-    state: str
-    counts: Counter[str]
 
 
 class Report(msgspec.Struct, kw_only=True):

@@ -1,6 +1,6 @@
 """The jars that Spark needs beside its own: Delta Lake and the Kafka source.
 
-For developers: after changing what is asked for, run `python -m pixstream.lake.spark.jars relock`
+For developers: after changing what is asked for, run `python -m pixstream.spark.jars relock`
 with the extra `spark` installed.
 """
 
@@ -37,12 +37,12 @@ SPARK_JARS = JarSet(
         f"org.apache.spark:spark-sql-kafka-0-10_2.13:{SPARK_VERSION}",
     ),
     lock_file=Path(__file__).with_suffix(".lock"),
-    module="pixstream.lake.spark.jars",
+    module="pixstream.spark.jars",
     consequence="Spark was not started.",
     provided=_ships_with_spark,
 )
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["relock"]:
-        sys.exit("usage: python -m pixstream.lake.spark.jars relock")
+        sys.exit("usage: python -m pixstream.spark.jars relock")
     SPARK_JARS.relock()

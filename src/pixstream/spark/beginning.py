@@ -1,0 +1,139 @@
+"""Where a query begins to read: its checkpoint's word, else bronze's, else the configuration's.
+
+A checkpoint that was deleted must not make the query read everything again, nor skip anything:
+bronze knows how far it came. A topic that was deleted and made again is refused, as everywhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+
+from pixstream.errors import DestinationError, TopicChangedError
+from pixstream.plugin import TopicIdPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import DataFrame
+
+log = logging.getLogger("pixstream.spark")
+
+
+class Last(NamedTuple):
+    """The batch that bronze took last: by query and number."""
+
+    query: str
+    batch: int
+
+
+class Beginning(NamedTuple):
+    """How a query starts.
+
+    Attributes:
+        offsets: Spark's `startingOffsets`; counts only without a checkpoint.
+        unsettled: a batch of bronze whose letters and silver rows may be missing; None: none.
+    """
+
+    offsets: str
+    unsettled: Last | None = None
+
+
+def beginning(
+    rows: DataFrame | None,
+    checkpoint: str,
+    held: Mapping[TopicIdPartition, int],
+    start: Literal["earliest", "latest"],
+    on_gap: Literal["stop", "continue"],
+) -> Beginning:
+    """Find out where to begin.
+
+    Args:
+        rows: of bronze; None: there is no such table yet.
+        checkpoint: directory of the query.
+        held: the first offset that Kafka holds, of every partition that is read.
+        start: where nothing is known.
+        on_gap: what to do where offsets have expired.
+
+    Raises:
+        TopicChangedError: bronze was fed from another incarnation of a topic.
+        DestinationError: offsets that come next have expired, and `on_gap` says stop.
+    """
+    known = {} if rows is None else _known(rows)
+    _check_topics(known, held)
+    if rows is None or not known or _begun(checkpoint):
+        return Beginning(start)
+    log.warning(
+        "%s holds no checkpoint, while bronze has rows: the query goes on after the last of them",
+        checkpoint,
+    )
+    offsets: dict[str, dict[str, int]] = {}
+    for partition, first in held.items():
+        wanted = known.get(partition, first)
+        if wanted < first:
+            _gap(partition, wanted, first, on_gap)
+        at = offsets.setdefault(partition.topic, {})
+        at[str(partition.partition)] = max(wanted, first)
+    return Beginning(msgspec.json.encode(offsets).decode(), _last(rows))
+
+
+def _check_topics(
+    known: Mapping[TopicIdPartition, int], held: Mapping[TopicIdPartition, int]
+) -> None:
+    now = {partition.topic: partition.topic_id for partition in held}
+    for partition in known:
+        topic_id = now.get(partition.topic, partition.topic_id)
+        if topic_id != partition.topic_id:
+            raise TopicChangedError(
+                f"{partition.topic} has the id {topic_id}, bronze was fed from "
+                f"{partition.topic_id}: the topic was deleted and made again, and its offsets "
+                "start over. Nothing was read. If the new topic is right, let new tables take it: "
+                "set spark.path (or spark.schema) and spark.checkpoints to new places"
+            )
+
+
+def _gap(
+    partition: TopicIdPartition, wanted: int, first: int, on_gap: Literal["stop", "continue"]
+) -> None:
+    what = (
+        f"{partition.topic}-{partition.partition}: offset {wanted} has expired: {first - wanted} "
+        "offsets were deleted by retention before they were read"
+    )
+    if on_gap == "stop":
+        raise DestinationError(
+            f"{what}. Nothing is read and nothing is skipped before somebody decides: to go on "
+            "after them, set on_gap of this consumer to continue for one start"
+        )
+    log.error("%s; the query goes on after them, as on_gap says", what)
+
+
+def _known(rows: DataFrame) -> dict[TopicIdPartition, int]:
+    """The next offset by partition, as bronze knows it."""
+    from pyspark.sql.functions import max as greatest
+    from pyspark.sql.functions import max_by
+
+    newest = max_by("topic_id", "ingested_at")
+    found = rows.groupBy("topic", "partition").agg(newest, greatest("offset")).collect()
+    return {
+        TopicIdPartition(topic, topic_id, partition): offset + 1
+        for topic, partition, topic_id, offset in found
+    }
+
+
+def _last(rows: DataFrame) -> Last:
+    from pyspark.sql.functions import max_by
+
+    newest = rows.agg(max_by("query_id", "ingested_at"), max_by("batch_id", "ingested_at"))
+    query, batch = newest.collect()[0]
+    return Last(query, batch)
+
+
+def _begun(checkpoint: str) -> bool:
+    """Tell whether the checkpoint says which offsets a batch has: only then its word counts."""
+    try:
+        return any(not file.name.startswith(".") for file in Path(checkpoint, "offsets").iterdir())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,190 @@
+"""Gold: what participants moved by the hour and by the day, and the habits of accounts.
+
+Days and hours are those of America/Sao_Paulo. Each table is written anew for the days asked for,
+so a run may be repeated for any days. Only settled events count, but for the counts by status.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from pixstream.event import Category, Status
+from pixstream.spark import places
+from pixstream.spark.places import ACCOUNT_PROFILES, GOLD_DAILY, GOLD_HOURLY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+    from pixstream.spark.places import Places
+
+BUSINESS_ZONE = "America/Sao_Paulo"
+DAY = "business_date"
+"""Column of every gold table, which they are partitioned by."""
+
+PROFILE_DAYS = 30
+"""An account's profile looks back so far."""
+
+_NIGHT_ENDS = 6
+"""Pix has lower limits from 20:00 to 06:00 (Resolução BCB 142); frauds gather after midnight."""
+
+
+def today() -> dt.date:
+    """The business day that it is now."""
+    return dt.datetime.now(ZoneInfo(BUSINESS_ZONE)).date()
+
+
+class Gold:
+    """The gold tables of some business days.
+
+    Args:
+        spark: the session.
+        where: finds the tables.
+        since: first day.
+        until: last day.
+    """
+
+    def __init__(self, spark: SparkSession, where: Places, since: dt.date, until: dt.date) -> None:
+        self._spark = spark
+        self._where = where
+        self._since = since
+        self._until = until
+
+    def write(self) -> dict[str, int]:
+        """Write all three; how many rows each has of these days."""
+        sides = self._sides(self._since, self._until).persist()
+        try:
+            return {
+                GOLD_HOURLY: self._replace(self._aggregates(sides, "business_hour"), GOLD_HOURLY),
+                GOLD_DAILY: self._replace(self._aggregates(sides), GOLD_DAILY),
+                ACCOUNT_PROFILES: self._replace(self._profiles(), ACCOUNT_PROFILES),
+            }
+        finally:
+            sides.unpersist()
+
+    def _sides(self, since: dt.date, until: dt.date) -> DataFrame:
+        """Every event of these days twice: as the payer's and as the payee's participant saw it."""
+        from pyspark.sql.functions import col, date_trunc, from_utc_timestamp, lit
+
+        # An event of a business day is dated the same in UTC, or a day later.
+        dates = (since.isoformat(), (until + dt.timedelta(days=1)).isoformat())
+        parts = []
+        for category in Category:
+            table = places.silver(category)
+            if not self._where.exists(self._spark, table):
+                continue
+            rows = self._where.read(self._spark, table).where(col("event_date").between(*dates))
+            local = from_utc_timestamp("event_time", BUSINESS_ZONE)
+            rows = rows.withColumn("business_hour", date_trunc("hour", local))
+            rows = rows.withColumn(DAY, local.cast("date")).where(
+                col(DAY).between(since.isoformat(), until.isoformat())
+            )
+            for role, other in (("payer", "payee"), ("payee", "payer")):
+                parts.append(
+                    rows.select(
+                        DAY,
+                        "business_hour",
+                        "event_time",
+                        lit(category.value).alias("category"),
+                        lit(role).alias("role"),
+                        col(role)["ispb"].alias("participant"),
+                        col(role)["account"].alias("account"),
+                        col(other)["account"].alias("counterparty"),
+                        col("device_id"),
+                        col("status"),
+                        col("amount_centavos"),
+                    )
+                )
+        return _union(parts)
+
+    def _aggregates(self, sides: DataFrame, *more: str) -> DataFrame:
+        from pyspark.sql.functions import col, count_distinct
+
+        keys = [DAY, *more, "participant", "role", "category"]
+        return sides.groupBy(*keys).agg(
+            *(_count(status).alias(f"{status.value}_events") for status in Status),
+            *_amounts("settled"),
+            count_distinct(col("account")).alias("accounts"),
+        )
+
+    def _profiles(self) -> DataFrame:
+        """A row for each account and day on which it was seen in the days before."""
+        from pyspark.sql.functions import col, count_distinct, explode, hour, lit, sequence, when
+        from pyspark.sql.functions import max as greatest
+        from pyspark.sql.functions import min as least
+
+        back = dt.timedelta(days=PROFILE_DAYS - 1)
+        sides = self._sides(self._since - back, self._until)
+        moved = sides.where((col("status") == Status.SETTLED.value) & col("account").isNotNull())
+        days = self._spark.range(1).select(
+            explode(sequence(lit(self._since), lit(self._until))).alias("day")
+        )
+        age = "datediff(day, business_date)"
+        seen = days.crossJoin(moved).selectExpr("*", f"{age} AS age")
+        seen = seen.where(f"age BETWEEN 0 AND {PROFILE_DAYS - 1}")
+        paid, got = col("role") == "payer", col("role") == "payee"
+        amount = col("amount_centavos")
+        features = [
+            least("event_time").alias("first_seen"),
+            greatest("event_time").alias("last_seen"),
+        ]
+        for name, side in (("paid", paid), ("received", got)):
+            for window in (1, 7, PROFILE_DAYS):
+                near = side & (col("age") < window)
+                features += [
+                    _sum(when(near, 1)).alias(f"{name}_{window}d"),
+                    _sum(when(near, amount)).alias(f"{name}_centavos_{window}d"),
+                ]
+            features += [
+                greatest(when(side, amount)).alias(f"{name}_largest_centavos"),
+                count_distinct(when(side, col("counterparty"))).alias(f"{name}_counterparties"),
+            ]
+        features += [
+            count_distinct("device_id").alias("devices"),
+            _sum(when(hour("business_hour") < _NIGHT_ENDS, 1)).alias("night_events"),
+            _sum(when(col("category") == Category.ESTORNO.value, 1)).alias("returns"),
+        ]
+        return seen.groupBy(col("day").alias(DAY), "account").agg(*features)
+
+    def _replace(self, rows: DataFrame, table: str) -> int:
+        """Write these days of the table anew; how many rows they have."""
+        # Delta's replaceWhere does not resolve BETWEEN.
+        days = f"{DAY} >= DATE'{self._since}' AND {DAY} <= DATE'{self._until}'"
+        self._where.create(self._spark, table, rows.schema, [DAY])
+        self._where.replace(rows, table, days)
+        return int(self._where.read(self._spark, table).where(days).count())
+
+
+def _count(status: Status) -> Column:
+    from pyspark.sql.functions import col, when
+
+    return _sum(when(col("status") == status.value, 1))
+
+
+def _amounts(status: str) -> Iterator[Column]:
+    """Sum, largest and mean of the amounts, in centavos."""
+    from pyspark.sql.functions import avg, col, when
+    from pyspark.sql.functions import max as greatest
+
+    amount = when(col("status") == status, col("amount_centavos"))
+    yield _sum(amount).alias("settled_centavos")
+    yield greatest(amount).alias("largest_centavos")
+    yield avg(amount).cast("decimal(20,2)").alias("mean_centavos")
+
+
+def _sum(values: Column) -> Column:
+    """The sum, 0 where there is nothing to add."""
+    from pyspark.sql.functions import coalesce, lit
+    from pyspark.sql.functions import sum as total
+
+    return coalesce(total(values), lit(0))
+
+
+def _union(parts: list[DataFrame]) -> DataFrame:
+    whole, *rest = parts
+    for part in rest:
+        whole = whole.unionByName(part)
+    return whole

@@ -1,0 +1,211 @@
+"""Kafka → bronze → letters → silver: what one batch of the streaming query does, exactly once.
+
+Bronze takes each record once, by Delta's application transactions under the query's id and the
+batch's number. Letters and silver may see the same records again after a crash: a letter written
+twice is one letter by its id, and an event that silver holds adds nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import Counter
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pixstream.event import Category, Reason
+from pixstream.kafka.topics import DLQ, EVENT_TOPICS
+from pixstream.spark.decoding import Decoder, new_columns, to_record
+from pixstream.spark.places import BRONZE
+from pixstream.spark.schemas import (
+    BRONZE_SCHEMA,
+    MESSAGE,
+    NEW,
+    RAW,
+    REASON,
+    decoded_schema,
+    to_spark,
+)
+from pixstream.spark.silver import Silver
+from pixstream.spark.workers import Discreet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from pixstream.contract import ContractSettings
+    from pixstream.dead_letters import LetterWriter
+    from pixstream.kafka import Client, Outbox
+    from pixstream.kafka.settings import KafkaSettings
+    from pixstream.plugin import BatchLimits
+    from pixstream.privacy import PrivacySettings
+    from pixstream.spark.places import Places
+    from pixstream.spark.settings import SparkSettings
+
+log = logging.getLogger("pixstream.spark")
+
+COUNTS = ("consumed", "letters", "written", "revisions", "batches")
+"""Since the start: records read, letters written, silver rows inserted and updated, batches."""
+
+_LETTERS_AT_ONCE = 1000
+_ERRORS: dict[str, str] = {
+    Reason.UNDECODABLE_EVENT: "UndecodableEvent",
+    Reason.SCHEMA_CONTRACT: "SchemaContract",
+}
+
+
+class Surroundings(NamedTuple):
+    """What the query needs of the configuration.
+
+    Attributes:
+        name: of the component; part of the ids of its letters.
+        categories: whose topics are read.
+        start: cold start: the earliest or the latest offsets.
+        on_gap: stop, or continue, where offsets that come next have expired.
+        batch: its rows and seconds count.
+        spark: the section `spark`.
+        kafka: the section `kafka`, with `bootstrap_servers` set.
+        client: Kafka, for letters, the topics' ids, and the group's offsets.
+        letters: makes dead letters.
+        privacy: keys that seal unknown fields.
+        contract: what becomes of new fields of a newer writer.
+    """
+
+    name: str
+    categories: Sequence[str]
+    start: Literal["earliest", "latest"]
+    on_gap: Literal["stop", "continue"]
+    batch: BatchLimits
+    spark: SparkSettings
+    kafka: KafkaSettings
+    client: Client
+    letters: LetterWriter
+    privacy: PrivacySettings
+    contract: ContractSettings
+
+
+class Ingestion:
+    """The steps of a batch.
+
+    Args:
+        around: what the configuration says.
+        spark: the session.
+        where: finds the tables.
+        topic_ids: Kafka's id of each topic as it is now.
+        outbox: writes letters.
+
+    Attributes:
+        counts: see `COUNTS`.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        spark: SparkSession,
+        where: Places,
+        topic_ids: Mapping[str, str],
+        outbox: Outbox,
+    ) -> None:
+        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        self._around = around
+        self._spark = spark
+        self._where = where
+        self._topic_ids = topic_ids
+        self._outbox = outbox
+        where.create(spark, BRONZE, to_spark(BRONZE_SCHEMA), ["ingest_date"])
+        self._silver = Silver(spark, where)
+
+    def take(self, records: DataFrame, query: str, batch: int) -> None:
+        """Bring one batch of the Kafka source through.
+
+        Args:
+            records: as Spark's Kafka source gives them, with headers.
+            query: id of the streaming query, from its checkpoint.
+            batch: its number.
+        """
+        rows = self._bronze(records, query, batch).persist()
+        try:
+            self._where.append(rows, BRONZE, query, batch)
+            self.settle(rows, query, batch)
+        finally:
+            rows.unpersist()
+        self.counts["batches"] += 1
+
+    def settle(self, bronze: DataFrame, query: str, batch: int) -> None:
+        """Write the letters and the silver rows of bronze rows; also of the same ones again."""
+        decoded, topics = self._decoded(bronze)
+        try:
+            self._write_letters(decoded)
+            for category in Category:
+                topic = EVENT_TOPICS[category.plural]
+                if not topics.get(topic):
+                    continue
+                events = decoded.where((decoded["_topic"] == topic) & decoded[REASON].isNull())
+                events = events.select(*self._silver.telling.names)
+                done = self._silver.settle(events, category, query, batch)
+                self.counts["written"] += done.inserted
+                self.counts["revisions"] += done.updated
+        finally:
+            decoded.unpersist()
+
+    def _bronze(self, records: DataFrame, query: str, batch: int) -> DataFrame:
+        from pyspark.sql.functions import col, create_map, lit
+
+        now = dt.datetime.now(dt.UTC)
+        ids = create_map(*(lit(word) for pair in self._topic_ids.items() for word in pair))
+        return (
+            records.withColumn("topic_id", ids[col("topic")])
+            .withColumn("query_id", lit(query))
+            .withColumn("batch_id", lit(batch).cast("long"))
+            .withColumn("ingested_at", lit(now))
+            .withColumn("ingest_date", lit(now.date()))
+            .select(*BRONZE_SCHEMA.names)
+        )
+
+    def _decoded(self, bronze: DataFrame) -> tuple[DataFrame, Mapping[str, int]]:
+        """The decoded rows, cached, and how many events each topic has among them."""
+        from pyspark.sql.functions import col, collect_set, count, count_if
+
+        while True:
+            telling = self._silver.telling
+            now = dt.datetime.now(dt.UTC)
+            around = self._around
+            decoder = Decoder(around.name, around.privacy, around.contract, telling, now)
+            decoded = bronze.mapInArrow(
+                Discreet(decoder), to_spark(decoded_schema(telling))
+            ).persist()
+            found = (
+                decoded.groupBy("_topic")
+                .agg(count_if(col(REASON).isNull()), count("*"), collect_set(NEW))
+                .collect()
+            )
+            asked = new_columns({word for row in found for word in row[3]})
+            if not asked:
+                self.counts["consumed"] += sum(row[2] for row in found)
+                return decoded, {row[0]: row[1] for row in found}
+            decoded.unpersist()
+            self._silver.widen(asked)
+
+    def _write_letters(self, decoded: DataFrame) -> None:
+        """Letters of what is no event, so many in a transaction."""
+        bad = decoded.where(decoded[REASON].isNotNull()).select(REASON, MESSAGE, RAW)
+        rows = bad.toLocalIterator()
+        while some := list(islice(rows, _LETTERS_AT_ONCE)):
+            self._outbox.begin()
+            try:
+                for reason, message, raw in some:
+                    letter = self._around.letters.from_record(
+                        to_record(raw.asDict(recursive=True)),
+                        raw["topic_id"],
+                        stage="decode",
+                        reason=reason,
+                        message=message,
+                        error=_ERRORS[reason],
+                    )
+                    self._outbox.send(DLQ, letter.key, letter.value, letter.headers)
+            except BaseException:
+                self._outbox.abort()
+                raise
+            self._outbox.commit()
+            self.counts["letters"] += len(some)

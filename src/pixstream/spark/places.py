@@ -1,0 +1,145 @@
+"""Where Spark's tables are: names in Unity Catalog, or directories, from one setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixstream.event import Category
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from delta.tables import DeltaTable
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+    from pixstream.spark.settings import SparkSettings
+
+BRONZE = "bronze"
+"""Every record as Kafka held it."""
+
+GOLD_HOURLY, GOLD_DAILY = "gold_hourly", "gold_daily"
+"""What participants moved in a category, by hour and by business day."""
+
+ACCOUNT_PROFILES = "account_profiles"
+"""The habits of an account as of a business day."""
+
+PROPERTIES = {
+    # Readers other than Spark, deltalake among them, refuse tables with deletion vectors.
+    "delta.enableDeletionVectors": "false",
+}
+
+
+def silver(category: Category) -> str:
+    """The silver table of a category."""
+    return category.plural
+
+
+def every() -> list[str]:
+    """The names of all tables."""
+    return [BRONZE, *map(silver, Category), GOLD_HOURLY, GOLD_DAILY, ACCOUNT_PROFILES]
+
+
+def open_tables(spark: SparkSession, settings: SparkSettings) -> dict[str, DataFrame]:
+    """Every table that is there, by its name."""
+    where = Places(settings)
+    return {name: where.read(spark, name) for name in every() if where.exists(spark, name)}
+
+
+class Places:
+    """Finds tables and checkpoints.
+
+    Args:
+        settings: the section `spark`.
+    """
+
+    def __init__(self, settings: SparkSettings) -> None:
+        self._settings = settings
+
+    def name(self, table: str) -> str:
+        """The table as SQL calls it."""
+        settings = self._settings
+        if settings.catalog is not None:
+            return f"`{settings.catalog}`.`{settings.schema}`.`{table}`"
+        return f"delta.`{self.path(table)}`"
+
+    def path(self, table: str) -> str:
+        """Its directory, while there is no catalog."""
+        return f"{_absolute(self._settings.path)}/{table}"
+
+    def checkpoint(self, query: str) -> str:
+        """The directory where a streaming query remembers how far it is."""
+        return f"{_absolute(self._settings.checkpoints)}/{query}"
+
+    def exists(self, spark: SparkSession, table: str) -> bool:
+        """Tell whether the table is there."""
+        if self._settings.catalog is not None:
+            return bool(spark.catalog.tableExists(self.name(table)))
+        from delta.tables import DeltaTable
+
+        return bool(DeltaTable.isDeltaTable(spark, self.path(table)))
+
+    def read(self, spark: SparkSession, table: str) -> DataFrame:
+        """The table's rows."""
+        return spark.table(self.name(table))
+
+    def delta(self, spark: SparkSession, table: str) -> DeltaTable:
+        """The table, for a MERGE."""
+        from delta.tables import DeltaTable
+
+        if self._settings.catalog is not None:
+            return DeltaTable.forName(spark, self.name(table))
+        return DeltaTable.forPath(spark, self.path(table))
+
+    def create(
+        self,
+        spark: SparkSession,
+        table: str,
+        schema: StructType,
+        partitioned_by: Sequence[str] = (),
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the table if it is not there yet."""
+        from delta.tables import DeltaTable
+
+        builder = DeltaTable.createIfNotExists(spark).addColumns(schema)
+        if self._settings.catalog is not None:
+            builder = builder.tableName(self.name(table))
+        else:
+            builder = builder.location(self.path(table))
+        if partitioned_by:
+            builder = builder.partitionedBy(*partitioned_by)
+        for key, value in {**PROPERTIES, **(properties or {})}.items():
+            builder = builder.property(key, value)
+        builder.execute()
+
+    def append(self, rows: DataFrame, table: str, app: str, version: int) -> None:
+        """Append rows, once: a version that the table has of this application adds nothing."""
+        writer = rows.write.format("delta").mode("append")
+        writer = writer.option("txnAppId", app).option("txnVersion", version)
+        if self._settings.catalog is not None:
+            writer.saveAsTable(self.name(table))
+        else:
+            writer.save(self.path(table))
+
+    def replace(self, rows: DataFrame, table: str, condition: str) -> None:
+        """Write the rows in place of those that meet the condition, in one commit."""
+        writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", condition)
+        if self._settings.catalog is not None:
+            writer.saveAsTable(self.name(table))
+        else:
+            writer.save(self.path(table))
+
+    def widen(self, empty: DataFrame, table: str) -> None:
+        """Give the table the columns of a frame without rows that it lacks."""
+        writer = empty.write.format("delta").mode("append").option("mergeSchema", "true")
+        if self._settings.catalog is not None:
+            writer.saveAsTable(self.name(table))
+        else:
+            writer.save(self.path(table))
+
+
+def _absolute(place: str) -> str:
+    """A directory, whatever the working directory is; the address of an object store as it is."""
+    return place.rstrip("/") if "://" in place else str(Path(place).absolute())

@@ -1,0 +1,215 @@
+"""The streaming query Kafka → bronze → silver: started, watched and stopped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from pixstream.errors import DestinationError, KafkaError, Transient
+from pixstream.kafka import TopicPartition
+from pixstream.kafka.acls import group_id, transactional_id
+from pixstream.kafka.topics import EVENT_TOPICS
+from pixstream.spark.beginning import beginning
+from pixstream.spark.ingestion import COUNTS, Ingestion
+from pixstream.spark.kafka_options import kafka_options
+from pixstream.spark.places import BRONZE, Places
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping, Sequence
+
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming import StreamingQuery
+
+    from pixstream.kafka import Admin, Client, Outbox
+    from pixstream.plugin import TopicIdPartition
+    from pixstream.spark.ingestion import Surroundings
+
+log = logging.getLogger("pixstream.spark")
+
+QUERY = "ingest"
+"""Name of the query, and of the directory of its checkpoint."""
+
+Trigger = Literal["continuous", "available-now"]
+"""Batch after batch until it is stopped; or what is there now, and then the end."""
+
+_LOOK_SECONDS = 0.2
+
+
+class Ingest:
+    """The query, as a loop with state and counts.
+
+    Args:
+        spark: the session.
+        around: configuration.
+        trigger: see `Trigger`.
+        stop: set to end after the batch in hand.
+
+    Attributes:
+        state: starting or ready.
+        counts: see `ingestion.COUNTS`.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        around: Surroundings,
+        trigger: Trigger,
+        stop: threading.Event,
+    ) -> None:
+        self.state = "starting"
+        self._spark = spark
+        self._around = around
+        self._trigger = trigger
+        self._stop = stop
+        self._where = Places(around.spark)
+        self._ingestion: Ingestion | None = None
+        self._query: StreamingQuery | None = None
+        self._started = threading.Event()
+        self._told: Any = None
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Since the start."""
+        from collections import Counter
+
+        if self._ingestion is None:
+            return Counter(dict.fromkeys(COUNTS, 0))
+        return self._ingestion.counts
+
+    def run(self) -> None:
+        """Read and write until `stop` is set, or everything there is has been read.
+
+        Raises:
+            TopicChangedError: bronze was fed from another incarnation of a topic.
+            PixstreamError: what waiting does not cure; the batch in hand comes again.
+        """
+        outbox = self._around.client.outbox(transactional_id(self._around.name, 0))
+        with closing(outbox):
+            query = self._start(outbox)
+            self.state = "ready"
+            try:
+                self._watch(query)
+            finally:
+                query.stop()
+
+    def _start(self, outbox: Outbox) -> StreamingQuery:
+        around, where = self._around, self._where
+        topics = [EVENT_TOPICS[category] for category in around.categories]
+        held = _held(around.client, topics)
+        checkpoint = where.checkpoint(QUERY)
+        there = where.exists(self._spark, BRONZE)
+        rows = where.read(self._spark, BRONZE) if there else None
+        begin = beginning(rows, checkpoint, held, around.start, around.on_gap)
+        ids = {partition.topic: partition.topic_id for partition in held}
+        self._ingestion = Ingestion(around, self._spark, where, ids, outbox)
+        if begin.unsettled is not None and rows is not None:
+            query_id, batch = begin.unsettled
+            last = rows.where((rows["query_id"] == query_id) & (rows["batch_id"] == batch))
+            self._ingestion.settle(last, query_id, batch)
+        records = (
+            self._spark.readStream.format("kafka")
+            .options(**kafka_options(around.kafka))
+            .option("subscribe", ",".join(topics))
+            .option("startingOffsets", begin.offsets)
+            .option("includeHeaders", "true")
+            .option("failOnDataLoss", "true" if around.on_gap == "stop" else "false")
+            .option("maxOffsetsPerTrigger", around.batch.rows)
+            .load()
+        )
+        writer = records.writeStream.queryName(QUERY).foreachBatch(self._take)
+        writer = writer.option("checkpointLocation", checkpoint)
+        if self._trigger == "available-now":
+            writer = writer.trigger(availableNow=True)
+        else:
+            writer = writer.trigger(processingTime=f"{around.batch.seconds} seconds")
+        self._query = writer.start()
+        self._started.set()
+        log.info("query %s runs, id %s", QUERY, self._query.id)
+        return self._query
+
+    def _take(self, records: DataFrame, batch: int) -> None:
+        """Called by Spark, in a thread of its own, perhaps before `start` has returned."""
+        self._started.wait()
+        assert self._ingestion is not None  # noqa: S101  made before the query
+        assert self._query is not None  # noqa: S101  the event says so
+        self._ingestion.take(records, self._query.id, batch)
+
+    def _watch(self, query: StreamingQuery) -> None:
+        """Wait for the end: the query's own, or `stop` and then the end of the batch in hand."""
+        from pyspark.errors import StreamingQueryException
+
+        try:
+            with closing(self._around.client.admin()) as admin:
+                while query.isActive:
+                    self._tell_group(query, admin)
+                    if self._stop.is_set() and not query.status["isTriggerActive"]:
+                        break
+                    time.sleep(_LOOK_SECONDS)
+                query.stop()
+                self._tell_group(query, admin)
+            query.awaitTermination()
+        except StreamingQueryException as error:
+            raise self._explained(error) from None
+
+    def _tell_group(self, query: StreamingQuery, admin: Admin) -> None:
+        """Commit to the Kafka group how far the checkpoint is, so that `lag` sees it.
+
+        Nothing reads from there: Spark's checkpoint alone decides.
+        """
+        progress = query.lastProgress
+        ends = progress["sources"][0]["endOffset"] if progress is not None else None
+        if not ends or ends == self._told:
+            return
+        offsets = {
+            TopicPartition(topic, int(partition)): offset
+            for topic, partitions in _document(ends).items()
+            for partition, offset in partitions.items()
+        }
+        try:
+            admin.set_group_offsets(group_id(self._around.name), offsets)
+        except (KafkaError, Transient) as error:
+            log.warning("the group cannot be told how far the query is: %s", error)
+        self._told = ends
+
+    def _explained(self, error: Exception) -> DestinationError:
+        """The query's end in our words: Spark's text may quote what it was working on."""
+        text = str(error)
+        if "KafkaIllegalStateException" in text or "failOnDataLoss" in text:
+            return DestinationError(
+                f"query {QUERY}: Kafka no longer holds offsets that come next (retention, or the "
+                "topic was made again). Nothing was skipped. To go on after the gap, set "
+                "on_gap of this consumer to continue for one start"
+            )
+        return DestinationError(
+            f"query {QUERY} ended with an error of Spark; its batch comes again at the next start. "
+            "Spark's own log lines above say more"
+        )
+
+
+def _held(client: Client, topics: Sequence[str]) -> Mapping[TopicIdPartition, int]:
+    """The first offset that each partition holds now.
+
+    Raises:
+        KafkaError: a topic is not there.
+    """
+    with closing(client.admin()) as admin:
+        missing = sorted(set(topics) - admin.topics().keys())
+        if missing:
+            raise KafkaError(
+                f"no topic {', '.join(missing)}: create it with `pixstream topics apply`"
+            )
+        return admin.beginning_offsets(topics)
+
+
+def _document(offsets: Any) -> Mapping[str, Mapping[str, int]]:
+    """Spark's offsets, which it tells as a text or as what the text means."""
+    if isinstance(offsets, str):
+        return msgspec.json.decode(offsets, type=dict[str, dict[str, int]])
+    found: Mapping[str, Mapping[str, int]] = offsets
+    return found

@@ -1,0 +1,46 @@
+"""Our code in the Python workers of Spark: what fails is told without the rows it was about."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+from pixstream.errors import DestinationError, PixstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import pyarrow as pa
+
+    Work = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+class Discreet:
+    """Wraps what `mapInArrow` calls: Spark logs whatever a worker raises, text and all.
+
+    Args:
+        work: raises anything.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Do the work.
+
+        Raises:
+            DestinationError: the kind of error and the line of ours where it came from; a library's
+                own text may quote a value.
+            PixstreamError: ours, as it is.
+        """
+        try:
+            yield from self._work(batches)
+        except PixstreamError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it is, its text stays here
+            ours = [
+                f for f in traceback.extract_tb(error.__traceback__) if "pixstream" in f.filename
+            ]
+            where = f"{ours[-1].name}, line {ours[-1].lineno}" if ours else "a library"
+            kind = type(error).__name__
+            raise DestinationError(f"a Python worker of Spark failed: {kind} in {where}") from None

@@ -1,0 +1,48 @@
+"""The options that every task takes, and the configuration that they select."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pixstream import config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pixstream.config.settings import Settings
+
+
+def task(function: Callable[..., None]) -> Callable[[], None]:
+    """Make a function that takes settings, and the options above it, the `main` of a task.
+
+    It returns at the end and raises what went wrong: both are what a Python wheel task wants.
+    """
+    options = [
+        click.option(
+            "--config", type=click.Path(path_type=Path), default=Path("kafka_config.yaml")
+        ),
+        click.option("--env", default=None, help="Environment whose overlay counts."),
+        click.option("--set", "overrides", multiple=True, help="Change one setting: path=value."),
+    ]
+
+    def run(config: Path, env: str | None, overrides: tuple[str, ...], **rest: Any) -> None:
+        function(_settings(config, env, overrides), **rest)
+
+    run.__doc__ = function.__doc__
+    run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in options:
+        run = option(run)
+    command = click.command(name=function.__module__.rpartition(".")[2])(run)
+
+    def main() -> None:
+        command.main(standalone_mode=False)
+
+    main.__doc__ = function.__doc__
+    return main
+
+
+def _settings(path: Path, env: str | None, overrides: tuple[str, ...]) -> Settings:
+    return config.load(path, env=env, overrides=overrides)

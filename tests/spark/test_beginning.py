@@ -1,0 +1,83 @@
+"""Where a query begins to read."""
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from pixstream.errors import DestinationError, TopicChangedError
+from pixstream.plugin import TopicIdPartition
+from pixstream.spark.beginning import Beginning, Last, beginning
+from pixstream.spark.schemas import BRONZE_SCHEMA, to_spark
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.spark
+
+NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+HELD = {TopicIdPartition("pix.pagamentos", "id-1", n): 0 for n in range(3)}
+
+
+@pytest.fixture(scope="module")
+def bronze(spark: "SparkSession") -> "DataFrame":
+    """Offsets 0 to 9 of partition 0 and 0 to 4 of partition 1, in two batches."""
+    made: list[dict[str, Any]] = [
+        dict.fromkeys(BRONZE_SCHEMA.names)
+        | {
+            "topic": "pix.pagamentos",
+            "topic_id": "id-1",
+            "partition": partition,
+            "offset": offset,
+            "query_id": "query",
+            "batch_id": offset // 5,
+            "ingested_at": NOON + dt.timedelta(minutes=offset // 5),
+        }
+        for partition, count in ((0, 10), (1, 5))
+        for offset in range(count)
+    ]
+    return spark.createDataFrame(made, to_spark(BRONZE_SCHEMA))
+
+
+def offsets(found: Beginning) -> Any:
+    return msgspec.json.decode(found.offsets)
+
+
+def test_without_bronze_the_configuration_decides(tmp_path: Path) -> None:
+    for start in ("earliest", "latest"):
+        assert beginning(None, str(tmp_path), HELD, start, "stop") == Beginning(start)
+
+
+def test_a_checkpoint_decides(bronze: "DataFrame", tmp_path: Path) -> None:
+    (tmp_path / "offsets").mkdir()
+    (tmp_path / "offsets" / "0").touch()
+    assert beginning(bronze, str(tmp_path), HELD, "earliest", "stop") == Beginning("earliest")
+
+
+def test_without_one_bronze_does(bronze: "DataFrame", tmp_path: Path) -> None:
+    found = beginning(bronze, str(tmp_path), HELD, "latest", "stop")
+    assert offsets(found) == {"pix.pagamentos": {"0": 10, "1": 5, "2": 0}}
+    assert found.unsettled == Last("query", 1)
+
+
+def test_offsets_that_expired_stop_it_or_are_told(
+    bronze: "DataFrame", tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = HELD | {TopicIdPartition("pix.pagamentos", "id-1", 1): 8}
+    with pytest.raises(DestinationError, match=r"pagamentos-1: offset 5 has expired: 3 offsets"):
+        beginning(bronze, str(tmp_path), held, "earliest", "stop")
+    found = beginning(bronze, str(tmp_path), held, "earliest", "continue")
+    assert offsets(found)["pix.pagamentos"]["1"] == 8
+    assert "3 offsets were deleted by retention" in caplog.text
+
+
+def test_another_incarnation_of_a_topic_is_refused_whatever_the_checkpoint_says(
+    bronze: "DataFrame", tmp_path: Path
+) -> None:
+    (tmp_path / "offsets").mkdir()
+    (tmp_path / "offsets" / "0").touch()
+    held = {TopicIdPartition("pix.pagamentos", "id-2", 0): 0}
+    with pytest.raises(TopicChangedError, match=r"has the id id-2, bronze was fed from id-1"):
+        beginning(bronze, str(tmp_path), held, "earliest", "stop")

@@ -1,0 +1,180 @@
+"""Kafka → bronze → silver on a real Spark and a real Kafka."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from pixstream.dead_letters import views
+from pixstream.errors import DestinationError, TopicChangedError
+from pixstream.event import Category, PixEvent, encode
+from pixstream.kafka import lag
+from pixstream.kafka.acls import group_id
+from pixstream.kafka.topics import DLQ, EVENT_TOPICS
+from pixstream.spark.ingestion import Ingestion
+from pixstream.spark.kafka_options import kafka_options
+from pixstream.spark.places import BRONZE, Places
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = [pytest.mark.broker, pytest.mark.spark]
+
+EventFactory = Callable[..., PixEvent]
+
+
+def rows(spark: "SparkSession", place: Any, table: str) -> list[dict[str, Any]]:
+    return [row.asDict(recursive=True) for row in Places(place.spark).read(spark, table).collect()]
+
+
+def ids(found: Sequence[dict[str, Any]]) -> list[str]:
+    return sorted(row["event_id"] for row in found)
+
+
+def test_every_record_is_in_bronze_once_and_every_event_in_silver_once(
+    spark: "SparkSession", place: Any, event: EventFactory
+) -> None:
+    paid = [event(n) for n in range(50)]
+    got = [event(n, category=Category.RECEBIMENTO) for n in range(20)]
+    place.tell([*paid, *got, *paid[:10], b"no event"])
+
+    first = place.ingest(spark)
+
+    assert len(rows(spark, place, BRONZE)) == 81
+    silver = rows(spark, place, Category.PAGAMENTO.plural)
+    assert ids(silver) == sorted(one.event_id for one in paid)
+    assert all(row["tellings"] is None for row in silver)
+    assert len(rows(spark, place, Category.RECEBIMENTO.plural)) == 20
+    assert rows(spark, place, Category.ESTORNO.plural) == []
+    assert first.counts == {
+        "consumed": 81,
+        "letters": 1,
+        "written": 70,
+        "revisions": 0,
+        "batches": 1,
+    }
+    (letter,) = views(place.client.scan(DLQ))
+    assert letter.reason == "undecodable_event"
+
+    place.tell([paid[3], event(50), event(4, txid="TX4")])
+    again = place.ingest(spark)
+
+    silver = rows(spark, place, Category.PAGAMENTO.plural)
+    assert len(silver) == 51
+    (merged,) = [row for row in silver if row["event_id"] == paid[4].event_id]
+    assert (merged["txid"], merged["revision"], len(merged["tellings"])) == ("TX4", 1, 2)
+    assert again.counts["written"] == 1
+    assert again.counts["revisions"] == 1
+    assert len(rows(spark, place, BRONZE)) == 84
+
+
+def test_a_batch_that_comes_again_changes_nothing(
+    spark: "SparkSession", place: Any, event: EventFactory
+) -> None:
+    place.tell([event(1), event(2), event(2, txid="A"), b"no event"])
+    outbox = place.client.outbox("pixstream/delta_lake/0")
+    admin = place.client.admin()
+    ids = {name: state.topic_id for name, state in admin.topics().items()}
+    admin.close()
+    batch = (
+        spark.read.format("kafka")
+        .options(**kafka_options(place.kafka))
+        .option("subscribe", ",".join(EVENT_TOPICS.values()))
+        .option("includeHeaders", "true")
+        .load()
+    )
+    for _ in range(2):
+        again = Ingestion(place.around(), spark, Places(place.spark), ids, outbox)
+        again.take(batch, "query", 0)
+    outbox.close()
+
+    assert len(rows(spark, place, BRONZE)) == 4
+    silver = rows(spark, place, Category.PAGAMENTO.plural)
+    assert [(row["revision"], row["txid"]) for row in silver if row["tellings"]] == [(1, "A")]
+    assert len(silver) == 2
+    letters = list(place.client.scan(DLQ))
+    assert len(letters) == 2
+    assert len({letter.key for letter in letters}) == 1
+
+
+def test_without_its_checkpoint_it_goes_on_after_bronze_and_settles_the_last_batch(
+    spark: "SparkSession",
+    place: Any,
+    event: EventFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk went away")
+
+    place.tell([event(n) for n in range(5)])
+    with monkeypatch.context() as broken:
+        broken.setattr("pixstream.spark.silver.Silver.settle", fail)
+        with pytest.raises(DestinationError, match="its batch comes again"):
+            place.ingest(spark)
+    assert rows(spark, place, Category.PAGAMENTO.plural) == []
+    shutil.rmtree(place.directory / "checkpoints")
+    place.tell([event(5)])
+
+    loop = place.ingest(spark)
+
+    assert len(rows(spark, place, BRONZE)) == 6
+    silver = rows(spark, place, Category.PAGAMENTO.plural)
+    assert ids(silver) == sorted(event(n).event_id for n in range(6))
+    assert loop.counts["written"] == 6
+    assert "holds no checkpoint, while bronze has rows" in caplog.text
+
+
+def test_a_new_field_becomes_a_column_while_it_runs(
+    spark: "SparkSession", place: Any, event: EventFactory
+) -> None:
+    newer = msgspec.json.decode(encode(event(2)))
+    newer |= {"schema_version": 2, "mcc": 5411, "payer": {**newer["payer"], "segment": "gold"}}
+    place.tell([event(1), msgspec.json.encode(newer), event(3)])
+
+    place.ingest(spark)
+
+    by_id = {row["event_id"]: row for row in rows(spark, place, Category.PAGAMENTO.plural)}
+    found = by_id[event(2).event_id]
+    assert (found["mcc"], found["payer"]["segment"], found["schema_version"]) == (5411, "gold", 2)
+    assert by_id[event(1).event_id]["mcc"] is None
+    assert len(by_id) == 3
+
+
+def test_a_topic_that_was_made_again_is_refused(
+    spark: "SparkSession", place: Any, event: EventFactory
+) -> None:
+    place.tell([event(1)])
+    place.ingest(spark)
+    admin = place.client.admin()
+    admin.delete(EVENT_TOPICS["pagamentos"])
+    admin.close()
+    place.create_topics()
+
+    with pytest.raises(TopicChangedError, match=r"pix\.pagamentos .* deleted and made again"):
+        place.ingest(spark)
+    assert len(rows(spark, place, BRONZE)) == 1
+
+
+def test_a_letter_replayed_for_another_consumer_is_left_to_it(
+    spark: "SparkSession", place: Any, event: EventFactory
+) -> None:
+    place.tell([event(1)], replay_for=b"fraud_scoring")
+    place.tell([event(2)], replay_for=b"delta_lake")
+    place.ingest(spark)
+    assert ids(rows(spark, place, Category.PAGAMENTO.plural)) == [event(2).event_id]
+    assert len(rows(spark, place, BRONZE)) == 2
+
+
+def test_the_group_says_how_far_it_is_so_that_its_lag_is_seen(
+    spark: "SparkSession", place: Any, event: EventFactory
+) -> None:
+    place.tell([event(n) for n in range(3)])
+    place.ingest(spark)
+    topics = list(EVENT_TOPICS.values())
+    admin = place.client.admin()
+    found = lag.totals(lag.lag(admin, {group_id("delta_lake"): topics}))
+    admin.close()
+    assert found[group_id("delta_lake")] == 0
