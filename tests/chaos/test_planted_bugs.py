@@ -1,6 +1,6 @@
 """A chaos run that cannot fail proves nothing: each bug it is there for is planted, and caught.
 
-Two of them are caught with every other test, all six by `make chaos`; all of them are caught in
+One of them is caught with every other test, all six by `make chaos`; all of them are caught in
 memory too, in `tests/ingest/test_planted_bugs_*.py`.
 """
 
@@ -13,10 +13,12 @@ from pixstream.chaos.site import Site
 from pixstream.chaos.storm import Weather
 from pixstream.chaos.verdict import Verdict
 
-pytestmark = [pytest.mark.broker, pytest.mark.demo, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.demo, pytest.mark.timeout(600)]
 
 PLANTS = Path(__file__).parent / "plants"
 SECONDS = 10.0
+ATTEMPTS = 4
+"""A bug bites only where a kill falls into its moment, which a few dozen kills may all miss."""
 FACTS = 1500
 CONSUMERS = {"kill_consumer": 40.0, "poison_at_end": 120.0}
 PRODUCERS = {"kill_producer": 80.0}
@@ -43,6 +45,9 @@ def run(directory: Path, plant: str | None, rates: dict[str, float]) -> Verdict:
 def test_a_planted_bug_is_caught(
     tmp_path: Path, plant: str, rates: dict[str, float], found: str
 ) -> None:
-    verdict = run(tmp_path, plant, rates)
+    for attempt in range(ATTEMPTS):
+        verdict = run(tmp_path / str(attempt), plant, rates)
+        if getattr(verdict, found):
+            break
     assert getattr(verdict, found) > 0
     assert not verdict.ok
