@@ -56,6 +56,7 @@ def read(settings: SparkSettings, table: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.campaign
 def test_events_with_several_rows_become_one(
     spark: "SparkSession", settings: SparkSettings, event: EventFactory
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_participant_s_days_and_hours_are_those_of_sao_paulo(
     assert profiles[since, "k1.payee5"]["received_centavos_7d"] == 900
 
 
+@pytest.mark.campaign
 def test_small_files_are_merged_and_old_bronze_goes(
     spark: "SparkSession", settings: SparkSettings, event: EventFactory
 ) -> None:
