@@ -81,3 +81,10 @@ def test_another_incarnation_of_a_topic_is_refused_whatever_the_checkpoint_says(
     held = {TopicIdPartition("pix.pagamentos", "id-2", 0): 0}
     with pytest.raises(TopicChangedError, match=r"has the id id-2, bronze was fed from id-1"):
         beginning(bronze, str(tmp_path), held, "earliest", "stop")
+
+
+def test_tables_that_are_gone_while_the_checkpoint_is_there_are_told(tmp_path: Path) -> None:
+    (tmp_path / "commits").mkdir()
+    (tmp_path / "commits" / "0").touch()
+    with pytest.raises(DestinationError, match=r"no table bronze: it was deleted.*Mount or"):
+        beginning(None, str(tmp_path), HELD, "earliest", "stop")

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from deltalake import DeltaTable
 
 from pixstream.dead_letters import views
-from pixstream.errors import DestinationError, TopicChangedError
+from pixstream.errors import DestinationError, TopicChangedError, Transient
 from pixstream.event import Category, PixEvent, encode
 from pixstream.kafka import lag
 from pixstream.kafka.acls import group_id
@@ -178,3 +179,32 @@ def test_the_group_says_how_far_it_is_so_that_its_lag_is_seen(
     found = lag.totals(lag.lag(admin, {group_id("delta_lake"): topics}))
     admin.close()
     assert found[group_id("delta_lake")] == 0
+
+
+def test_an_event_that_another_job_changed_meanwhile_is_not_written_over(
+    spark: "SparkSession", place: Any, event: EventFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pixstream.spark.silver import Silver
+
+    place.tell([event(1)])
+    place.ingest(spark)
+    merge = Silver._merge
+
+    def late(self: Any, *arguments: Any) -> None:
+        # Not by this session, which would compute the batch anew.
+        table = DeltaTable(Places(place.spark).path(Category.PAGAMENTO.plural))
+        table.update({"revision": "revision + 1"})
+        merge(self, *arguments)
+
+    place.tell([event(1, txid="A"), event(2)])
+    with monkeypatch.context() as changed:
+        changed.setattr(Silver, "_merge", late)
+        with pytest.raises(Transient, match="another job changed events of this batch"):
+            place.ingest(spark)
+    before = {row["event_id"]: row for row in rows(spark, place, Category.PAGAMENTO.plural)}
+    assert before[event(1).event_id]["txid"] is None
+
+    place.ingest(spark)
+    after = {row["event_id"]: row for row in rows(spark, place, Category.PAGAMENTO.plural)}
+    assert after[event(1).event_id]["txid"] == "A"
+    assert len(after) == 2

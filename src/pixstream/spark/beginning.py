@@ -60,11 +60,18 @@ def beginning(
 
     Raises:
         TopicChangedError: bronze was fed from another incarnation of a topic.
-        DestinationError: offsets that come next have expired, and `on_gap` says stop.
+        DestinationError: offsets that come next have expired, and `on_gap` says stop; or the
+            checkpoint knows batches that no table holds.
     """
+    if rows is None and _entries(checkpoint, "commits"):
+        raise DestinationError(
+            f"{checkpoint} has come a long way, while there is no table bronze: it was deleted, "
+            "or its disk is not mounted. Nothing was read. Mount or restore it; or, to fill new "
+            "tables from what Kafka still holds, remove the checkpoint"
+        )
     known = {} if rows is None else _known(rows)
     _check_topics(known, held)
-    if rows is None or not known or _begun(checkpoint):
+    if rows is None or not known or _entries(checkpoint, "offsets"):
         return Beginning(start)
     log.warning(
         "%s holds no checkpoint, while bronze has rows: the query goes on after the last of them",
@@ -131,9 +138,9 @@ def _last(rows: DataFrame) -> Last:
     return Last(query, batch)
 
 
-def _begun(checkpoint: str) -> bool:
-    """Tell whether the checkpoint says which offsets a batch has: only then its word counts."""
+def _entries(checkpoint: str, kind: str) -> bool:
+    """Tell whether the checkpoint knows a batch: its `offsets` before it, `commits` after it."""
     try:
-        return any(not file.name.startswith(".") for file in Path(checkpoint, "offsets").iterdir())
+        return any(not file.name.startswith(".") for file in Path(checkpoint, kind).iterdir())
     except FileNotFoundError:
         return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -28,9 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.spark")
 
-_STORED = "_stored"
+SEEN = "_seen"
+"""Column of rows to write: the revision that the event has in the table; null: it is new."""
+
 _DAY = dt.timedelta(days=1)
-_TRIES = 5
 
 
 class Settled(NamedTuple):
@@ -91,7 +91,7 @@ class Silver:
             version: of its batch.
 
         Raises:
-            Transient: other writers were faster, several times.
+            Transient: another job changed an event meanwhile; the same call may succeed later.
         """
         table = places.silver(category)
         dates = _dates(events)
@@ -100,50 +100,45 @@ class Silver:
         stored = near.join(events.select("event_id").distinct(), "event_id", "left_semi")
         changed = self._changed(events, stored).persist()
         try:
-            counts = {
-                row[_STORED]: row["count"] for row in changed.groupBy(_STORED).count().collect()
-            }
-            settled = Settled(counts.get(False, 0), counts.get(True, 0))
-            rows = changed.drop(_STORED)
+            total, updated = changed.selectExpr("count(*)", f"count({SEEN})").collect()[0]
+            settled = Settled(total - updated, updated)
             if settled.updated:
-                self._merge(rows, table, dates)
+                self._merge(changed, table, dates, total)
             elif settled.inserted:
-                self._where.append(rows, table, app, version)
+                self._where.append(changed.drop(SEEN), table, app, version)
         finally:
             changed.unpersist()
         return settled
 
     def _changed(self, events: DataFrame, stored: DataFrame) -> DataFrame:
-        """The silver rows to write; those of events that are in the table have `_stored`."""
+        """The silver rows to write, with `SEEN`."""
         from pyspark.sql.functions import lit
-        from pyspark.sql.types import BooleanType, StructField, StructType
+        from pyspark.sql.types import LongType, StructField, StructType
 
         schema = to_spark(merging.silver_schema(self.telling))
         nothing = lit(None).cast(schema[merging.TELLINGS].dataType)
-        arrivals = events.withColumn(merging.TELLINGS, nothing).withColumn(_STORED, lit(False))
-        both = arrivals.unionByName(stored.withColumn(_STORED, lit(True)))
-        schema = StructType([*schema.fields, StructField(_STORED, BooleanType())])
+        arrivals = events.withColumn(merging.TELLINGS, nothing)
+        arrivals = arrivals.withColumn(SEEN, lit(None).cast("long"))
+        both = arrivals.unionByName(stored.withColumn(SEEN, stored["revision"]))
+        schema = StructType([*schema.fields, StructField(SEEN, LongType())])
         told = both.select(schema.names).repartition("event_id")
         return told.mapInArrow(Discreet(_Settler(self.telling)), schema)
 
-    def _merge(self, rows: DataFrame, table: str, dates: list[dt.date]) -> None:
-        from pyspark.errors import PySparkException
+    def _merge(self, rows: DataFrame, table: str, dates: list[dt.date], total: int) -> None:
+        """Write rows that were made of what the table held a moment ago, or find it changed.
 
+        The repair of silver may have changed an event since: then its row is left as it is.
+        """
         near = ", ".join(f"DATE'{date}'" for date in dates)
         same = f"t.event_id = s.event_id AND t.{PARTITION_COLUMN} IN ({near})"
-        for attempt in range(1, _TRIES + 1):
-            try:
-                self._where.delta(self._spark, table).alias("t").merge(
-                    rows.alias("s"), same
-                ).whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
-            except PySparkException as error:
-                # Delta's Concurrent…Exception: another job changed the same partitions meanwhile.
-                if "Concurrent" not in type(error).__name__:
-                    raise
-                time.sleep(attempt)
-            else:
-                return
-        raise Transient(f"{table}: other writers were faster {_TRIES} times")
+        merge = self._where.delta(self._spark, table).alias("t").merge(rows.alias("s"), same)
+        merge = merge.whenMatchedUpdateAll(f"t.revision = s.{SEEN}")
+        done = merge.whenNotMatchedInsertAll(f"s.{SEEN} IS NULL").execute().collect()[0]
+        if done["num_affected_rows"] != total:
+            raise Transient(
+                f"{self._where.name(table)}: another job changed events of this batch meanwhile; "
+                "it comes again, and adds what is still missing"
+            )
 
 
 class _Settler:
@@ -158,16 +153,17 @@ class _Settler:
         if not received:
             return
         given = pa.Table.from_batches(received)
-        there = given[_STORED]
-        rows = given.drop_columns([_STORED]).cast(_nullable(self._schema))
+        there = pc.is_valid(given[SEEN])
+        rows = given.drop_columns([SEEN]).cast(_nullable(self._schema))
         stored = rows.filter(there)
         arrivals = rows.filter(pc.invert(there)).drop_columns([merging.TELLINGS])
         arrivals = arrivals.sort_by(
             [("_topic", "ascending"), ("_partition", "ascending"), ("_offset", "ascending")]
         )
         changed = merging.settle(stored, arrivals)
-        known = pc.is_in(changed["event_id"], value_set=stored["event_id"].combine_chunks())
-        yield from changed.append_column(_STORED, known).to_batches()
+        places_of = pc.index_in(changed["event_id"], value_set=stored["event_id"].combine_chunks())
+        seen = stored["revision"].combine_chunks().take(places_of.combine_chunks())
+        yield from changed.append_column(SEEN, seen).to_batches()
 
 
 def _nullable(schema: pa.Schema) -> pa.Schema:

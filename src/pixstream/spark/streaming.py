@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from contextlib import closing
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from pixstream.errors import DestinationError, KafkaError, Transient
+from pixstream.errors import DestinationError, KafkaError, PixstreamError, Transient
 from pixstream.kafka import TopicPartition
 from pixstream.kafka.acls import group_id, transactional_id
 from pixstream.kafka.topics import EVENT_TOPICS
@@ -39,6 +40,10 @@ Trigger = Literal["continuous", "available-now"]
 """Batch after batch until it is stopped; or what is there now, and then the end."""
 
 _LOOK_SECONDS = 0.2
+_SILENT_SECONDS = 10.0
+
+_OURS = re.compile(r"pixstream\.errors\.\w+: ([^\n]+)")
+"""An error of ours that came out of a Python worker, inside of Spark's text."""
 
 
 class Ingest:
@@ -71,7 +76,9 @@ class Ingest:
         self._ingestion: Ingestion | None = None
         self._query: StreamingQuery | None = None
         self._started = threading.Event()
+        self._failure: PixstreamError | None = None
         self._told: Any = None
+        self._silent_until = 0.0
 
     @property
     def counts(self) -> Counter[str]:
@@ -138,7 +145,11 @@ class Ingest:
         self._started.wait()
         assert self._ingestion is not None  # noqa: S101  made before the query
         assert self._query is not None  # noqa: S101  the event says so
-        self._ingestion.take(records, self._query.id, batch)
+        try:
+            self._ingestion.take(records, self._query.id, batch)
+        except PixstreamError as error:
+            self._failure = error  # Spark would make a long text of it
+            raise
 
     def _watch(self, query: StreamingQuery) -> None:
         """Wait for the end: the query's own, or `stop` and then the end of the batch in hand."""
@@ -155,7 +166,7 @@ class Ingest:
                 self._tell_group(query, admin)
             query.awaitTermination()
         except StreamingQueryException as error:
-            raise self._explained(error) from None
+            raise self._failure or self._explained(error) from None
 
     def _tell_group(self, query: StreamingQuery, admin: Admin) -> None:
         """Commit to the Kafka group how far the checkpoint is, so that `lag` sees it.
@@ -164,7 +175,7 @@ class Ingest:
         """
         progress = query.lastProgress
         ends = progress["sources"][0]["endOffset"] if progress is not None else None
-        if not ends or ends == self._told:
+        if not ends or ends == self._told or time.monotonic() < self._silent_until:
             return
         offsets = {
             TopicPartition(topic, int(partition)): offset
@@ -174,12 +185,21 @@ class Ingest:
         try:
             admin.set_group_offsets(group_id(self._around.name), offsets)
         except (KafkaError, Transient) as error:
-            log.warning("the group cannot be told how far the query is: %s", error)
-        self._told = ends
+            log.warning(
+                "group %s cannot be told how far the query is: %s; told again in %.0f s",
+                group_id(self._around.name),
+                error,
+                _SILENT_SECONDS,
+            )
+            self._silent_until = time.monotonic() + _SILENT_SECONDS
+        else:
+            self._told = ends
 
     def _explained(self, error: Exception) -> DestinationError:
         """The query's end in our words: Spark's text may quote what it was working on."""
         text = str(error)
+        if ours := _OURS.search(text):
+            return DestinationError(f"query {QUERY}: {ours[1]}")
         if "KafkaIllegalStateException" in text or "failOnDataLoss" in text:
             return DestinationError(
                 f"query {QUERY}: Kafka no longer holds offsets that come next (retention, or the "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from pixstream.consumers.spark import Spark
+from pixstream.errors import BrokerError
 from pixstream.jobs import values
 from pixstream.kafka.broker import EmbeddedBroker
 from pixstream.spark.streaming import Trigger
@@ -28,6 +29,11 @@ def main(settings: Settings, trigger: Trigger) -> None:
     assert isinstance(consumer, Spark)  # noqa: S101  a plugin of that name is of that type
     if settings.kafka.bootstrap_servers is None:
         status = EmbeddedBroker(Path(settings.data_dir) / "kafka").status()
+        if not status.running:
+            raise BrokerError(
+                "kafka.bootstrap_servers is null and the embedded broker does not run; start it "
+                "with `pixstream broker start`"
+            )
         settings.kafka.bootstrap_servers = status.bootstrap
     loop = consumer.loop(settings, threading.Event(), trigger)
     try:
