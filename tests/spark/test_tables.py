@@ -10,6 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from pixstream.decoding import decode
+from pixstream.errors import DestinationError
 from pixstream.event import Category, Direction, Party, PixEvent, Status, encode
 from pixstream.kafka import Record
 from pixstream.lake import merging
@@ -100,6 +101,7 @@ def test_a_participant_s_days_and_hours_are_those_of_sao_paulo(
             paid(4, 700, later),
             paid(5, 900, NIGHT - dt.timedelta(days=5)),
             paid(6, 50, later, category=Category.ESTORNO, direction=Direction.IN),
+            paid(4, 700, later, category=Category.RECEBIMENTO, direction=Direction.INTERNAL),
         ],
     )
     since, until = dt.date(2026, 11, 19), dt.date(2026, 11, 20)
@@ -117,7 +119,7 @@ def test_a_participant_s_days_and_hours_are_those_of_sao_paulo(
     assert str(first["mean_centavos"]) == "200.00"
     assert daily[until, "22222222", "pagamento"]["accounts"] == 1
     assert daily[until, "11111111", "estorno"]["settled_centavos"] == 50
-    assert written[GOLD_DAILY] == len(daily) == 6
+    assert written[GOLD_DAILY] == len(daily) == 8
     hours = [
         (row["business_hour"], row["settled_events"])
         for row in read(settings, GOLD_HOURLY)
@@ -133,6 +135,12 @@ def test_a_participant_s_days_and_hours_are_those_of_sao_paulo(
     assert (payer["paid_counterparties"], payer["returns"]) == (5, 1)
     assert profiles[since, "k1.payee5"]["received_1d"] == 0
     assert profiles[since, "k1.payee5"]["received_centavos_7d"] == 900
+
+
+def test_without_silver_it_says_what_to_run(spark: "SparkSession", settings: SparkSettings) -> None:
+    day = dt.date(2026, 11, 20)
+    with pytest.raises(DestinationError, match=r"no silver table yet.*run the job ingest"):
+        Gold(spark, Places(settings), day, day).write()
 
 
 @pytest.mark.campaign

@@ -7,9 +7,11 @@ so a run may be repeated for any days. Only settled events count, but for the co
 from __future__ import annotations
 
 import datetime as dt
+from functools import reduce
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from pixstream.errors import DestinationError
 from pixstream.event import Category, Status
 from pixstream.spark import places
 from pixstream.spark.places import ACCOUNT_PROFILES, GOLD_DAILY, GOLD_HOURLY
@@ -54,7 +56,11 @@ class Gold:
         self._until = until
 
     def write(self) -> dict[str, int]:
-        """Write all three; how many rows each has of these days."""
+        """Write all three; how many rows each has of these days.
+
+        Raises:
+            DestinationError: there is no silver table yet.
+        """
         sides = self._sides(self._since, self._until).persist()
         try:
             return {
@@ -67,7 +73,7 @@ class Gold:
 
     def _sides(self, since: dt.date, until: dt.date) -> DataFrame:
         """Every event of these days twice: as the payer's and as the payee's participant saw it."""
-        from pyspark.sql.functions import col, date_trunc, from_utc_timestamp, lit
+        from pyspark.sql.functions import coalesce, col, date_trunc, from_utc_timestamp, lit
 
         # An event of a business day is dated the same in UTC, or a day later.
         dates = (since.isoformat(), (until + dt.timedelta(days=1)).isoformat())
@@ -88,6 +94,7 @@ class Gold:
                         DAY,
                         "business_hour",
                         "event_time",
+                        coalesce("return_id", "end_to_end_id", "event_id").alias("movement"),
                         lit(category.value).alias("category"),
                         lit(role).alias("role"),
                         col(role)["ispb"].alias("participant"),
@@ -98,7 +105,12 @@ class Gold:
                         col("amount_centavos"),
                     )
                 )
-        return _union(parts)
+        if not parts:
+            raise DestinationError(
+                f"there is no silver table yet ({self._where.name(places.silver(category))}): run "
+                "the job ingest, or the component spark, first; nothing was written"
+            )
+        return reduce(type(parts[0]).unionByName, parts)
 
     def _aggregates(self, sides: DataFrame, *more: str) -> DataFrame:
         from pyspark.sql.functions import col, count_distinct
@@ -118,7 +130,9 @@ class Gold:
 
         back = dt.timedelta(days=PROFILE_DAYS - 1)
         sides = self._sides(self._since - back, self._until)
-        moved = sides.where((col("status") == Status.SETTLED.value) & col("account").isNotNull())
+        settled = sides.where((col("status") == Status.SETTLED.value) & col("account").isNotNull())
+        # Inside of one institution a Pix is told as a payment and as a receipt.
+        moved = settled.dropDuplicates(["movement", "role"])
         days = self._spark.range(1).select(
             explode(sequence(lit(self._since), lit(self._until))).alias("day")
         )
@@ -181,10 +195,3 @@ def _sum(values: Column) -> Column:
     from pyspark.sql.functions import sum as total
 
     return coalesce(total(values), lit(0))
-
-
-def _union(parts: list[DataFrame]) -> DataFrame:
-    whole, *rest = parts
-    for part in rest:
-        whole = whole.unionByName(part)
-    return whole
