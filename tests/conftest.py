@@ -5,22 +5,31 @@ import ipaddress
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from confluent_kafka import admin as kafka_admin
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
-from pixstream import routing
+from pixstream import kafka, routing
 from pixstream.event import Category, Direction, Party, PixEvent, Status
+from pixstream.kafka import Admin, Client
+from pixstream.kafka.acls import Acl
 from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.kafka.settings import KafkaSettings, Sasl, Tls
+from pixstream.kafka.topic_plan import apply, plan
+from pixstream.kafka.topics import declared
+
+admin_api: Any = kafka_admin  # its classes for ACLs are not exported to type checkers
 
 # On a shared machine a slow example says nothing about the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -127,6 +136,100 @@ def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[
         yield {**control.status().listeners, **facts}
 
 
+class Rights:
+    """The ACLs that a real broker enforces on its one user."""
+
+    def __init__(self, facts: Mapping[str, str]) -> None:
+        self._facts = facts
+        self.user = f"User:{facts['username']}"
+        self._admin = admin_api.AdminClient({"bootstrap.servers": facts["PLAINTEXT"]})
+
+    def settings(self, protocol: Any = "SASL_PLAINTEXT", **changes: Any) -> KafkaSettings:
+        """How the user reaches the broker."""
+        username, password = self._facts["username"], self._facts["password"]
+        return KafkaSettings(
+            bootstrap_servers=self._facts[protocol],
+            security_protocol=protocol,
+            sasl=Sasl(mechanism="PLAIN", username=username, password=password),
+            tls=Tls(ca_file=self._facts["ca_file"]),
+            **changes,
+        )
+
+    def client(self, library: str) -> Client:
+        """Connect as the user."""
+        return kafka.connect(self.settings(client=library))
+
+    def are(self, acls: Iterable[Acl]) -> None:
+        """Give the user exactly these; return once the broker enforces them."""
+        wanted = set(acls)
+        self._clear()
+        if wanted:
+            for done in self._admin.create_acls([_binding(acl) for acl in wanted]).values():
+                done.result(timeout=30)
+        self.until(lambda: self._held() == len(wanted))
+
+    @staticmethod
+    def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Wait for it."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def _clear(self) -> None:
+        for done in self._admin.delete_acls([self._everything()]).values():
+            done.result(timeout=30)
+        self.until(lambda: self._held() == 0)
+
+    def _held(self) -> int:
+        return len(self._admin.describe_acls(self._everything()).result(timeout=30))
+
+    def _everything(self) -> Any:
+        return admin_api.AclBindingFilter(
+            admin_api.ResourceType.ANY,
+            None,
+            admin_api.ResourcePatternType.ANY,
+            self.user,
+            None,
+            admin_api.AclOperation.ANY,
+            admin_api.AclPermissionType.ANY,
+        )
+
+
+def _binding(acl: Acl) -> Any:
+    operation = {"AlterConfigs": "ALTER_CONFIGS"}.get(acl.operation, acl.operation.upper())
+    return admin_api.AclBinding(
+        admin_api.ResourceType[acl.resource.upper().replace("-", "_")],
+        acl.name,
+        admin_api.ResourcePatternType[acl.pattern.upper()],
+        acl.principal,
+        "*",
+        admin_api.AclOperation[operation],
+        admin_api.AclPermissionType.ALLOW,
+    )
+
+
+@pytest.fixture
+def super_admin(secure_broker: Mapping[str, str]) -> Iterator[Admin]:
+    settings = KafkaSettings(bootstrap_servers=secure_broker["PLAINTEXT"])
+    with closing(kafka.connect(settings).admin()) as admin:
+        yield admin
+
+
+@pytest.fixture
+def rights(secure_broker: Mapping[str, str], super_admin: Admin) -> Iterator[Rights]:
+    """The broker with the declared topics and a user without rights; both undone afterwards."""
+    before = super_admin.topics()
+    changes = plan(declared({}), before, lags=lambda _: {})
+    made = [change.spec.name for change in apply(changes, super_admin)]  # type: ignore[union-attr]
+    rights = Rights(secure_broker)
+    yield rights
+    rights.are([])
+    for name in made:
+        super_admin.delete(name)
+    rights.until(lambda: not set(made) & set(super_admin.topics()))
+
+
 _GUARD = """
 import sys, pathlib
 from pixstream import routing
@@ -180,9 +283,13 @@ class S3:
         asked: list[dict[str, str | None]] = httpx.get(f"{self.url}/_requests").json()
         return asked
 
-    def fail(self, method: str, path: str, *, when: str = "before", times: int = 10**9) -> None:
-        """Answer 503 to these from now on, before or after doing what they ask; 0 times: end it."""
-        fault = {"method": method, "path": path, "when": when, "times": times}
+    def fail(self, method: str, path: str, **how: Any) -> None:
+        """Answer 503 (`status`) to these from now on, `when`: before or after doing what they ask.
+
+        0 `times`: end it.
+        """
+        fault = {"when": "before", "times": 10**9, "status": 503, **how}
+        fault |= {"method": method, "path": path}
         httpx.post(f"{self.url}/_faults", json=[fault]).raise_for_status()
 
 

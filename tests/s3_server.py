@@ -4,8 +4,8 @@
 
 prints its port and ends when its standard input does, so that it never outlives who started it.
 `GET /_requests` gives the requests so far as JSON; `POST /_faults` takes a JSON list of objects
-with `method`, `path` (a regular expression), `when` (`before` or `after` the store does it) and
-`times`: requests that match are answered with 503 so many times.
+with `method`, `path` (a regular expression), `when` (`before` or `after` the store does it),
+`times` and `status`: requests that match are answered with that status so many times.
 """
 
 import json
@@ -40,9 +40,9 @@ class Store:
             self._faults = Request(environ).get_json()
             return Response()(environ, start)
         fault = self._fault(method, path)
-        if fault == "before":
-            self._note(environ, "503")
-            return Response(status=503)(environ, start)
+        if fault and fault["when"] == "before":
+            self._note(environ, str(fault["status"]))
+            return Response(status=fault["status"])(environ, start)
 
         def started(status: str, *arguments: Any) -> Any:
             self._note(environ, status[:3])
@@ -51,16 +51,16 @@ class Store:
         answer: Iterable[bytes] = self._moto(environ, (lambda *_: None) if fault else started)
         if fault:
             b"".join(answer)
-            self._note(environ, "503")
-            return Response(status=503)(environ, start)
+            self._note(environ, str(fault["status"]))
+            return Response(status=fault["status"])(environ, start)
         return answer
 
-    def _fault(self, method: str, path: str) -> str | None:
+    def _fault(self, method: str, path: str) -> dict[str, Any] | None:
         with self._lock:
             for fault in self._faults:
                 if fault["method"] == method and fault["times"] and re.search(fault["path"], path):
                     fault["times"] -= 1
-                    return str(fault["when"])
+                    return fault
         return None
 
     def _note(self, environ: dict[str, Any], status: str) -> None:

@@ -242,6 +242,24 @@ class TestCheck:
         lake.write(batch({partition(): (0, [event(0)])}))
         assert "pagamentos: 1 rows" in lake.consumer.check()
 
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [("PUT", "_pixstream_check_"), ("POST", "^/lake$")],
+        ids=["put", "delete"],
+    )
+    def test_a_role_that_may_not_write(self, lake: Lake, s3: Any, method: str, path: str) -> None:
+        s3.fail(method, path, status=403)
+        with pytest.raises(DestinationError, match=r"write and delete there: .* lack the right"):
+            lake.consumer.check()
+
+    def test_it_leaves_nothing_behind(self, lake: Lake) -> None:
+        lake.consumer.check()
+        place = lake.location()
+        found = place.filesystem.get_file_info(
+            fs.FileSelector("", allow_not_found=True, recursive=True)
+        )
+        assert list(found) == []
+
     def test_a_bucket_that_is_not_there(self, lake: Lake) -> None:
         lake.place = f"s3://{uuid.uuid4()}/lake"
         lake.open()

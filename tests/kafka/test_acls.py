@@ -9,7 +9,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from confluent_kafka import admin as kafka_admin
 
 from pixstream import kafka
 from pixstream.backoff import BackoffSettings
@@ -28,18 +27,16 @@ from pixstream.kafka.acls import (
     transactional_id,
 )
 from pixstream.kafka.lag import lag
-from pixstream.kafka.settings import KafkaSettings, Sasl
-from pixstream.kafka.topic_plan import apply, plan
-from pixstream.kafka.topics import DLQ, DLQ_STATE, EVENT_TOPICS, POSITIONS, declared
+from pixstream.kafka.settings import KafkaSettings
+from pixstream.kafka.topics import DLQ, DLQ_STATE, EVENT_TOPICS, POSITIONS
 from pixstream.outgoing import Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from pixstream.kafka import Admin, Client
+    from pixstream.kafka import Client
     from pixstream.plugin import TopicIdPartition
 
-admin_api: Any = kafka_admin  # its classes for ACLs are not exported to type checkers
 Library = Literal["confluent", "kafka-python"]
 
 WHO = "User:webhook"
@@ -121,98 +118,6 @@ def test_a_command_line_gives_all_rights_on_one_resource() -> None:
     ]
 
 
-class Rights:
-    """The ACLs that a real broker enforces on its one user."""
-
-    def __init__(self, facts: Mapping[str, str]) -> None:
-        self._facts = facts
-        self.user = f"User:{facts['username']}"
-        self._admin = admin_api.AdminClient({"bootstrap.servers": facts["PLAINTEXT"]})
-
-    def client(self, library: Library) -> Client:
-        """Connect as the user."""
-        sasl = Sasl(
-            mechanism="PLAIN", username=self._facts["username"], password=self._facts["password"]
-        )
-        return kafka.connect(
-            KafkaSettings(
-                client=library,
-                bootstrap_servers=self._facts["SASL_PLAINTEXT"],
-                security_protocol="SASL_PLAINTEXT",
-                sasl=sasl,
-            )
-        )
-
-    def are(self, acls: Iterable[Acl]) -> None:
-        """Give the user exactly these; return once the broker enforces them."""
-        wanted = set(acls)
-        self._clear()
-        if wanted:
-            for done in self._admin.create_acls([_binding(acl) for acl in wanted]).values():
-                done.result(timeout=30)
-        until(lambda: self._held() == len(wanted))
-
-    def _clear(self) -> None:
-        for done in self._admin.delete_acls([self._everything()]).values():
-            done.result(timeout=30)
-        until(lambda: self._held() == 0)
-
-    def _held(self) -> int:
-        return len(self._admin.describe_acls(self._everything()).result(timeout=30))
-
-    def _everything(self) -> Any:
-        return admin_api.AclBindingFilter(
-            admin_api.ResourceType.ANY,
-            None,
-            admin_api.ResourcePatternType.ANY,
-            self.user,
-            None,
-            admin_api.AclOperation.ANY,
-            admin_api.AclPermissionType.ANY,
-        )
-
-
-def _binding(acl: Acl) -> Any:
-    operation = {"AlterConfigs": "ALTER_CONFIGS"}.get(acl.operation, acl.operation.upper())
-    return admin_api.AclBinding(
-        admin_api.ResourceType[acl.resource.upper().replace("-", "_")],
-        acl.name,
-        admin_api.ResourcePatternType[acl.pattern.upper()],
-        acl.principal,
-        "*",
-        admin_api.AclOperation[operation],
-        admin_api.AclPermissionType.ALLOW,
-    )
-
-
-def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def super_admin(secure_broker: Mapping[str, str]) -> Iterator[Admin]:
-    settings = KafkaSettings(bootstrap_servers=secure_broker["PLAINTEXT"])
-    with closing(kafka.connect(settings).admin()) as admin:
-        yield admin
-
-
-@pytest.fixture
-def rights(secure_broker: Mapping[str, str], super_admin: Admin) -> Iterator[Rights]:
-    """The broker with the declared topics and a user without rights; both undone afterwards."""
-    before = super_admin.topics()
-    changes = plan(declared({}), before, lags=lambda _: {})
-    made = [change.spec.name for change in apply(changes, super_admin)]  # type: ignore[union-attr]
-    rights = Rights(secure_broker)
-    yield rights
-    rights.are([])
-    for name in made:
-        super_admin.delete(name)
-    until(lambda: not set(made) & set(super_admin.topics()))
-
-
 def produce(client: Client, component: str) -> None:
     """What a producer does: one transaction over all its topics, and its positions read back."""
     key = f"{component}/stream".encode()
@@ -253,7 +158,7 @@ def consume(client: Client, component: str, topic: str) -> None:
 
 @pytest.mark.broker
 @pytest.mark.parametrize("library", ["confluent", "kafka-python"])
-def test_the_given_rights_are_enough_to_work(rights: Rights, library: Library) -> None:
+def test_the_given_rights_are_enough_to_work(rights: Any, library: Library) -> None:
     name = f"part-{secrets.token_hex(4)}"
     client = rights.client(library)
     rights.are(for_producer(rights.user, name))
@@ -263,7 +168,7 @@ def test_the_given_rights_are_enough_to_work(rights: Rights, library: Library) -
 
 
 @pytest.mark.broker
-def test_a_producer_cannot_work_without_any_one_of_its_rights(rights: Rights) -> None:
+def test_a_producer_cannot_work_without_any_one_of_its_rights(rights: Any) -> None:
     name = f"part-{secrets.token_hex(4)}"
     client, acls = rights.client("confluent"), for_producer(rights.user, name)
     for missing in acls:
@@ -273,7 +178,7 @@ def test_a_producer_cannot_work_without_any_one_of_its_rights(rights: Rights) ->
 
 
 @pytest.mark.broker
-def test_a_consumer_cannot_work_without_any_one_of_its_rights(rights: Rights) -> None:
+def test_a_consumer_cannot_work_without_any_one_of_its_rights(rights: Any) -> None:
     name = f"part-{secrets.token_hex(4)}"
     client, acls = rights.client("confluent"), for_consumer(rights.user, name, ["pix.estornos"])
     for missing in acls:
@@ -283,25 +188,25 @@ def test_a_consumer_cannot_work_without_any_one_of_its_rights(rights: Rights) ->
 
 
 @pytest.mark.broker
-def test_an_operator_manages_topics_and_looks_at_lag_and_letters(rights: Rights) -> None:
+def test_an_operator_manages_topics_and_looks_at_lag_and_letters(rights: Any) -> None:
     rights.are(for_operator(rights.user, []))
     client, topic = rights.client("confluent"), f"pix.{secrets.token_hex(4)}"
     with closing(client.admin()) as admin:
         admin.create(kafka.TopicSpec(topic, 1, 1, {"retention.ms": "5000"}))
-        until(lambda: topic in admin.topics())
+        rights.until(lambda: topic in admin.topics())
         admin.configure(topic, {"retention.ms": "6000"})
         admin.add_partitions(topic, 2)
-        until(lambda: admin.topics()[topic].partitions == 2)
+        rights.until(lambda: admin.topics()[topic].partitions == 2)
         assert admin.topics()[topic].config["retention.ms"] == "6000"
         assert [p.lag for p in lag(admin, {group_id("lake"): [topic]})] == [0, 0]
         admin.delete(topic)
-        until(lambda: topic not in admin.topics())
+        rights.until(lambda: topic not in admin.topics())
     assert list(client.scan(DLQ)) == []
 
 
 @pytest.mark.broker
 @pytest.mark.parametrize("library", ["confluent", "kafka-python"])
-def test_an_operators_rights_are_enough_to_set_offsets(rights: Rights, library: Library) -> None:
+def test_an_operators_rights_are_enough_to_set_offsets(rights: Any, library: Library) -> None:
     rights.are(for_operator(rights.user, []))
     group, place = group_id(f"lake-{library}"), kafka.TopicPartition("pix.estornos", 0)
     with closing(rights.client(library).admin()) as admin:
@@ -325,7 +230,7 @@ def replay(client: Client) -> None:
 
 
 @pytest.fixture
-def with_letter(rights: Rights, secure_broker: Mapping[str, str]) -> Rights:
+def with_letter(rights: Any, secure_broker: Mapping[str, str]) -> Any:
     """The same, with a record among the dead letters: an empty topic is read without a request."""
     super_user = kafka.connect(KafkaSettings(bootstrap_servers=secure_broker["PLAINTEXT"]))
     with closing(super_user.outbox("writer")) as outbox:
@@ -337,13 +242,13 @@ def with_letter(rights: Rights, secure_broker: Mapping[str, str]) -> Rights:
 
 @pytest.mark.broker
 @pytest.mark.parametrize("library", ["confluent", "kafka-python"])
-def test_an_operators_rights_are_enough_to_replay(with_letter: Rights, library: Library) -> None:
+def test_an_operators_rights_are_enough_to_replay(with_letter: Any, library: Library) -> None:
     with_letter.are(for_operator(with_letter.user, []))
     replay(with_letter.client(library))
 
 
 @pytest.mark.broker
-def test_nobody_replays_without_any_one_of_the_rights_for_it(with_letter: Rights) -> None:
+def test_nobody_replays_without_any_one_of_the_rights_for_it(with_letter: Any) -> None:
     client, acls = with_letter.client("confluent"), for_operator(with_letter.user, [])
     replaying = {DLQ, DLQ_STATE, DEAD_LETTERS}
     for missing in [acl for acl in acls if acl.operation == "Write" or acl.name in replaying]:

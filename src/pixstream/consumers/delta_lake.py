@@ -74,7 +74,7 @@ class DeltaLake(Consumer):
         self.counts = Counter(dict.fromkeys(COUNTS, 0))
 
     def check(self) -> str:
-        """Open the tables that are there and try the place of the others; create none."""
+        """Open the tables that are there, try the place of each; create none."""
         found = []
         for category in self.categories:
             location = self._location(category)
@@ -83,6 +83,7 @@ class DeltaLake(Consumer):
                 found.append(f"{category}: {sum(f.rows or 0 for f in files)} rows")
             else:
                 found.append(f"{category}: no table yet")
+            opening.try_to_write(location)
         return ", ".join(found)
 
     def offsets(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import uuid
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
 
 from pixstream.errors import DestinationError
 from pixstream.lake import durability, entries, failures, files, recovery, verification
@@ -69,6 +72,26 @@ def is_there(location: Location) -> bool:
         if not os.access(place, os.W_OK | os.X_OK):
             raise DestinationError(f"{location}: this user may not write in {place}")
     return False
+
+
+def try_to_write(location: Location) -> None:
+    """Put a small file into the table's place on an object store, and take it away again.
+
+    On a local disk `is_there` has looked at the rights already.
+
+    Raises:
+        DestinationError: the credentials do not suffice.
+        Transient: the object store does not answer.
+    """
+    if location.directory is not None:
+        return
+    name = f"_pixstream_check_{uuid.uuid4().hex}.parquet"
+    try:
+        pq.write_table(pa.table({"check": [True]}), name, filesystem=location.filesystem)
+        # Arrow would leave an empty object behind, named like a directory.
+        DeltaStorageHandler(location.uri, location.options).delete_file(name)
+    except (OSError, DeltaError) as error:
+        raise failures.explain(error, f"{location}: cannot write and delete there") from None
 
 
 def _find(location: Location) -> DeltaTable | None:
