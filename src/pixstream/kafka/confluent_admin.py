@@ -97,7 +97,10 @@ class ConfluentAdmin:
         except KafkaException as error:
             raise translate("the topics could not be listed", cause(error)) from error
         described = self._describe(names)
-        configs = self._configs(described)
+        try:
+            configs = self._configs(described)
+        except KafkaException as error:
+            raise translate("settings of topics could not be read", cause(error)) from error
         return {
             name: TopicState(
                 name,
