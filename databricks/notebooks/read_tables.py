@@ -62,7 +62,8 @@ display(
 # COMMAND ----------
 
 day = dbutils.widgets.get("day")
-business_day = F.to_date(F.lit(day)) if day else F.date_sub(F.current_date(), 1)
+today = F.to_date(F.from_utc_timestamp(F.current_timestamp(), "America/Sao_Paulo"))
+business_day = F.to_date(F.lit(day)) if day else F.date_sub(today, 1)
 local_day = F.to_date(F.from_utc_timestamp("event_time", "America/Sao_Paulo"))
 
 

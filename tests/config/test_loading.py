@@ -474,6 +474,8 @@ kafka: {security_protocol: SSL, tls: {ca_file: /no/such.pem}}
     kafka.tls.ca_file: names no file that exists; give the path of a PEM file
 kafka: {security_protocol: SSL, tls: {key_file: /no/such.pem}}
     kafka.tls.key_file: a client key needs its certificate_file beside it
+spark: {checkpoints: "s3://bucket/checkpoints"}
+    spark.checkpoints: is read as a directory: name a path of this machine, or a volume
 topics: {a: {replication: 1, min_insync_replicas: 2}}
     topics.a: min_insync_replicas 2 above replication 1
 topics: {pix.estornos: {max_message_bytes: 1024}}

@@ -1,5 +1,6 @@
 """One Spark session for all tests that need it, and a Kafka whose topics of events are theirs."""
 
+import datetime as dt
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
@@ -41,9 +42,9 @@ def spark() -> "Iterator[SparkSession]":
 class Place:
     """A Kafka with the topics of events, and a directory for tables."""
 
-    def __init__(self, address: str, directory: Path) -> None:
+    def __init__(self, settings: KafkaSettings, directory: Path) -> None:
         self.directory = directory
-        self.kafka = KafkaSettings(bootstrap_servers=address)
+        self.kafka = settings
         self.client = kafka.connect(self.kafka)
         self.spark = SparkSettings(
             path=str(directory / "lake"), checkpoints=str(directory / "checkpoints")
@@ -91,11 +92,14 @@ class Place:
             contract=ContractSettings(),
         )
 
-    def ingest(self, spark: "SparkSession", **changes: Any) -> "Ingest":
+    def ingest(
+        self, spark: "SparkSession", settle_since: dt.date | None = None, **changes: Any
+    ) -> "Ingest":
         """Read everything there is."""
         from pixstream.spark.streaming import Ingest
 
-        loop = Ingest(spark, self.around(**changes), "available-now", threading.Event())
+        around = self.around(**changes)
+        loop = Ingest(spark, around, "available-now", threading.Event(), settle_since)
         loop.run()
         return loop
 
@@ -109,10 +113,16 @@ def spark_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBr
     control.kill()
 
 
+@pytest.fixture(scope="session")
+def place_at() -> type[Place]:
+    """`place_at(kafka_settings, directory)`: on another Kafka, whose topics are there."""
+    return Place
+
+
 @pytest.fixture
 def place(spark_kafka: EmbeddedBroker, tmp_path: Path) -> Iterator[Place]:
     """Empty topics, no table."""
-    made = Place(spark_kafka.start(), tmp_path)
+    made = Place(KafkaSettings(bootstrap_servers=spark_kafka.start()), tmp_path)
     made.create_topics()
     yield made
     admin = made.client.admin()

@@ -88,3 +88,40 @@ def test_tables_that_are_gone_while_the_checkpoint_is_there_are_told(tmp_path: P
     (tmp_path / "commits" / "0").touch()
     with pytest.raises(DestinationError, match=r"no table bronze: it was deleted.*Mount or"):
         beginning(None, str(tmp_path), HELD, "earliest", "stop")
+
+
+def test_an_empty_bronze_that_held_rows_once_is_not_taken_for_a_new_one(
+    bronze: "DataFrame", tmp_path: Path
+) -> None:
+    empty = bronze.limit(0)
+    assert beginning(empty, str(tmp_path), HELD, "latest", "stop", used=False).offsets == "latest"
+    with pytest.raises(DestinationError, match=r"bronze is empty although it held rows once"):
+        beginning(empty, str(tmp_path), HELD, "latest", "stop", used=True)
+
+
+def test_the_last_batch_is_the_highest_whatever_the_clock_said(
+    bronze: "DataFrame", tmp_path: Path
+) -> None:
+    from pyspark.sql.functions import expr
+
+    clock = expr("ingested_at - make_interval(0, 0, 0, 0, batch_id)")  # set back before batch 1
+    found = beginning(
+        bronze.withColumn("ingested_at", clock), str(tmp_path), HELD, "latest", "stop"
+    )
+    assert found.unsettled == Last("query", 1)
+
+
+def test_what_expired_after_the_checkpoint_is_told_where_the_query_goes_on_all_the_same(
+    bronze: "DataFrame", tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "offsets").mkdir()
+    (tmp_path / "commits").mkdir()
+    for batch in (9, 10):
+        (tmp_path / "commits" / str(batch)).touch()
+        ends = {"pix.pagamentos": {"0": batch, "1": 5, "2": 0}}
+        lines = ["v1", '{"batchWatermarkMs":0}', msgspec.json.encode(ends).decode()]
+        (tmp_path / "offsets" / str(batch)).write_text("\n".join(lines))
+    held = HELD | {TopicIdPartition("pix.pagamentos", "id-1", 0): 12}
+    assert beginning(bronze, str(tmp_path), held, "earliest", "continue") == Beginning("earliest")
+    assert "pix.pagamentos-0: offset 10 has expired: 2 offsets were deleted" in caplog.text
+    assert "pix.pagamentos-1" not in caplog.text

@@ -57,6 +57,44 @@ def read(settings: SparkSettings, table: str) -> list[dict[str, Any]]:
     return found
 
 
+def settle(spark: "SparkSession", where: Places, events: Sequence[PixEvent], first: int) -> Any:
+    """Let ingestion take these, of one category."""
+    records = [
+        Record("pix.pagamentos", 0, first + n, 1_700_000_000_000, None, encode(event), ())
+        for n, event in enumerate(events)
+    ]
+    frame = spark.createDataFrame(decode(records).table)
+    return Silver(spark, where).settle(frame, Category.PAGAMENTO, f"ingest-{first}", 0)
+
+
+def test_ingestion_between_the_steps_of_a_repair_loses_and_doubles_nothing(
+    spark: "SparkSession", settings: SparkSettings, event: EventFactory
+) -> None:
+    where = Places(settings)
+    skewed = event(1, txid="A")
+    skewed.event_time += dt.timedelta(days=400)
+    store(spark, where, [event(1)])
+    store(spark, where, [skewed], first=10)
+    neighbour = event(2)
+    neighbour.event_time = skewed.event_time
+
+    begun = uniqueness._Repair(spark, where, "pagamentos", [event(1).event_id])
+    # Its batch reaches both rows of the event, and adds to one of them only.
+    assert settle(spark, where, [event(1, device_id="D"), neighbour], 20) == (1, 1)
+    assert begun.merge() == 0
+
+    told = [row for row in read(settings, "pagamentos") if row["event_id"] == event(1).event_id]
+    assert {(row["_offset"], row["device_id"]) for row in told} == {(0, "D"), (10, None)}
+    assert uniqueness.repair(spark, where, Category.PAGAMENTO) == (1, 1)
+    silver = {row["event_id"]: row for row in read(settings, "pagamentos")}
+    merged = silver[event(1).event_id]
+    assert len(silver) == 2
+    assert (merged["txid"], merged["device_id"], merged["revision"]) == ("A", "D", 2)
+    assert [one["_offset"] for one in merged["tellings"]] == [0, 10, 20]
+    assert settle(spark, where, [event(1, device_id="D")], 30) == (0, 0)
+    assert uniqueness.repair(spark, where, Category.PAGAMENTO) == (0, 0)
+
+
 @pytest.mark.campaign
 def test_events_with_several_rows_become_one(
     spark: "SparkSession", settings: SparkSettings, event: EventFactory
@@ -91,17 +129,26 @@ def test_a_participant_s_days_and_hours_are_those_of_sao_paulo(
 
     where = Places(settings)
     later = NIGHT + dt.timedelta(hours=12)
+    # Inside of one institution a Pix is told by both sides: here on both sides of a midnight.
+    receipt = paid(4, 700, later, category=Category.RECEBIMENTO, device_id="till")
+    receipt.event_time = dt.datetime(2026, 11, 21, 3, tzinfo=dt.UTC)
+    second = paid(2, 300, NIGHT + dt.timedelta(minutes=20))
+    # A return that is known by its payment's identifier alone.
+    returned = paid(2, 20, later, category=Category.ESTORNO)
+    returned.end_to_end_id = second.end_to_end_id
+    returned.payer, returned.payee = returned.payee, returned.payer
     store(
         spark,
         where,
         [
-            paid(1, 100, NIGHT),
-            paid(2, 300, NIGHT + dt.timedelta(minutes=20)),
+            paid(1, 100, NIGHT, device_id="tablet"),
+            second,
             paid(3, 5000, NIGHT, status=Status.REJECTED, reason="AB03"),
-            paid(4, 700, later),
+            paid(4, 700, later, device_id="phone"),
             paid(5, 900, NIGHT - dt.timedelta(days=5)),
             paid(6, 50, later, category=Category.ESTORNO, direction=Direction.IN),
-            paid(4, 700, later, category=Category.RECEBIMENTO, direction=Direction.INTERNAL),
+            receipt,
+            returned,
         ],
     )
     since, until = dt.date(2026, 11, 19), dt.date(2026, 11, 20)
@@ -110,15 +157,15 @@ def test_a_participant_s_days_and_hours_are_those_of_sao_paulo(
         written = Gold(spark, where, since, until).write()
 
     daily = {
-        (row["business_date"], row["participant"], row["category"]): row
+        (row["business_date"], row["participant"], row["role"], row["category"]): row
         for row in read(settings, GOLD_DAILY)
     }
-    first = daily[since, "11111111", "pagamento"]
-    assert (first["role"], first["settled_events"], first["rejected_events"]) == ("payer", 2, 1)
+    first = daily[since, "11111111", "payer", "pagamento"]
+    assert (first["settled_events"], first["rejected_events"]) == (2, 1)
     assert (first["settled_centavos"], first["largest_centavos"]) == (400, 300)
     assert str(first["mean_centavos"]) == "200.00"
-    assert daily[until, "22222222", "pagamento"]["accounts"] == 1
-    assert daily[until, "11111111", "estorno"]["settled_centavos"] == 50
+    assert daily[since, "22222222", "payee", "pagamento"]["accounts"] == 2
+    assert daily[until, "11111111", "payer", "estorno"]["settled_centavos"] == 50
     assert written[GOLD_DAILY] == len(daily) == 8
     hours = [
         (row["business_hour"], row["settled_events"])
@@ -132,7 +179,11 @@ def test_a_participant_s_days_and_hours_are_those_of_sao_paulo(
     payer = profiles[until, "k1.payer"]
     assert (payer["paid_1d"], payer["paid_7d"], payer["paid_30d"]) == (2, 5, 5)
     assert payer["paid_centavos_7d"] == 100 + 300 + 700 + 900 + 50
-    assert (payer["paid_counterparties"], payer["returns"]) == (5, 1)
+    assert (payer["paid_counterparties"], payer["returns"], payer["devices"]) == (5, 2, 2)
+    assert payer["received_centavos_1d"] == 20
+    shop = profiles[until, "k1.payee2"]
+    assert (shop["received_centavos_7d"], shop["paid_centavos_1d"], shop["devices"]) == (300, 20, 0)
+    assert (until, "k1.payee4") not in profiles  # its own side tells of the day after
     assert profiles[since, "k1.payee5"]["received_1d"] == 0
     assert profiles[since, "k1.payee5"]["received_centavos_7d"] == 900
 

@@ -137,7 +137,7 @@ def run_command(
 
     \b
     Examples:
-      pixstream jobs run gold --param date=2026-11-23
+      pixstream jobs run daily --param since=2026-11-23
       pixstream -c data/demo/kafka_config.yaml jobs run --all --max-wait 1
     """  # noqa: D301
     from pixstream.jobs.all_jobs import run_all

@@ -63,6 +63,14 @@ def _names(settings: Settings) -> Iterator[Broken]:
             yield ("producers", name), "a consumer has this name too; every component has its own"
 
 
+def _checkpoints(settings: Settings) -> Iterator[Broken]:
+    if "://" in settings.spark.checkpoints:
+        yield (
+            ("spark", "checkpoints"),
+            "is read as a directory: name a path of this machine, or a volume (/Volumes/…)",
+        )
+
+
 def _categories(settings: Settings) -> Iterator[Broken]:
     known = ", ".join(EVENT_TOPICS)
     for name, consumer in settings.consumers.items():
@@ -109,6 +117,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
     _tls_files,
     _names,
     _categories,
+    _checkpoints,
     _topics,
     _waits,
 )

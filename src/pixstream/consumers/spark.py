@@ -19,6 +19,7 @@ from pixstream.plugin import BatchLimits, Consumer
 from pixstream.privacy import keys
 
 if TYPE_CHECKING:
+    import datetime as dt
     import threading
 
     from pixstream.contract import SchemaSettings
@@ -84,6 +85,7 @@ class Spark(Consumer):
         settings: Configuration,
         stop: threading.Event,
         trigger: Trigger = "continuous",
+        settle_since: dt.date | None = None,
     ) -> Loop:
         """The streaming query, not yet started.
 
@@ -91,6 +93,7 @@ class Spark(Consumer):
             settings: the whole configuration.
             stop: set when it is to end.
             trigger: batch after batch, or what is there now.
+            settle_since: what bronze took since that day goes through silver once more.
 
         Raises:
             DestinationError: Spark cannot run here.
@@ -114,4 +117,4 @@ class Spark(Consumer):
             privacy=settings.privacy,
             contract=settings.schema.contract,
         )
-        return Ingest(session(settings.spark), around, trigger, stop)
+        return Ingest(session(settings.spark), around, trigger, stop, settle_since)

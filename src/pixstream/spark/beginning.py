@@ -48,6 +48,8 @@ def beginning(
     held: Mapping[TopicIdPartition, int],
     start: Literal["earliest", "latest"],
     on_gap: Literal["stop", "continue"],
+    *,
+    used: bool = True,
 ) -> Beginning:
     """Find out where to begin.
 
@@ -57,11 +59,13 @@ def beginning(
         held: the first offset that Kafka holds, of every partition that is read.
         start: where nothing is known.
         on_gap: what to do where offsets have expired.
+        used: bronze has held rows at some time.
 
     Raises:
         TopicChangedError: bronze was fed from another incarnation of a topic.
-        DestinationError: offsets that come next have expired, and `on_gap` says stop; or the
-            checkpoint knows batches that no table holds.
+        DestinationError: offsets that come next have expired, and `on_gap` says stop; the
+            checkpoint knows batches that no table holds; or neither it nor bronze tells how far
+            an earlier query came.
     """
     if rows is None and _entries(checkpoint, "commits"):
         raise DestinationError(
@@ -71,8 +75,19 @@ def beginning(
         )
     known = {} if rows is None else _known(rows)
     _check_topics(known, held)
-    if rows is None or not known or _entries(checkpoint, "offsets"):
+    if _entries(checkpoint, "offsets"):
+        if on_gap == "continue":  # else Spark stops by itself
+            _tell_gaps(_committed(checkpoint), held)
         return Beginning(start)
+    if rows is None or not (known or used):
+        return Beginning(start)
+    if not known:
+        raise DestinationError(
+            f"{checkpoint} holds no checkpoint, and bronze is empty although it held rows once: "
+            "how far they came is not known. Nothing was read. Restore the checkpoint or bronze; "
+            "or remove the table bronze, and the query begins as `start` says (events that silver "
+            "holds are known by their event_id)"
+        )
     log.warning(
         "%s holds no checkpoint, while bronze has rows: the query goes on after the last of them",
         checkpoint,
@@ -117,6 +132,27 @@ def _gap(
     log.error("%s; the query goes on after them, as on_gap says", what)
 
 
+def _tell_gaps(wanted: Mapping[tuple[str, int], int], held: Mapping[TopicIdPartition, int]) -> None:
+    for partition, first in held.items():
+        at = wanted.get((partition.topic, partition.partition), first)
+        if at < first:
+            _gap(partition, at, first, "continue")
+
+
+def _committed(checkpoint: str) -> dict[tuple[str, int], int]:
+    """Where the last batch that Spark has done ended; its file ends with the source's offsets."""
+    done = [int(name) for name in _names(checkpoint, "commits") if name.isdigit()]
+    if not done:
+        return {}
+    text = Path(checkpoint, "offsets", str(max(done))).read_text("utf-8")
+    ends = msgspec.json.decode(text.splitlines()[-1], type=dict[str, dict[str, int]])
+    return {
+        (topic, int(partition)): offset
+        for topic, partitions in ends.items()
+        for partition, offset in partitions.items()
+    }
+
+
 def _known(rows: DataFrame) -> dict[TopicIdPartition, int]:
     """The next offset by partition, as bronze knows it."""
     from pyspark.sql.functions import max as greatest
@@ -131,16 +167,22 @@ def _known(rows: DataFrame) -> dict[TopicIdPartition, int]:
 
 
 def _last(rows: DataFrame) -> Last:
-    from pyspark.sql.functions import max_by
+    """The last batch of the query that wrote last: a clock may have been set back between two."""
+    from pyspark.sql.functions import max as greatest
 
-    newest = rows.agg(max_by("query_id", "ingested_at"), max_by("batch_id", "ingested_at"))
-    query, batch = newest.collect()[0]
+    queries = rows.groupBy("query_id").agg(greatest("ingested_at"), greatest("batch_id")).collect()
+    query, _, batch = max(queries, key=lambda found: found[1])
     return Last(query, batch)
 
 
 def _entries(checkpoint: str, kind: str) -> bool:
     """Tell whether the checkpoint knows a batch: its `offsets` before it, `commits` after it."""
+    return bool(_names(checkpoint, kind))
+
+
+def _names(checkpoint: str, kind: str) -> list[str]:
     try:
-        return any(not file.name.startswith(".") for file in Path(checkpoint, kind).iterdir())
+        found = [file.name for file in Path(checkpoint, kind).iterdir()]
     except FileNotFoundError:
-        return False
+        return []
+    return [name for name in found if not name.startswith(".")]

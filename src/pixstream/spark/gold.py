@@ -61,15 +61,12 @@ class Gold:
         Raises:
             DestinationError: there is no silver table yet.
         """
-        sides = self._sides(self._since, self._until).persist()
-        try:
-            return {
-                GOLD_HOURLY: self._replace(self._aggregates(sides, "business_hour"), GOLD_HOURLY),
-                GOLD_DAILY: self._replace(self._aggregates(sides), GOLD_DAILY),
-                ACCOUNT_PROFILES: self._replace(self._profiles(), ACCOUNT_PROFILES),
-            }
-        finally:
-            sides.unpersist()
+        sides = self._sides(self._since, self._until)
+        return {
+            GOLD_HOURLY: self._replace(self._aggregates(sides, "business_hour"), GOLD_HOURLY),
+            GOLD_DAILY: self._replace(self._aggregates(sides), GOLD_DAILY),
+            ACCOUNT_PROFILES: self._replace(self._profiles(), ACCOUNT_PROFILES),
+        }
 
     def _sides(self, since: dt.date, until: dt.date) -> DataFrame:
         """Every event of these days twice: as the payer's and as the payee's participant saw it."""
@@ -113,13 +110,15 @@ class Gold:
         return reduce(type(parts[0]).unionByName, parts)
 
     def _aggregates(self, sides: DataFrame, *more: str) -> DataFrame:
-        from pyspark.sql.functions import col, count_distinct
+        from pyspark.sql.functions import col, count_distinct, when
 
         keys = [DAY, *more, "participant", "role", "category"]
         return sides.groupBy(*keys).agg(
             *(_count(status).alias(f"{status.value}_events") for status in Status),
             *_amounts("settled"),
-            count_distinct(col("account")).alias("accounts"),
+            count_distinct(when(col("status") == Status.SETTLED.value, col("account"))).alias(
+                "accounts"
+            ),
         )
 
     def _profiles(self) -> DataFrame:
@@ -128,11 +127,11 @@ class Gold:
         from pyspark.sql.functions import max as greatest
         from pyspark.sql.functions import min as least
 
-        back = dt.timedelta(days=PROFILE_DAYS - 1)
-        sides = self._sides(self._since - back, self._until)
+        # A day more at each end: the two tellings of one Pix may lie on both sides of a midnight.
+        day = dt.timedelta(days=1)
+        sides = self._sides(self._since - PROFILE_DAYS * day, self._until + day)
         settled = sides.where((col("status") == Status.SETTLED.value) & col("account").isNotNull())
-        # Inside of one institution a Pix is told as a payment and as a receipt.
-        moved = settled.dropDuplicates(["movement", "role"])
+        moved = _once(settled)
         days = self._spark.range(1).select(
             explode(sequence(lit(self._since), lit(self._until))).alias("day")
         )
@@ -157,7 +156,7 @@ class Gold:
                 count_distinct(when(side, col("counterparty"))).alias(f"{name}_counterparties"),
             ]
         features += [
-            count_distinct("device_id").alias("devices"),
+            count_distinct(when(paid, col("device_id"))).alias("devices"),
             _sum(when(hour("business_hour") < _NIGHT_ENDS, 1)).alias("night_events"),
             _sum(when(col("category") == Category.ESTORNO.value, 1)).alias("returns"),
         ]
@@ -170,6 +169,23 @@ class Gold:
         self._where.create(self._spark, table, rows.schema, [DAY])
         self._where.replace(rows, table, days)
         return int(self._where.read(self._spark, table).where(days).count())
+
+
+def _once(sides: DataFrame) -> DataFrame:
+    """Each movement once for each role: inside of one institution a Pix is told by both sides.
+
+    The account's own side counts: the payment for the payer, the receipt for the payee. A return
+    may be known by the EndToEndId of its payment alone, and is another movement.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql.functions import col, row_number, when
+
+    is_return = col("category") == Category.ESTORNO.value
+    payer, paid = col("role") == "payer", col("category") == Category.PAGAMENTO.value
+    foreign = when(is_return | (payer == paid), 0).otherwise(1)
+    same = Window.partitionBy("movement", "role", is_return)
+    number = row_number().over(same.orderBy(foreign, "event_time", "account", "category"))
+    return sides.withColumn("_number", number).where("_number = 1").drop("_number")
 
 
 def _count(status: Status) -> Column:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import uuid
 from collections import Counter
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pixstream.errors import DestinationError
 from pixstream.event import Category, Reason
 from pixstream.kafka.topics import DLQ, EVENT_TOPICS
+from pixstream.spark.conflicts import again
 from pixstream.spark.decoding import Decoder, new_columns, to_record
 from pixstream.spark.places import BRONZE
 from pixstream.spark.schemas import (
@@ -115,6 +119,7 @@ class Ingestion:
         self._outbox = outbox
         where.create(spark, BRONZE, to_spark(BRONZE_SCHEMA), ["ingest_date"])
         self._silver = Silver(spark, where)
+        self._first = True
 
     def take(self, records: DataFrame, query: str, batch: int) -> None:
         """Bring one batch of the Kafka source through.
@@ -124,13 +129,47 @@ class Ingestion:
             query: id of the streaming query, from its checkpoint.
             batch: its number.
         """
-        rows = self._bronze(records, query, batch).persist()
-        try:
-            self._where.append(rows, BRONZE, query, batch)
-            self.settle(rows, query, batch)
-        finally:
-            rows.unpersist()
+        if self._first and self._came_before(query, batch):
+            # What Kafka still holds of it may be less than what bronze took.
+            self.settle(batch_of(self._where.read(self._spark, BRONZE), query, batch), query, batch)
+        else:
+            rows = self._bronze(records, query, batch).persist()
+            try:
+                self._where.append(rows, BRONZE, query, batch)
+                self.settle(rows, query, batch)
+            finally:
+                rows.unpersist()
+        self._first = False
         self.counts["batches"] += 1
+
+    def _came_before(self, query: str, batch: int) -> bool:
+        """Tell whether bronze has this batch, the first one since the start.
+
+        Raises:
+            DestinationError: checkpoint and bronze are not of the same time: a copy was restored.
+        """
+        last = self._where.last(self._spark, BRONZE, query)
+        if not batch - 1 <= last <= batch:
+            older = "checkpoint" if last > batch else f"table {BRONZE}"
+            raise DestinationError(
+                f"the {older} is an older copy: the checkpoint comes to batch {batch}, bronze took "
+                f"batch {last} last. Nothing was written. Remove the whole directory of the "
+                "checkpoint: the query then goes on after what bronze holds"
+            )
+        return last == batch
+
+    def settle_again(self, since: dt.date) -> None:
+        """Write the letters and silver rows of all that bronze has taken since a day (UTC).
+
+        For a silver table that was restored to an earlier version: what it holds adds nothing.
+        """
+        rows = self._where.read(self._spark, BRONZE).where(f"ingest_date >= DATE'{since}'")
+        batches = rows.groupBy("query_id", "batch_id").agg({"ingested_at": "min"}).collect()
+        # Under a name of its own: a restored table knows the batches it has lost.
+        name = f"settle_again/{uuid.uuid4()}"
+        for number, (query, batch, _) in enumerate(sorted(batches, key=lambda found: found[2])):
+            log.info("batch %d of %d since %s settled again", number + 1, len(batches), since)
+            self.settle(batch_of(rows, query, batch), name, number)
 
     def settle(self, bronze: DataFrame, query: str, batch: int) -> None:
         """Write the letters and the silver rows of bronze rows; also of the same ones again."""
@@ -143,7 +182,8 @@ class Ingestion:
                     continue
                 events = decoded.where((decoded["_topic"] == topic) & decoded[REASON].isNull())
                 events = events.select(*self._silver.telling.names)
-                done = self._silver.settle(events, category, query, batch)
+                settle = partial(self._silver.settle, events, category, query, batch)
+                done = again(settle, f"batch {batch}, {category.plural}")
                 self.counts["written"] += done.inserted
                 self.counts["revisions"] += done.updated
         finally:
@@ -209,3 +249,8 @@ class Ingestion:
                 raise
             self._outbox.commit()
             self.counts["letters"] += len(some)
+
+
+def batch_of(bronze: DataFrame, query: str, batch: int) -> DataFrame:
+    """The rows of bronze that one batch brought."""
+    return bronze.where((bronze["query_id"] == query) & (bronze["batch_id"] == batch))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixstream.event import Category
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from delta.tables import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
@@ -47,6 +49,10 @@ def open_tables(spark: SparkSession, settings: SparkSettings) -> dict[str, DataF
     return {name: where.read(spark, name) for name in every() if where.exists(spark, name)}
 
 
+_LATELY = 1000
+"""Commits that are looked through; between two appends only maintenance makes any."""
+
+
 class Places:
     """Finds tables and checkpoints.
 
@@ -71,6 +77,22 @@ class Places:
     def checkpoint(self, query: str) -> str:
         """The directory where a streaming query remembers how far it is."""
         return f"{_absolute(self._settings.checkpoints)}/{query}"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes of this machine from committing meanwhile.
+
+        Delta's log on a local disk does not keep two JVMs from writing the same entry; a catalog
+        and an object store do.
+        """
+        if self._settings.catalog is not None or "://" in self._settings.path:
+            yield
+            return
+        directory = Path(_absolute(self._settings.path))
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / ".writer").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def exists(self, spark: SparkSession, table: str) -> bool:
         """Tell whether the table is there."""
@@ -118,10 +140,18 @@ class Places:
         """Append rows, once: a version that the table has of this application adds nothing."""
         writer = rows.write.format("delta").mode("append")
         writer = writer.option("txnAppId", app).option("txnVersion", version)
+        writer = writer.option("userMetadata", f"{app}/{version}")
         if self._settings.catalog is not None:
             writer.saveAsTable(self.name(table))
         else:
             writer.save(self.path(table))
+
+    def last(self, spark: SparkSession, table: str, app: str) -> int:
+        """The version that `append` wrote last for this application; -1: none lately."""
+        commits = self.delta(spark, table).history(_LATELY).select("version", "userMetadata")
+        mine = commits.where(commits["userMetadata"].startswith(f"{app}/")).collect()
+        newest = max(mine, key=lambda commit: commit["version"], default=None)
+        return -1 if newest is None else int(newest["userMetadata"].rpartition("/")[2])
 
     def replace(self, rows: DataFrame, table: str, condition: str) -> None:
         """Write the rows in place of those that meet the condition, in one commit."""

@@ -74,6 +74,8 @@ def session(settings: SparkSettings, progress: Progress | None = None) -> SparkS
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(
             settings.shuffle_partitions
         ),
+        # Spark's default is a nanosecond type, which in other readers ends in the year 2262.
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         # As Databricks: times are UTC, wherever the machine stands.

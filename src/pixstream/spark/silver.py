@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.spark")
 
 SEEN = "_seen"
-"""Column of rows to write: the revision that the event has in the table; null: it is new."""
+"""Column of rows to write: the identity of the row that they replace; null: the event is new."""
 
-_DAY = dt.timedelta(days=1)
+PLACE = ("_topic", "_partition", "_offset")
+"""Where an event was told first."""
+
+_ONE = ("event_id", SEEN)
 
 
 class Settled(NamedTuple):
@@ -58,28 +61,26 @@ class Silver:
                 to_spark(merging.silver_schema(telling_schema({}))),
                 [PARTITION_COLUMN],
             )
-        self.telling = telling_schema(self._columns())
-
-    def _columns(self) -> dict[str, pa.DataType]:
-        """The columns that any of the tables has beyond an event's."""
-        from pyspark.sql.pandas.types import to_arrow_schema
-
-        found: dict[str, pa.DataType] = {}
+        columns: dict[str, pa.DataType] = {}
         for category in Category:
-            frame = self._where.read(self._spark, places.silver(category))
-            schema = to_arrow_schema(frame.drop(merging.TELLINGS).schema, timezone="UTC")
-            found |= beyond(pa.schema(schema))
-        return found
+            columns |= beyond(telling_of(where.read(spark, places.silver(category))))
+        self.telling = telling_schema(columns)
+        # One of them may lack what the others have: after a crash in `widen`, a RESTORE, or where
+        # an older version made it.
+        self._widen()
 
     def widen(self, columns: Mapping[str, pa.DataType]) -> None:
         """Give every silver table columns for new fields, also inside of `tellings`."""
         self.telling = telling_schema({**beyond(self.telling), **dict(sorted(columns.items()))})
+        self._widen()
+        log.warning("silver tables have new columns: %s", ", ".join(sorted(columns)))
+
+    def _widen(self) -> None:
         schema = to_spark(merging.silver_schema(self.telling))
         for category in Category:
             table = places.silver(category)
-            empty = self._spark.createDataFrame([], schema)
-            self._where.widen(empty, table)
-        log.warning("silver tables have new columns: %s", ", ".join(sorted(columns)))
+            if not set(_paths(schema)) <= set(_paths(self._where.read(self._spark, table).schema)):
+                self._where.widen(self._spark.createDataFrame([], schema), table)
 
     def settle(self, events: DataFrame, category: Category, app: str, version: int) -> Settled:
         """Add what is new in these events, and merge what adds to an event that is there.
@@ -95,8 +96,7 @@ class Silver:
         """
         table = places.silver(category)
         dates = _dates(events)
-        silver = self._where.read(self._spark, table)
-        near = silver.where(silver[PARTITION_COLUMN].isin(dates))
+        near = self._where.read(self._spark, table).where(dated(dates))
         stored = near.join(events.select("event_id").distinct(), "event_id", "left_semi")
         changed = self._changed(events, stored).persist()
         try:
@@ -112,32 +112,31 @@ class Silver:
 
     def _changed(self, events: DataFrame, stored: DataFrame) -> DataFrame:
         """The silver rows to write, with `SEEN`."""
-        from pyspark.sql.functions import lit
-        from pyspark.sql.types import LongType, StructField, StructType
+        from pyspark.sql.functions import expr, lit
+        from pyspark.sql.types import StringType, StructField, StructType
 
         schema = to_spark(merging.silver_schema(self.telling))
         nothing = lit(None).cast(schema[merging.TELLINGS].dataType)
         arrivals = events.withColumn(merging.TELLINGS, nothing)
-        arrivals = arrivals.withColumn(SEEN, lit(None).cast("long"))
-        both = arrivals.unionByName(stored.withColumn(SEEN, stored["revision"]))
-        schema = StructType([*schema.fields, StructField(SEEN, LongType())])
+        arrivals = arrivals.withColumn(SEEN, lit(None).cast("string"))
+        both = arrivals.unionByName(stored.withColumn(SEEN, expr(identity())))
+        schema = StructType([*schema.fields, StructField(SEEN, StringType())])
         told = both.select(schema.names).repartition("event_id")
         return told.mapInArrow(Discreet(_Settler(self.telling)), schema)
 
     def _merge(self, rows: DataFrame, table: str, dates: list[dt.date], total: int) -> None:
         """Write rows that were made of what the table held a moment ago, or find it changed.
 
-        The repair of silver may have changed an event since: then its row is left as it is.
+        The repair of silver may have changed an event since: then its row is left as it is. So are
+        further rows of an event, which wait for the repair.
         """
-        near = ", ".join(f"DATE'{date}'" for date in dates)
-        same = f"t.event_id = s.event_id AND t.{PARTITION_COLUMN} IN ({near})"
+        same = f"t.event_id = s.event_id AND {dated(dates, 't.')}"
         merge = self._where.delta(self._spark, table).alias("t").merge(rows.alias("s"), same)
-        merge = merge.whenMatchedUpdateAll(f"t.revision = s.{SEEN}")
+        merge = merge.whenMatchedUpdateAll(f"{identity('t.')} = s.{SEEN}")
         done = merge.whenNotMatchedInsertAll(f"s.{SEEN} IS NULL").execute().collect()[0]
         if done["num_affected_rows"] != total:
             raise Transient(
-                f"{self._where.name(table)}: another job changed events of this batch meanwhile; "
-                "it comes again, and adds what is still missing"
+                f"{self._where.name(table)}: another job changed events of this batch meanwhile"
             )
 
 
@@ -153,21 +152,57 @@ class _Settler:
         if not received:
             return
         given = pa.Table.from_batches(received)
+        given = given.sort_by([(name, "ascending") for name in PLACE])
         there = pc.is_valid(given[SEEN])
-        rows = given.drop_columns([SEEN]).cast(_nullable(self._schema))
-        stored = rows.filter(there)
+        rows = given.drop_columns([SEEN]).cast(nullable(self._schema))
         arrivals = rows.filter(pc.invert(there)).drop_columns([merging.TELLINGS])
-        arrivals = arrivals.sort_by(
-            [("_topic", "ascending"), ("_partition", "ascending"), ("_offset", "ascending")]
-        )
-        changed = merging.settle(stored, arrivals)
-        places_of = pc.index_in(changed["event_id"], value_set=stored["event_id"].combine_chunks())
-        seen = stored["revision"].combine_chunks().take(places_of.combine_chunks())
-        yield from changed.append_column(SEEN, seen).to_batches()
+        replaced: dict[str, str] = {}
+        # An event may have several rows until the repair: what is new goes into the first alone.
+        for event_id, seen in zip(*(given.filter(there)[n].to_pylist() for n in _ONE), strict=True):
+            replaced.setdefault(event_id, seen)
+        first = pc.is_in(given[SEEN], value_set=pa.array(replaced.values(), pa.string()))
+        changed = merging.settle(rows.filter(pc.and_(there, first)), arrivals)
+        seen = [replaced.get(event_id) for event_id in changed["event_id"].to_pylist()]
+        yield from changed.append_column(SEEN, pa.array(seen, pa.string())).to_batches()
 
 
-def _nullable(schema: pa.Schema) -> pa.Schema:
+def identity(prefix: str = "") -> str:
+    """SQL for a text that tells a silver row, as it is now, from every other: its tellings' places.
+
+    A revision would not do: ingestion and the repair may each give an event its revision 1.
+    """
+    own = f"concat_ws('/', {', '.join(f'{prefix}{name}' for name in PLACE)})"
+    told = f"concat_ws('/', {', '.join(f'x.{name}' for name in PLACE)})"
+    several = f"concat_ws(',', transform({prefix}{merging.TELLINGS}, x -> {told}))"
+    return f"CASE WHEN {prefix}{merging.TELLINGS} IS NULL THEN {own} ELSE {several} END"
+
+
+def dated(dates: Iterable[dt.date], prefix: str = "") -> str:
+    """SQL for the partitions of these dates."""
+    literals = ", ".join(f"DATE'{date}'" for date in sorted(set(dates)))
+    return f"{prefix}{PARTITION_COLUMN} IN ({literals})"
+
+
+def telling_of(silver: DataFrame) -> pa.Schema:
+    """The columns of a silver table but for `tellings`."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    found = to_arrow_schema(silver.drop(merging.TELLINGS).schema, timezone="UTC")
+    return telling_schema(beyond(pa.schema(found)))
+
+
+def nullable(schema: pa.Schema) -> pa.Schema:
+    """The same columns, each of which may be null, as Spark gives them."""
     return pa.schema([field.with_nullable(nullable=True) for field in schema])
+
+
+def _paths(kind: Any, way: str = "") -> Iterator[str]:
+    """The columns of a Spark schema, and what is inside of structs and lists of structs."""
+    for field in kind.fields:
+        yield way + field.name
+        inner = getattr(field.dataType, "elementType", field.dataType)
+        if hasattr(inner, "fields"):
+            yield from _paths(inner, f"{way}{field.name}.")
 
 
 def _dates(events: DataFrame) -> list[dt.date]:
@@ -178,7 +213,9 @@ def _dates(events: DataFrame) -> list[dt.date]:
     named = substring(coalesce(col("return_id"), col("end_to_end_id")), 10, 8)
     pairs = events.select(col(PARTITION_COLUMN), named.alias("named")).distinct().collect()
     found = {date for pair in pairs for date in (pair[0], _date(pair[1])) if date is not None}
-    return sorted({date + days * _DAY for date in found for days in (-1, 0, 1)})
+    days = {date.toordinal() + days for date in found for days in (-1, 0, 1)}
+    calendar = range(dt.date.min.toordinal(), dt.date.max.toordinal() + 1)
+    return [dt.date.fromordinal(day) for day in sorted(days) if day in calendar]
 
 
 def _date(text: str | None) -> dt.date | None:

@@ -16,11 +16,13 @@ from pixstream.kafka import TopicPartition
 from pixstream.kafka.acls import group_id, transactional_id
 from pixstream.kafka.topics import EVENT_TOPICS
 from pixstream.spark.beginning import beginning
-from pixstream.spark.ingestion import COUNTS, Ingestion
+from pixstream.spark.ingestion import COUNTS, Ingestion, batch_of
 from pixstream.spark.kafka_options import kafka_options
 from pixstream.spark.places import BRONZE, Places
+from pixstream.spark.workers import kind_and_place
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections import Counter
     from collections.abc import Mapping, Sequence
 
@@ -54,6 +56,7 @@ class Ingest:
         around: configuration.
         trigger: see `Trigger`.
         stop: set to end after the batch in hand.
+        settle_since: see `Ingestion.settle_again`; None: nothing.
 
     Attributes:
         state: starting or ready.
@@ -66,7 +69,9 @@ class Ingest:
         around: Surroundings,
         trigger: Trigger,
         stop: threading.Event,
+        settle_since: dt.date | None = None,
     ) -> None:
+        self._settle_since = settle_since
         self.state = "starting"
         self._spark = spark
         self._around = around
@@ -77,6 +82,7 @@ class Ingest:
         self._query: StreamingQuery | None = None
         self._started = threading.Event()
         self._failure: PixstreamError | None = None
+        self._broken = "Spark itself"
         self._told: Any = None
         self._silent_until = 0.0
 
@@ -110,15 +116,19 @@ class Ingest:
         topics = [EVENT_TOPICS[category] for category in around.categories]
         held = _held(around.client, topics)
         checkpoint = where.checkpoint(QUERY)
-        there = where.exists(self._spark, BRONZE)
-        rows = where.read(self._spark, BRONZE) if there else None
-        begin = beginning(rows, checkpoint, held, around.start, around.on_gap)
+        rows, used = None, False
+        if where.exists(self._spark, BRONZE):
+            rows = where.read(self._spark, BRONZE)
+            used = where.delta(self._spark, BRONZE).history(1).collect()[0]["version"] > 0
+        begin = beginning(rows, checkpoint, held, around.start, around.on_gap, used=used)
         ids = {partition.topic: partition.topic_id for partition in held}
-        self._ingestion = Ingestion(around, self._spark, where, ids, outbox)
-        if begin.unsettled is not None and rows is not None:
-            query_id, batch = begin.unsettled
-            last = rows.where((rows["query_id"] == query_id) & (rows["batch_id"] == batch))
-            self._ingestion.settle(last, query_id, batch)
+        with where.alone():
+            self._ingestion = Ingestion(around, self._spark, where, ids, outbox)
+            if begin.unsettled is not None and rows is not None:
+                query_id, batch = begin.unsettled
+                self._ingestion.settle(batch_of(rows, query_id, batch), query_id, batch)
+            if self._settle_since is not None:
+                self._ingestion.settle_again(self._settle_since)
         records = (
             self._spark.readStream.format("kafka")
             .options(**kafka_options(around.kafka))
@@ -146,9 +156,13 @@ class Ingest:
         assert self._ingestion is not None  # noqa: S101  made before the query
         assert self._query is not None  # noqa: S101  the event says so
         try:
-            self._ingestion.take(records, self._query.id, batch)
+            with self._where.alone():
+                self._ingestion.take(records, self._query.id, batch)
         except PixstreamError as error:
             self._failure = error  # Spark would make a long text of it
+            raise
+        except Exception as error:
+            self._broken = f"batch {batch}: {kind_and_place(error)}"
             raise
 
     def _watch(self, query: StreamingQuery) -> None:
@@ -207,8 +221,9 @@ class Ingest:
                 "on_gap of this consumer to continue for one start"
             )
         return DestinationError(
-            f"query {QUERY} ended with an error of Spark; its batch comes again at the next start. "
-            "Spark's own log lines above say more"
+            f"query {QUERY} ended ({self._broken}); its batch comes again at the next start. "
+            "Spark's own log lines above say more; if it ends so again and again, the batch itself "
+            "is at fault: report the kind and place told here"
         )
 
 
@@ -216,14 +231,9 @@ def _held(client: Client, topics: Sequence[str]) -> Mapping[TopicIdPartition, in
     """The first offset that each partition holds now.
 
     Raises:
-        KafkaError: a topic is not there.
+        KafkaError: a topic is not there, or may not be read.
     """
     with closing(client.admin()) as admin:
-        missing = sorted(set(topics) - admin.topics().keys())
-        if missing:
-            raise KafkaError(
-                f"no topic {', '.join(missing)}: create it with `pixstream topics apply`"
-            )
         return admin.beginning_offsets(topics)
 
 

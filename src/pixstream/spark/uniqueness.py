@@ -6,28 +6,31 @@ further apart than that, from a source whose clock was wrong, became rows of the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pixstream.lake import merging
+from pixstream.lake.schema import PARTITION_COLUMN
 from pixstream.spark import places
-from pixstream.spark.workers import Discreet
+from pixstream.spark.conflicts import again
+from pixstream.spark.schemas import to_spark
+from pixstream.spark.silver import PLACE, dated, identity, nullable, telling_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Sequence
 
     from pyspark.sql import DataFrame, SparkSession
 
     from pixstream.event import Category
     from pixstream.spark.places import Places
 
-_PLACE = ["_topic", "_partition", "_offset"]
-"""What tells silver rows of one event apart: where each was told first."""
+_EVENTS_AT_ONCE = 10_000
+"""Their rows are in the driver's memory, about 2 kB each."""
 
-
-_SEEN = "_seen"
-"""Column of merged rows: which rows they were made of, as `_identity` tells them."""
+_SEEN, _BECOMES = "_seen", "_becomes"
+"""Columns of merged rows: the identities of the rows they were made of, and their own."""
 
 
 class Repaired(NamedTuple):
@@ -38,66 +41,96 @@ class Repaired(NamedTuple):
 
 
 def repair(spark: SparkSession, where: Places, category: Category) -> Repaired:
-    """Merge every event of several rows into one, in one commit; nothing where there is none."""
-    table = places.silver(category)
-    if not where.exists(spark, table):
-        return Repaired(0, 0)
-    rows = where.read(spark, table)
-    several = rows.groupBy("event_id").count().where("count > 1").persist()
-    try:
-        found = several.agg({"count": "sum", "event_id": "count"}).collect()[0]
-        events, total = found["count(event_id)"], found["sum(count)"] or 0
-        if events:
-            _merge(rows.join(several.select("event_id"), "event_id", "left_semi"), where, table)
-    finally:
-        several.unpersist()
-    return Repaired(events, total - events)
+    """Merge every event of several rows into one; nothing where there is none.
 
+    Ingestion goes on meanwhile. A row that it changes is neither written over nor removed: such an
+    event is left to the next run.
 
-def _merge(doubled: DataFrame, where: Places, table: str) -> None:
-    """First the row that stays takes all tellings, then the others go: never the other way round.
-
-    Ingestion goes on meanwhile. A row that it changed since it was read here is neither written
-    over nor removed, and an event whose staying row was changed keeps all its rows: the next run
-    finds it again.
+    Raises:
+        Transient: other jobs were faster each time.
     """
-    from pyspark.sql.types import ArrayType, StringType, StructField, StructType
-
-    spark = doubled.sparkSession
-    whole = doubled.select(where.read(spark, table).columns)
-    schema = StructType([*whole.schema.fields, StructField(_SEEN, ArrayType(StringType()))])
-    merged = whole.repartition("event_id").mapInArrow(Discreet(_joined), schema).persist()
-    try:
-        first = " AND ".join(f"t.{name} = s.{name}" for name in _PLACE)
-        as_seen = f"array_contains(s.{_SEEN}, {_identity('t.')})"
-        where.delta(spark, table).alias("t").merge(
-            merged.alias("s"), "t.event_id = s.event_id"
-        ).whenMatchedUpdateAll(f"{first} AND {as_seen}").execute()
-        now = where.read(spark, table)
-        taken = merged.join(now, ["event_id", *_PLACE, "revision"], "left_semi")
-        where.delta(spark, table).alias("t").merge(
-            taken.alias("s"), "t.event_id = s.event_id"
-        ).whenMatchedDelete(f"NOT ({first}) AND {as_seen}").execute()
-    finally:
-        merged.unpersist()
+    table = places.silver(category)
+    found = Repaired(0, 0)
+    if not where.exists(spark, table):
+        return found
+    while True:
+        ids = _several(where.read(spark, table))
+        if not ids:
+            return found
+        removed = _Repair(spark, where, table, ids).merge()
+        found = Repaired(found.events + len(ids), found.removed + removed)
+        if len(ids) < _EVENTS_AT_ONCE or not removed:
+            return found
 
 
-def _identity(prefix: str = "") -> str:
-    """SQL for one text that tells a silver row, as it is now, from every other."""
-    return f"concat_ws('/', {', '.join(f'{prefix}{name}' for name in (*_PLACE, 'revision'))})"
+def _several(silver: DataFrame) -> list[str]:
+    """Events of several rows, so many at a time."""
+    several = silver.groupBy("event_id").count().where("count > 1")
+    return [row["event_id"] for row in several.limit(_EVENTS_AT_ONCE).collect()]
 
 
-def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+class _Repair:
+    """The merge of some events."""
+
+    def __init__(self, spark: SparkSession, where: Places, table: str, ids: Sequence[str]) -> None:
+        self._spark = spark
+        self._where = where
+        self._table = table
+        silver = where.read(spark, table)
+        wanted = spark.createDataFrame([(event_id,) for event_id in ids], "event_id string")
+        doubled = silver.join(wanted, "event_id", "left_semi")
+        schema = merging.silver_schema(telling_of(silver))
+        # In this process: what is computed again by Spark after the first commit would be another.
+        rows = doubled.selectExpr("*", f"{identity()} AS {_SEEN}").toArrow()
+        seen = rows.select(["event_id", _SEEN])
+        self._dates = set(rows[PARTITION_COLUMN].to_pylist())
+        self._merged = _joined(rows.select(schema.names).cast(nullable(schema)), seen)
+
+    def merge(self) -> int:
+        """How many rows are gone.
+
+        First the row that stays takes all tellings, then the others go: never the other way round.
+        """
+        schema = to_spark(self._merged.schema)
+        merged = self._spark.createDataFrame(self._merged, schema)
+        first = " AND ".join(f"t.{name} = s.{name}" for name in PLACE)
+        as_seen = f"array_contains(s.{_SEEN}, {identity('t.')})"
+        again(
+            lambda: self._merging(merged).whenMatchedUpdateAll(f"{first} AND {as_seen}").execute(),
+            f"repair of {self._where.name(self._table)}",
+        )
+        taken = merged.join(self._now(), ["event_id", _BECOMES], "left_semi")
+        done = again(
+            lambda: (
+                self._merging(taken).whenMatchedDelete(f"NOT ({first}) AND {as_seen}").execute()
+            ),
+            f"repair of {self._where.name(self._table)}",
+        )
+        return int(done.collect()[0]["num_deleted_rows"])
+
+    def _now(self) -> DataFrame:
+        """The identities of the rows of these events as they are now."""
+        dates = self._dates | set(self._merged[PARTITION_COLUMN].to_pylist())
+        silver = self._where.read(self._spark, self._table).where(dated(dates))
+        return silver.selectExpr("event_id", f"{identity()} AS {_BECOMES}")
+
+    def _merging(self, rows: DataFrame) -> Any:
+        same = f"t.event_id = s.event_id AND {dated(self._dates, 't.')}"
+        delta = self._where.delta(self._spark, self._table)
+        return delta.alias("t").merge(rows.alias("s"), same)
+
+
+def _joined(rows: pa.Table, seen: pa.Table) -> pa.Table:
     """All rows of some events: one row each, the telling with the lowest offset first."""
-    received = list(batches)
-    if not received:
-        return
-    rows = pa.Table.from_batches(received)
-    told = merging.told(rows).sort_by([(name, "ascending") for name in _PLACE])
+    told = merging.told(rows).sort_by([(name, "ascending") for name in PLACE])
     merged = merging.settle(rows.slice(0, 0), told)
-    seen: dict[str, list[str]] = {}
-    for row in rows.select(["event_id", *_PLACE, "revision"]).to_pylist():
-        identity = "/".join(str(row[name]) for name in (*_PLACE, "revision"))
-        seen.setdefault(row["event_id"], []).append(identity)
-    of_each = [seen[event_id] for event_id in merged["event_id"].to_pylist()]
-    yield from merged.append_column(_SEEN, pa.array(of_each, pa.list_(pa.string()))).to_batches()
+    by_event = seen.group_by("event_id").aggregate([(_SEEN, "list")])
+    of_each = by_event.take(pc.index_in(merged["event_id"], value_set=by_event["event_id"]))
+    becomes = [
+        ",".join("/".join(str(telling[name]) for name in PLACE) for telling in row or [first])
+        for row, first in zip(
+            merged[merging.TELLINGS].to_pylist(), merged.select(PLACE).to_pylist(), strict=True
+        )
+    ]
+    merged = merged.append_column(_SEEN, of_each[f"{_SEEN}_list"])
+    return merged.append_column(_BECOMES, pa.array(becomes, pa.string()))

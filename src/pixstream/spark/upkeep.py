@@ -5,13 +5,24 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, NamedTuple
 
+from pixstream.event import Category
+from pixstream.lake.schema import PARTITION_COLUMN
 from pixstream.spark import places
+from pixstream.spark.conflicts import again
+from pixstream.spark.gold import DAY
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from pixstream.spark.places import Places
     from pixstream.spark.settings import SparkSettings
+
+
+_BUSY_DAYS = 2
+_PARTITIONS = {
+    places.BRONZE: "ingest_date",
+    **{places.silver(c): PARTITION_COLUMN for c in Category},
+}
 
 
 class Kept(NamedTuple):
@@ -25,6 +36,9 @@ class Kept(NamedTuple):
 def maintain(spark: SparkSession, where: Places, settings: SparkSettings, table: str) -> Kept:
     """Remove what has expired, merge small files, delete files that no version needs.
 
+    Small files of the last days are left: ingestion still merges into these, and each of the two
+    would have to give way to the other.
+
     Files stay for the table's `delta.deletedFileRetentionDuration`, a week by default: so long a
     version can be restored and a slow reader goes on.
     """
@@ -36,8 +50,13 @@ def maintain(spark: SparkSession, where: Places, settings: SparkSettings, table:
         old = f"ingest_date < DATE'{last}'"
         expired = where.read(spark, table).where(old).count()
         if expired:
-            where.delta(spark, table).delete(old)
-    where.delta(spark, table).optimize().executeCompaction()
+            again(
+                lambda: where.delta(spark, table).delete(old), f"retention of {where.name(table)}"
+            )
+    done_with = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=_BUSY_DAYS)
+    partition = _PARTITIONS.get(table, DAY)
+    optimize = where.delta(spark, table).optimize().where(f"{partition} <= DATE'{done_with}'")
+    again(optimize.executeCompaction, f"compaction of {where.name(table)}")
     where.delta(spark, table).vacuum()
     return Kept(before, _files(spark, where, table), expired)
 

@@ -38,9 +38,14 @@ class Discreet:
         except PixstreamError:
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, its text stays here
-            ours = [
-                f for f in traceback.extract_tb(error.__traceback__) if "pixstream" in f.filename
-            ]
-            where = f"{ours[-1].name}, line {ours[-1].lineno}" if ours else "a library"
-            kind = type(error).__name__
-            raise DestinationError(f"a Python worker of Spark failed: {kind} in {where}") from None
+            raise DestinationError(
+                f"a Python worker of Spark failed: {kind_and_place(error)}"
+            ) from None
+
+
+def kind_and_place(error: Exception) -> str:
+    """What an error is and where it came out of our code, without its text."""
+    ours = [f for f in traceback.extract_tb(error.__traceback__) if "pixstream" in f.filename]
+    where = f"{ours[-1].name}, line {ours[-1].lineno}" if ours else "a library"
+    condition = getattr(error, "getCondition", lambda: None)()
+    return f"{type(error).__name__}{f' {condition}' if condition else ''} in {where}"

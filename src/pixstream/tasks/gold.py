@@ -12,7 +12,7 @@ from pixstream.jobs import values
 from pixstream.spark.gold import Gold, today
 from pixstream.spark.places import Places
 from pixstream.spark.session import session
-from pixstream.tasks.options import task
+from pixstream.tasks.options import day, task
 
 if TYPE_CHECKING:
     from pixstream.config.settings import Settings
@@ -25,16 +25,11 @@ __all__ = ["main"]
 @click.option("--until", default="", help="Last business day, YYYY-MM-DD; default: today.")
 def main(settings: Settings, since: str, until: str) -> None:
     """Write the gold tables of these days anew."""
-    last = _day("--until", until) or today()
-    first = _day("--since", since) or min(today() - dt.timedelta(days=1), last)
+    last = day("--until", until) or today()
+    first = day("--since", since) or min(today() - dt.timedelta(days=1), last)
     if first > last:
         raise ConfigError(f"--since {first} is after --until {last}")
-    gold = Gold(session(settings.spark), Places(settings.spark), first, last)
-    values.report(since=str(first), until=str(last), **gold.write())
-
-
-def _day(option: str, text: str) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if text else None
-    except ValueError:
-        raise ConfigError(f"{option}: {text!r} is no date of the form YYYY-MM-DD") from None
+    where = Places(settings.spark)
+    gold = Gold(session(settings.spark), where, first, last)
+    with where.alone():
+        values.report(since=str(first), until=str(last), **gold.write())

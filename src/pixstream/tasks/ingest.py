@@ -13,7 +13,7 @@ from pixstream.errors import BrokerError
 from pixstream.jobs import values
 from pixstream.kafka.broker import EmbeddedBroker
 from pixstream.spark.streaming import Trigger
-from pixstream.tasks.options import task
+from pixstream.tasks.options import day, task
 
 if TYPE_CHECKING:
     from pixstream.config.settings import Settings
@@ -23,8 +23,15 @@ __all__ = ["main"]
 
 @task
 @click.option("--trigger", type=click.Choice(get_args(Trigger)), default="continuous")
-def main(settings: Settings, trigger: Trigger) -> None:
+@click.option(
+    "--settle-since",
+    default="",
+    help="Put what bronze took since this day (UTC), YYYY-MM-DD, through silver once more: after a "
+    "silver table was restored.",
+)
+def main(settings: Settings, trigger: Trigger, settle_since: str) -> None:
     """Read the topics of events into bronze and silver, without end or as far as they go now."""
+    since = day("--settle-since", settle_since)
     consumer = settings.consumers.get("spark") or Spark(type="spark")
     assert isinstance(consumer, Spark)  # noqa: S101  a plugin of that name is of that type
     if settings.kafka.bootstrap_servers is None:
@@ -35,7 +42,7 @@ def main(settings: Settings, trigger: Trigger) -> None:
                 "with `pixstream broker start`"
             )
         settings.kafka.bootstrap_servers = status.bootstrap
-    loop = consumer.loop(settings, threading.Event(), trigger)
+    loop = consumer.loop(settings, threading.Event(), trigger, since)
     try:
         loop.run()
     finally:

@@ -22,5 +22,6 @@ def main(settings: Settings) -> None:
     spark, where = session(settings.spark), Places(settings.spark)
     for table in places.every():
         if where.exists(spark, table):
-            kept = upkeep.maintain(spark, where, settings.spark, table)
+            with where.alone():
+                kept = upkeep.maintain(spark, where, settings.spark, table)
             values.report(**{table: f"{kept.files_before} → {kept.files_after} files"})

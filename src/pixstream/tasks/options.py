@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pixstream import config
+from pixstream.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +44,18 @@ def task(function: Callable[..., None]) -> Callable[[], None]:
 
     main.__doc__ = function.__doc__
     return main
+
+
+def day(option: str, text: str) -> dt.date | None:
+    """The day that an option names; None where it is empty, as a job's parameter may be.
+
+    Raises:
+        ConfigError: it is no date.
+    """
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError:
+        raise ConfigError(f"{option}: {text!r} is no date of the form YYYY-MM-DD") from None
 
 
 def _settings(path: Path, env: str | None, overrides: tuple[str, ...]) -> Settings:

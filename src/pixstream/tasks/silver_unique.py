@@ -21,5 +21,6 @@ __all__ = ["main"]
 def main(settings: Settings) -> None:
     """Merge events that several rows of silver hold."""
     spark, where = session(settings.spark), Places(settings.spark)
-    found = {c.plural: uniqueness.repair(spark, where, c) for c in Category}
+    with where.alone():
+        found = {c.plural: uniqueness.repair(spark, where, c) for c in Category}
     values.report(**{name: repaired.removed for name, repaired in found.items()})

@@ -1,0 +1,53 @@
+"""Commits that another job was faster than: made again, on what the table holds by then."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from pixstream.errors import Transient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("pixstream.spark")
+
+_ATTEMPTS = 6
+_LONGEST_SECONDS = 20.0
+
+Result = TypeVar("Result")
+
+
+def again(work: Callable[[], Result], what: str) -> Result:
+    """Do it until no other job gets in between.
+
+    Args:
+        work: reads the table anew each time; ends with at most one commit to it.
+        what: for people: what is done, to which table.
+
+    Raises:
+        Transient: others were faster each time.
+    """
+    from delta import exceptions as delta
+
+    faster = (
+        Transient,
+        delta.ConcurrentWriteException,
+        delta.ConcurrentAppendException,
+        delta.ConcurrentDeleteReadException,
+        delta.ConcurrentDeleteDeleteException,
+        delta.MetadataChangedException,
+    )
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return work()
+        except faster as error:
+            log.info("%s: another job was faster (%s)", what, type(error).__name__)
+            if attempt < _ATTEMPTS:
+                time.sleep(random.uniform(0.0, min(2.0**attempt, _LONGEST_SECONDS)))  # noqa: S311
+    raise Transient(
+        f"{what}: other jobs committed to the table {_ATTEMPTS} times in between; nothing of this "
+        "was written. It comes again with the next attempt; if not, see which jobs write there"
+    )
