@@ -144,6 +144,20 @@ def test_ids_of_a_future_date_are_in_memory_once_the_calendar_comes_to_it(
     assert {bytes.fromhex(e.event_id) for e in some(event, 20, soon)} <= lake.ids.dates.keys()
 
 
+def test_the_last_commit_before_midnight_is_known_after_it(
+    lake: Any, rows: RowFactory, event: EventFactory
+) -> None:
+    soon = NOW + 2 * DAY
+    lake.append(rows(some(event, 20, soon)))
+    lake.append(rows(some(event, 90, NOW)))
+    assert lake.ids.ceiling == TODAY + DAY
+    last = some(event, 20, soon, first=20)
+    assert lake.append(rows(last)).num_rows == 20
+    lake.today = TODAY + DAY
+    assert lake.append(rows(last)).num_rows == 0
+    assert {bytes.fromhex(e.event_id) for e in last} <= lake.ids.dates.keys()
+
+
 def test_a_machine_whose_clock_is_set_back_stays_right_and_recovers(
     lake: Any, rows: RowFactory, event: EventFactory
 ) -> None:

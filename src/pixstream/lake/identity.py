@@ -72,15 +72,16 @@ class KnownIds:
 
     def catch_up(self) -> None:
         """Learn the ids of files that came since, newest dates first; all of them at the start."""
+        if self._version != self._table.version:
+            live = self._table.live()
+            new = [live[path] for path in live.keys() - self._seen]
+            for file in sorted(new, key=lambda file: file.date, reverse=True):
+                self._load(file)
+            self.files, self._seen = live, set(live)
+            self._version = self._table.version
+        # Last, when `files` has what was written since: what `expect` noted of dates above the
+        # ceiling is in no memory yet.
         self._raise_ceiling()
-        if self._version == self._table.version:
-            return
-        live = self._table.live()
-        new = [live[path] for path in live.keys() - self._seen]
-        for file in sorted(new, key=lambda file: file.date, reverse=True):
-            self._load(file)
-        self.files, self._seen = live, set(live)
-        self._version = self._table.version
 
     def expect(self, paths: Iterable[str]) -> None:
         """Note files whose ids are known already, so that `catch_up` does not read them."""
