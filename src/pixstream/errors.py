@@ -11,6 +11,7 @@ PixstreamError
 ├── Transient              it may work later: the framework calls again with back-off
 ├── Refused                bytes that are no Pix event; becomes a dead letter with its reason code
 └── TopicChangedError      a topic is not the one that the table remembers: a person decides
+    └── ClusterChangedError    it is one of another Kafka cluster
 
 A message names what failed, on what, what happens next and what to do. It never carries a payload,
 a personal datum, a secret, or another library's text about one of these.
@@ -51,6 +52,10 @@ class DestinationError(PixstreamError):
 
 class TopicChangedError(PixstreamError):
     """A topic was deleted and recreated, or its offsets went back: nothing is skipped silently."""
+
+
+class ClusterChangedError(TopicChangedError):
+    """A destination was fed from another Kafka cluster, whose offsets mean nothing in this one."""
 
 
 class Transient(PixstreamError):  # noqa: N818  the word of the design: a state, not a fault

@@ -221,6 +221,7 @@ class Consumer(Component):
 
         Raises:
             TopicChangedError: the destination remembers another incarnation of the topic.
+            ClusterChangedError: it remembers another Kafka cluster, and nothing of this one.
         """
         del partitions, cluster_id
         return {}

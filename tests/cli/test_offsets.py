@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from pixstream.cli.main import Root
 from pixstream.cli.offsets import offsets
 from pixstream.config.settings import Settings
-from pixstream.errors import KafkaError, PixstreamError, TopicChangedError
+from pixstream.errors import ClusterChangedError, KafkaError, PixstreamError, TopicChangedError
 from pixstream.identifiers import generate_cpf
 from pixstream.kafka import TopicPartition, TopicSpec
 from pixstream.kafka.memory import MemoryKafka
@@ -40,18 +40,20 @@ class Remembering(Consumer):
         super().__post_init__()
         self.next: dict[TopicIdPartition, int] = {}
         self.ids: dict[str, str] = {}
+        self.cluster = "memory"
 
     def offsets(
         self, partitions: Collection[TopicIdPartition], cluster_id: str
     ) -> Mapping[TopicIdPartition, int]:
-        assert cluster_id == "memory"
+        if self.next and cluster_id != self.cluster:
+            raise ClusterChangedError("another cluster")
         for p in partitions:
             if self.ids.get(p.topic, p.topic_id) != p.topic_id:
                 raise TopicChangedError("another one")
         return {p: self.next[p] for p in partitions if p in self.next}
 
     def set_offsets(self, offsets: Mapping[TopicIdPartition, int], cluster_id: str) -> None:
-        assert cluster_id == "memory"
+        self.cluster = cluster_id
         self.next.update(offsets)
         self.ids.update({p.topic: p.topic_id for p in offsets})
 
@@ -261,6 +263,20 @@ def test_a_topic_created_anew_must_be_meant_and_is_taken_over(place: Place) -> N
     assert "another topic -> 0" in result.output
     assert place.lake.ids[TOPIC] == place.partition(0).topic_id
     assert place.shown("lake")[0]["remembered"] == 0
+
+
+def test_a_new_cluster_must_be_meant_and_is_taken_over(place: Place) -> None:
+    place.read(4)
+    place.kafka.cluster = "other region"
+    for row in place.shown("lake"):
+        assert "fed from another Kafka cluster" in row["note"]
+        assert f"--topic {TOPIC} --to earliest --new-topic" in row["note"]
+    with pytest.raises(PixstreamError, match=r"another Kafka cluster.*--new-topic"):
+        place.call("set", "lake", "--to", "earliest", "--yes", *BUSY)
+    assert place.audited() == []
+    result = place.call("set", "lake", "--to", "earliest", "--new-topic", "--yes", *BUSY)
+    assert "another cluster -> 0" in result.output
+    assert [(row["remembered"], row["note"]) for row in place.shown("lake")] == [(0, "")] * 2
 
 
 def test_a_time_is_the_first_record_from_then_on(place: Place) -> None:

@@ -16,7 +16,7 @@ from deltalake.exceptions import DeltaError
 
 from pixstream.consumers.delta_lake import DeltaLake
 from pixstream.demo import tables
-from pixstream.errors import DestinationError, TopicChangedError, Transient
+from pixstream.errors import ClusterChangedError, DestinationError, TopicChangedError, Transient
 from pixstream.event import Category, PixEvent
 from pixstream.lake import durability, feed, verification
 from pixstream.lake.table import LakeTable
@@ -123,13 +123,30 @@ class TestOffsets:
         assert DeltaTable.is_deltatable(str(lake.place / "pagamentos"))
         assert lake.offsets(partition(0), partition(1)) == {partition(0): 0}
 
-    def test_consumers_and_clusters_have_their_own(
+    def test_consumers_have_their_own(
         self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
     ) -> None:
         lake.write(batch({partition(): (0, [event(0)])}))
-        assert lake.consumer.offsets([partition()], "another") == {}
         lake.consumer.name = "second"
         assert lake.offsets(partition()) == {}
+        assert lake.consumer.offsets([partition()], "another") == {}
+
+    def test_another_cluster_stops_until_a_person_takes_it_over(
+        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
+    ) -> None:
+        lake.write(batch({partition(): (0, [event(0), event(1)])}))
+        lake.open()
+        there = partition(topic_id="id-2")
+        again = batch({there: (0, [event(1), event(2)])})._replace(cluster_id="another")
+        with pytest.raises(ClusterChangedError, match="offsets set … --new-topic"):
+            lake.consumer.offsets([there], "another")
+        with pytest.raises(ClusterChangedError):
+            lake.write(again)
+        lake.consumer.set_offsets({there: 0}, "another")
+        assert lake.consumer.offsets([there], "another") == {there: 0}
+        lake.write(again)
+        assert len(lake.rows()) == 3
+        assert lake.offsets(partition()) == {partition(): 2}
 
     def test_offsets_of_another_process_are_seen(
         self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place

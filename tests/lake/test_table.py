@@ -8,7 +8,7 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from pixstream.errors import DestinationError, TopicChangedError, Transient
+from pixstream.errors import ClusterChangedError, DestinationError, TopicChangedError, Transient
 from pixstream.event import PixEvent
 from pixstream.lake import durability, files
 from pixstream.lake.location import Location
@@ -57,13 +57,27 @@ def test_a_topic_is_remembered_by_its_id(place: Location) -> None:
 
 def test_two_processes_may_remember_the_same_topic_at_once(place: Location) -> None:
     table, other = LakeTable(place), LakeTable(place)
-    other.remember("topic", "id-1")
-    table.remember("topic", "id-1")
+    other.remember("cluster/lake/topic", "id-1")
+    table.remember("cluster/lake/topic", "id-1")
     assert table.refresh() == 1
     stale = LakeTable(place)
-    other.remember("second", "id-1")
+    other.remember("cluster/lake/second", "id-1")
     with pytest.raises(TopicChangedError):
-        stale.remember("second", "id-2")
+        stale.remember("cluster/lake/second", "id-2")
+
+
+def test_a_table_fed_from_another_cluster_is_not_tied_to_this_one(place: Location) -> None:
+    LakeTable(place).remember("old/lake/pix.pagamentos", "id-1")
+    table = LakeTable(place)
+    with pytest.raises(ClusterChangedError, match=r"another Kafka cluster.*--new-topic"):
+        table.remember("new/lake/pix.pagamentos", "id-2")
+    assert table.refresh() == 1
+    table.decide({"app/0": 0}, "new/lake/pix.pagamentos", "id-2")
+    table.remember("new/lake/pix.pagamentos", "id-2")
+    table.remember("old/lake/pix.pagamentos", "id-1")
+    with pytest.raises(ClusterChangedError):
+        table.remember("third/lake/pix.pagamentos", "id-3")
+    table.remember("third/other/pix.pagamentos", "id-3")
 
 
 def test_a_topic_that_cannot_be_remembered_is_an_error(

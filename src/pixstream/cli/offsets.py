@@ -108,7 +108,9 @@ def show(root: Root, consumers: Sequence[str], form: str) -> None:
 )
 @click.option("--topic", help="One category or topic; default: all of the consumer's.")
 @click.option("--partition", type=click.IntRange(0), help="One partition; needs --topic.")
-@click.option("--new-topic", is_flag=True, help="A topic that was created anew is the right one.")
+@click.option(
+    "--new-topic", is_flag=True, help="A topic created anew, or of a new cluster, is the right one."
+)
 @click.option("--allow-rewind", is_flag=True, help="Records may be read again.")
 @accounting
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
@@ -203,7 +205,9 @@ def _refuse_members(admin: Admin, settings: Settings, name: str) -> None:
 
 def _line(change: Change) -> str:
     s = change.standing
-    old = "another topic" if s.recreated else "nothing" if s.next is None else s.next
+    old: str | int = "nothing" if s.next is None else s.next
+    if s.recreated:
+        old = "another cluster" if s.moved else "another topic"
     return f"{s.topic}-{s.partition}: {old} -> {change.new}"
 
 

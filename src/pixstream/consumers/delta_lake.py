@@ -95,6 +95,7 @@ class DeltaLake(Consumer):
 
         Raises:
             TopicChangedError: a table was fed from another incarnation of its topic.
+            ClusterChangedError: a table was fed from another cluster.
             DestinationError: a table cannot be opened or created, or has another schema.
         """
         known: dict[TopicIdPartition, int] = {}

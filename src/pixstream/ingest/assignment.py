@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pixstream.backoff import Backoff
-from pixstream.errors import KafkaError, TopicChangedError, Transient
+from pixstream.errors import ClusterChangedError, KafkaError, TopicChangedError, Transient
 from pixstream.ingest.standing import AnomalyError, Standing
 from pixstream.kafka.acls import group_id
 from pixstream.kafka.lag import patiently
@@ -171,17 +171,20 @@ def standings(
     """
     topics = {p.topic for p in partitions}
     known: dict[TopicIdPartition, int] = {}
-    changed: set[str] = set()
+    moved: dict[str, bool] = {}
     for topic in topics:
         try:
             known |= consumer.offsets([p for p in partitions if p.topic == topic], cluster_id)
-        except TopicChangedError:
-            changed.add(topic)
+        except TopicChangedError as error:
+            moved[topic] = isinstance(error, ClusterChangedError)
     kafka = _Kafka(admin, topics)
     found = {
         p: kafka.standing(consumer, p, known.get(p), committed.get(p)) for p in sorted(partitions)
     }
-    return {p: s._replace(recreated=s.recreated or p.topic in changed) for p, s in found.items()}
+    return {
+        p: s._replace(recreated=True, moved=moved[p.topic]) if p.topic in moved else s
+        for p, s in found.items()
+    }
 
 
 class _Kafka:

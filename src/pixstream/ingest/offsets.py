@@ -84,7 +84,7 @@ def plan(
         found: the partitions that it is about, see `show`.
         admin: to ask for the offsets of a time.
         to: where to go on.
-        new_topic: a topic that was created anew is the right one.
+        new_topic: a topic that was created anew, or is another cluster's, is the right one.
         allow_rewind: records may be read again.
 
     Raises:
@@ -94,9 +94,14 @@ def plan(
     for change in changes:
         s, where = change.standing, f"{change.standing.topic}-{change.standing.partition}"
         if s.recreated and not new_topic:
+            what = (
+                f"{s.topic} is that of another Kafka cluster than {s.consumer} was fed from"
+                if s.moved
+                else f"{s.topic} was deleted and created anew, {s.consumer} was fed from the "
+                "former one"
+            )
             raise PixstreamError(
-                f"{s.topic} was deleted and created anew, {s.consumer} was fed from the former "
-                "one: if the new one is right, say so with --new-topic. Nothing is changed"
+                f"{what}: if the new one is right, say so with --new-topic. Nothing is changed"
             )
         if not s.beginning <= change.new <= s.end:
             raise PixstreamError(

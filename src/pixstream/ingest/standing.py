@@ -38,6 +38,7 @@ class Standing(NamedTuple):
         remembers: the destination keeps offsets itself.
         recreated: the destination was fed from another incarnation of the topic.
         begun: an offset of some other partition of the topic is known.
+        moved: that incarnation is one of another Kafka cluster; `recreated` is true as well.
     """
 
     consumer: str
@@ -51,6 +52,7 @@ class Standing(NamedTuple):
     remembers: bool
     recreated: bool = False
     begun: bool = False
+    moved: bool = False
 
     @property
     def next(self) -> int | None:
@@ -68,8 +70,7 @@ class Standing(NamedTuple):
         at = self.next
         if self.recreated:
             return Problem(
-                "the topic was deleted and created anew; the destination was fed from the former "
-                "one, and offsets start over",
+                f"{self._other_source}, and offsets start over",
                 f"--topic {self.topic} --to earliest --new-topic",
             )
         if self.remembers and self.remembered is None and self.committed is not None:
@@ -127,6 +128,12 @@ class Standing(NamedTuple):
                 f"{self.consumer}: {self.topic}-{self.partition}: {problem.what}. Nothing is read "
                 f"and nothing is skipped before somebody decides: {self.command(problem.options)}"
             )
+
+    @property
+    def _other_source(self) -> str:
+        if self.moved:
+            return "the destination was fed from another Kafka cluster"
+        return "the topic was deleted and created anew; the destination was fed from the former one"
 
     @property
     def _here(self) -> str:

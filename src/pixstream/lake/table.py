@@ -13,7 +13,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake.exceptions import DeltaError
 
-from pixstream.errors import DestinationError, TopicChangedError
+from pixstream.errors import ClusterChangedError, DestinationError, TopicChangedError
 from pixstream.lake import durability, entries, failures, files, opening
 from pixstream.lake.schema import PARTITION_COLUMN
 
@@ -152,28 +152,39 @@ class LakeTable:
         """Tie the table to this incarnation of a topic, or find it tied to another.
 
         Args:
-            topic: what to remember it by: cluster, consumer and topic.
+            topic: what to remember it by: CLUSTER/CONSUMER/TOPIC.
             topic_id: Kafka's id of the topic.
 
         Raises:
             TopicChangedError: the table was fed from a topic that is gone.
+            ClusterChangedError: the table was fed from another cluster.
         """
-        if self._known(topic) is None:
-            try:
-                self._remember(topic, topic_id, {})
-            except (OSError, DeltaError) as error:
-                self.refresh()
-                if self._known(topic) is None:
-                    raise failures.explain(error, f"{self.location}: cannot commit") from None
         self.check_tie(topic, topic_id)
+        if self._known(topic) is not None:
+            return
+        try:
+            self._remember(topic, topic_id, {})
+        except (OSError, DeltaError) as error:
+            self.refresh()
+            if self._known(topic) is None:
+                raise failures.explain(error, f"{self.location}: cannot commit") from None
+            self.check_tie(topic, topic_id)
 
     def check_tie(self, topic: str, topic_id: str) -> None:
         """Hold what the snapshot in hand is tied to, if it is tied already, to this incarnation.
 
         Raises:
             TopicChangedError: the table was fed from a topic that is gone.
+            ClusterChangedError: the table is tied to nothing of this cluster, but to another's.
         """
         known = self._known(topic)
+        if known is None and self._fed_from_elsewhere(topic):
+            raise ClusterChangedError(
+                f"{self.location}: was fed from another Kafka cluster than {topic}, and the "
+                "offsets of one cluster mean nothing in another. Nothing was read. If this cluster "
+                "is right, take its topic over with `pixstream offsets set … --new-topic`; "
+                "event_id keeps out what the table holds already"
+            )
         if known not in {None, topic_id}:
             raise TopicChangedError(
                 f"{self.location}: topic {topic} has the id {topic_id}, the table was fed from "
@@ -210,6 +221,13 @@ class LakeTable:
     def _known(self, topic: str) -> str | None:
         return self.handle.metadata().configuration.get(TOPIC_ID + topic)
 
+    def _fed_from_elsewhere(self, topic: str) -> bool:
+        """Whether the same consumer was fed from the same topic of some other cluster."""
+        mine = _without_cluster(topic)
+        known = self.handle.metadata().configuration
+        ties = [key.removeprefix(TOPIC_ID) for key in known if key.startswith(TOPIC_ID)]
+        return any(_without_cluster(tie) == mine for tie in ties)
+
     def _remember(self, topic: str, topic_id: str, offsets: Mapping[str, int]) -> None:
         """Commit a property and application transactions, on the snapshot in hand only."""
         transactions = [Transaction(app_id, offset) for app_id, offset in offsets.items()]
@@ -226,3 +244,8 @@ class LakeTable:
         self.refresh()
         self._offsets.clear()
         self.sync()
+
+
+def _without_cluster(topic: str) -> str:
+    """CONSUMER/TOPIC of what a table remembers a topic by."""
+    return topic.partition("/")[2]
