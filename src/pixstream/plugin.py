@@ -13,6 +13,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -78,11 +79,15 @@ class EventBatch(NamedTuple):
         next_offsets: where each partition of the batch goes on, past transaction markers and past
             rows that became dead letters; a partition may stand here without any row in `table`.
         cluster_id: Kafka's cluster id, part of what a destination remembers offsets by.
+        begins: where reading for this batch began in those partitions, as far as the caller knows.
+            A destination that remembers a lower offset was set back meanwhile: what lies between
+            is not in the batch, which must not move its offset.
     """
 
     table: pa.Table
     next_offsets: Mapping[TopicIdPartition, int]
     cluster_id: str
+    begins: Mapping[TopicIdPartition, int] = MappingProxyType({})
 
 
 class Loop(Protocol):

@@ -183,6 +183,30 @@ class TestOffsets:
         assert len(lake.rows()) == 6
         assert lake.offsets(partition(0)) == {partition(0): 4}
 
+    def test_a_batch_that_was_read_beyond_a_decision_is_refused(
+        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
+    ) -> None:
+        events = [event(n) for n in range(20)]
+        lake.write(batch({partition(): (0, events[:10])}))
+        lake.consumer.set_offsets({partition(): 5}, "cluster")
+        late = batch({partition(): (10, events[10:])})
+        with pytest.raises(DestinationError, match="goes on at offset 5 of partition 0"):
+            lake.write(late._replace(begins={partition(): 10}))
+        assert lake.offsets(partition()) == {partition(): 5}
+        assert len(lake.rows()) == 10
+        lake.write(batch({partition(): (5, events[5:])})._replace(begins={partition(): 5}))
+        assert len(lake.rows()) == 20
+
+    def test_a_batch_may_begin_before_what_the_table_knows_or_where_it_knows_nothing(
+        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
+    ) -> None:
+        events = [event(n) for n in range(8)]
+        first = batch({partition(): (30, events[:4])})
+        lake.write(first._replace(begins={partition(): 30}))
+        lake.write(batch({partition(): (32, events[2:])})._replace(begins={partition(): 32}))
+        assert lake.offsets(partition()) == {partition(): 38}
+        assert len(lake.rows()) == 8
+
     def test_a_decision_is_one_commit_a_table_that_a_torn_log_check_accepts(
         self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
     ) -> None:

@@ -3,11 +3,12 @@
 import datetime as dt
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pixstream.errors import KafkaError, TopicChangedError, Transient
+from pixstream.errors import DestinationError, KafkaError, TopicChangedError, Transient
 from pixstream.ingest import consume, offsets
 from pixstream.kafka import TopicPartition
 from pixstream.plugin import TopicIdPartition
@@ -446,6 +447,35 @@ def test_a_group_that_is_ahead_of_a_restored_table_goes_back_with_it(
     process.step()
     assert "as after a restore" in caplog.text
     process.step()
+    world.settle()
+
+
+def test_a_member_that_slept_while_a_table_was_set_back_leaves_nothing_unread(
+    consuming: Any, tmp_path: Path
+) -> None:
+    world = consuming.World(tmp_path)
+    world.produce([GOOD] * 4)
+    sleeper = world.start(0)
+    for _ in range(3):
+        sleeper.step()
+    world.produce([GOOD] * 4)
+
+    def set_back(_: Any) -> None:
+        world.kafka.groups[consuming.GROUP].clear()
+        admin = world.kafka.client().admin()
+        changes = offsets.plan(
+            offsets.show(world.consumer(), admin), admin, "earliest", allow_rewind=True
+        )
+        offsets.apply(world.consumer(), admin, changes)
+        world.seen.clear()
+
+    world.traps["table:before"] = [set_back]
+    sleeper.step()
+    sleeper.step()
+    assert isinstance(sleeper.error, DestinationError)
+    assert "set back while this process was suspended" in str(sleeper.error)
+    assert set(world.offsets().values()) == {0}
+    assert rows(world) == 4
     world.settle()
 
 

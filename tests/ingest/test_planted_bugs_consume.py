@@ -31,7 +31,8 @@ class TableBeforeLetters(ConsumeLoop):
     """Commits the table before the letters of the same batch are durable."""
 
     def _through(self, ahead: Ahead, inbox: Inbox, outbox: Outbox) -> None:
-        work = self._delivery.prepare(self._buffer, ahead, self._assignment.cluster_id)
+        cluster = self._assignment.cluster_id
+        work = self._delivery.prepare(self._buffer, ahead, cluster, self._standing)
         self._write(work, outbox)
         self._delivery.write_letters(work, outbox)
         self._written(work)

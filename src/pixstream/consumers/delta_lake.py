@@ -148,6 +148,7 @@ class DeltaLake(Consumer):
                 rows,
                 self._app(some, batch.cluster_id),
                 {partition.partition: offset for partition, offset in next_offsets.items()},
+                {p.partition: at for p, at in batch.begins.items() if p.topic == topic},
             )
 
     def stats(self) -> Mapping[str, int]:

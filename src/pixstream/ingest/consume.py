@@ -223,7 +223,8 @@ class ConsumeLoop:
         # that the group never knows more than it does, and none of them expires on it unread.
         for segment in segments(self._buffer[:], ahead, self._newest):
             if segment.records or self._assignment.remembers:
-                work = self._delivery.prepare(*segment[:2], self._assignment.cluster_id)
+                cluster = self._assignment.cluster_id
+                work = self._delivery.prepare(*segment[:2], cluster, self._standing)
                 self._delivery.write_letters(work, outbox)
                 self._write(work, outbox)
                 self._written(work)

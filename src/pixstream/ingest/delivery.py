@@ -39,6 +39,7 @@ class Work(NamedTuple):
         skipped: how many records were for another consumer alone.
         ahead: where each partition goes on after it.
         cluster_id: Kafka's.
+        begins: where each partition went on before it.
     """
 
     records: Sequence[Record]
@@ -46,6 +47,7 @@ class Work(NamedTuple):
     skipped: int
     ahead: Mapping[TopicIdPartition, int]
     cluster_id: str
+    begins: Mapping[TopicIdPartition, int]
 
 
 class Delivery:
@@ -78,9 +80,19 @@ class Delivery:
         self._own_name = consumer.name.encode()
 
     def prepare(
-        self, records: Sequence[Record], ahead: Mapping[TopicIdPartition, int], cluster_id: str
+        self,
+        records: Sequence[Record],
+        ahead: Mapping[TopicIdPartition, int],
+        cluster_id: str,
+        standing: Mapping[TopicIdPartition, int],
     ) -> Work:
         """Decode what is for this consumer; what was replayed for another one is skipped whole.
+
+        Args:
+            records: in consumption order.
+            ahead: where each partition goes on after them.
+            cluster_id: Kafka's.
+            standing: up to where each partition of ours was taken through before.
 
         Raises:
             DestinationError: a newer writer told a field that the contract forbids.
@@ -93,7 +105,8 @@ class Delivery:
             contract=self._contract,
             columns=self._consumer.columns,
         )
-        return Work(mine, decoded, len(records) - len(mine), ahead, cluster_id)
+        begins = {p: standing[p] for p in ahead if p in standing}
+        return Work(mine, decoded, len(records) - len(mine), ahead, cluster_id, begins)
 
     def write_letters(self, work: Work, outbox: Outbox) -> None:
         """What does not decode."""
@@ -132,7 +145,7 @@ class Delivery:
         self._breaker.trying()
         try:
             self._consumer.write(
-                EventBatch(work.decoded.table, work.ahead, work.cluster_id), reject
+                EventBatch(work.decoded.table, work.ahead, work.cluster_id, work.begins), reject
             )
         except Transient as error:
             if error not in kafka_failed:

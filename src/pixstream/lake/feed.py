@@ -73,17 +73,25 @@ class Feed:
         self._commits = 0
         self._next_sweep = 0.0
 
-    def write(self, rows: pa.Table, app: str, next_offsets: Mapping[int, int]) -> None:
+    def write(
+        self,
+        rows: pa.Table,
+        app: str,
+        next_offsets: Mapping[int, int],
+        begins: Mapping[int, int],
+    ) -> None:
         """Append what the table does not hold, and move the offsets, in one commit.
 
         Args:
             rows: of `EVENT_SCHEMA`, and new columns, which the table then gains; of one topic.
             app: what the application id of each partition begins with.
             next_offsets: where each partition goes on; also one without rows moves.
+            begins: where reading for these rows began, of partitions of which that is known.
 
         Raises:
             Transient: not committed; the same call may succeed later.
-            DestinationError: not committed, and waiting does not help.
+            DestinationError: not committed, and waiting does not help; also where the table wants
+                an offset before `begins`, so that these rows would leave others out.
         """
         homeless = set(pc.unique(rows["_partition"]).to_pylist()) - next_offsets.keys()
         if homeless:
@@ -97,6 +105,7 @@ class Feed:
         try:
             for _ in range(_TRIES):
                 base = self._table.refresh()
+                self._check_begins(app, begins)
                 plan = self._plan(rows, app, next_offsets)
                 if plan is None:
                     self._unused = None
@@ -117,6 +126,21 @@ class Feed:
                 "the table from a backup"
             ) from None
         raise Transient(f"{doing}: other writers were faster {_TRIES} times")
+
+    def _check_begins(self, app: str, begins: Mapping[int, int]) -> None:
+        """Refuse what was read beyond the offset that the snapshot in hand wants.
+
+        That is a process which slept, out of its group, while somebody set the table back.
+        """
+        for partition, begin in begins.items():
+            known = self._table.offset(f"{app}{partition}")
+            if known is not None and known < begin:
+                raise DestinationError(
+                    f"{self._table.location}: goes on at offset {known} of partition {partition}, "
+                    f"but was read from {begin} on: it was set back while this process was "
+                    "suspended or running. Nothing is committed, this process ends; the one that "
+                    "is started in its place asks the table where to go on"
+                )
 
     def _plan(self, rows: pa.Table, app: str, next_offsets: Mapping[int, int]) -> _Plan | None:
         """What is to be done on the snapshot in hand; None when it holds everything already."""
