@@ -11,6 +11,7 @@ import pytest
 from pixstream.errors import DestinationError, KafkaError, TopicChangedError, Transient
 from pixstream.ingest import consume, offsets
 from pixstream.kafka import TopicPartition
+from pixstream.kafka.acls import transactional_id
 from pixstream.plugin import TopicIdPartition
 
 GOOD = ("recebimentos", "good")
@@ -170,6 +171,29 @@ def test_a_letter_of_which_nobody_knows_whether_it_is_committed_ends_the_process
     assert isinstance(process.error, KafkaError)
     assert rows(world) == 0
     world.settle()
+
+
+def test_a_writer_of_letters_that_can_begin_nothing_more_is_replaced_by_a_new_one(
+    world: Any, consuming: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = world.start(0)
+    own_id = transactional_id(consuming.NAME, 0)
+    tries: list[int] = []
+
+    def begin() -> None:
+        tries.append(1)
+        assert len(tries) < 30, "the writer is never replaced"
+        raise Transient("what was left open is not ended yet")
+
+    stuck = world.kafka.open[own_id]
+    monkeypatch.setattr(stuck, "begin", begin)
+    world.produce([("recebimentos", "bad"), GOOD])
+    process.step()
+    process.step()
+    assert len(world.letters()) == rows(world) == 1
+    assert len(tries) == 1
+    assert world.kafka.open[own_id] is not stuck
+    assert process.error is None
 
 
 def test_partitions_that_arrive_while_waiting_are_paused_and_kept_unread(world: Any) -> None:

@@ -13,6 +13,7 @@ from pixstream.errors import TopicChangedError, Transient
 from pixstream.event import SCHEMA_VERSION
 from pixstream.ingest.assignment import Assignment
 from pixstream.ingest.delivery import Delivery, Work
+from pixstream.ingest.letterbox import Letterbox
 from pixstream.ingest.segments import segments
 from pixstream.kafka import Listener, faults
 from pixstream.kafka.acls import group_id, transactional_id
@@ -109,7 +110,8 @@ class ConsumeLoop:
     def open(self) -> None:
         """Fence the former owner of the letters' transactional id, and join the group."""
         name, replica = self._consumer.name, self._consumer.replica
-        self._outbox = self._client.outbox(transactional_id(name, replica))
+        own_id = transactional_id(name, replica)
+        self._outbox = Letterbox(lambda: self._client.outbox(own_id))
         self._assignment.look()
         self._inbox = self._client.inbox(
             group=group_id(name),
