@@ -213,6 +213,35 @@ def let_go_of_sockets() -> Iterator[None]:
     gc.collect()
 
 
+def until_it_waits(run: Run) -> None:
+    deadline = time.monotonic() + SECONDS
+    while run.loop.state != "waiting":
+        assert time.monotonic() < deadline
+        assert run.error is None
+        time.sleep(0.05)
+
+
+def test_a_member_never_looks_ready_in_an_outage_that_outlives_its_session(
+    pipeline: Pipeline, broker_control: EmbeddedBroker
+) -> None:
+    pipeline.produce(20)
+    run = pipeline.start()
+    pipeline.until_all_is_there()
+    broker_control.stop()
+    until_it_waits(run)
+    states: Counter[str] = Counter()
+    end = time.monotonic() + 3 * pipeline.settings.session_timeout_ms / 1000
+    while time.monotonic() < end:
+        states[run.loop.state] += 1
+        time.sleep(0.05)
+    broker_control.start()
+    assert states.keys() == {"waiting"}
+    pipeline.runs.clear()
+    # By its own former self, still joining, it may be fenced: its process would start again.
+    pipeline.until(lambda: run.loop.state == "ready" or isinstance(run.error, FencedError))
+    run.end()
+
+
 def test_a_broker_that_restarts_is_waited_out_by_the_same_process(
     pipeline: Pipeline, broker_control: EmbeddedBroker
 ) -> None:
@@ -220,11 +249,7 @@ def test_a_broker_that_restarts_is_waited_out_by_the_same_process(
     run = pipeline.start()
     pipeline.until_all_is_there()
     broker_control.stop()
-    deadline = time.monotonic() + SECONDS
-    while run.loop.state != "waiting":
-        assert time.monotonic() < deadline
-        assert run.error is None
-        time.sleep(0.05)
+    until_it_waits(run)
     time.sleep(1.0)  # an outage of more than one poll
     broker_control.start()
     produced = False

@@ -122,7 +122,15 @@ class Inbox(Protocol):
         """
 
     def positions(self) -> Mapping[TopicIdPartition, int]:
-        """The next offset per assigned partition: the client's own, past transaction markers."""
+        """The next offset per assigned partition: the client's own, past transaction markers.
+
+        Kafka is asked each time, also by a member that has no partition, perhaps because an outage
+        took it: an answer says that Kafka is there.
+
+        Raises:
+            TopicChangedError: a topic was created anew while it was being read.
+            Transient: no broker answers now.
+        """
 
     def seek(self, offsets: Mapping[TopicIdPartition, int]) -> None:
         """Go on from these offsets (assigned partitions only)."""

@@ -109,8 +109,10 @@ class KafkaPythonInbox:
         Raises:
             TopicChangedError: a topic was created anew while it was being read.
         """
-        for topic, now in self._admin.topic_ids({p.topic for p in self._assigned}).items():
-            if now != self._ids[topic]:
+        topics = {p.topic for p in self._assigned}
+        now = self._admin.topic_ids(topics or self._ids)
+        for topic in topics:
+            if now[topic] != self._ids[topic]:
                 raise faults.recreated(topic)
         try:
             return {self._identified(p): self._consumer.position(p) for p in self._assigned}
