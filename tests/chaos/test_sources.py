@@ -11,9 +11,9 @@ import pytest
 
 from pixstream.canonical import Sealer
 from pixstream.chaos.callbacks import Callbacks
-from pixstream.chaos.oracle import Fact, Oracle, Told
+from pixstream.chaos.oracle import Fact, Oracle, Side, Told
 from pixstream.chaos.sources import LogFile, SpiDirectory
-from pixstream.event import Draft, PixEvent
+from pixstream.event import Draft, Party, Person, PixEvent
 from pixstream.formats import api_pix, log_line, spi
 from pixstream.privacy import Pseudonymiser, Vault
 from pixstream.simulation.pieces import ISO20022, SYSTEM_LOG, WEBHOOK
@@ -39,12 +39,17 @@ def sealed(drafts: Sequence[object]) -> list[PixEvent]:
 
 
 def agrees(event: PixEvent, fact: Fact) -> bool:
-    hidden = fact.documents and tuple(PSEUDONYM("document", d) for d in fact.documents)
-    return (event.event_id, event.amount_centavos, event.event_time) == (
+    return (event.event_id, event.amount_centavos, event.event_time, event.direction) == (
         fact.event_id,
         fact.centavos,
         fact.event_time,
-    ) and hidden in {None, (event.payer.document, event.payee.document)}
+        fact.direction,
+    ) and (same(event.payer, fact.payer) and same(event.payee, fact.payee))
+
+
+def same(party: Party, side: Side) -> bool:
+    hidden = SEALER._party(Person(**side._asdict()), [])
+    return (party.ispb, party.document, party.key) == (hidden.ispb, hidden.document, hidden.key)
 
 
 def compare(events: list[PixEvent], documents: list[Told]) -> None:
@@ -135,7 +140,7 @@ def test_callbacks_are_posted_until_they_are_answered(oracle: Oracle, webhook: s
     assert oracle.acknowledged.count() == 0
     callbacks.start()
     drain(callbacks)
-    drafts = [d for body in _Webhook.bodies for d in api_pix.parse(body)]
+    drafts = [d for body in _Webhook.bodies for d in api_pix.parse(body, ispb=OWN_ISPB)]
     compare(sealed([d for d in drafts if isinstance(d, Draft)]), documents)
     assert oracle.acknowledged.missing_in(oracle.offered) == 0
     assert oracle.offered.missing_in(oracle.acknowledged) == 0

@@ -6,19 +6,22 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from pixstream.chaos.oracle import Oracle, Told
+from pixstream.canonical import Sealer
+from pixstream.chaos.oracle import Oracle, Side, Told
 from pixstream.chaos.verdict import Auditor, Verdict
 from pixstream.config.settings import Settings
 from pixstream.dead_letters import LetterWriter
-from pixstream.event import Category
+from pixstream.event import Category, Person
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.topics import DLQ, declared
 from pixstream.plugin import Reading, Refusal
 from pixstream.privacy import Pseudonymiser, Vault
+from pixstream.simulation.pieces import BANK_API, ISO20022, SOURCES, SYSTEM_LOG, WEBHOOK
 
 START = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 PSEUDONYM = Pseudonymiser(bytes(32), "p1")
 VAULT = Vault(bytes(range(32)), "k1")
+SEALER = Sealer(PSEUDONYM, VAULT)
 
 
 class World:
@@ -66,26 +69,28 @@ class World:
 
 
 def rows(told: Told) -> list[dict[str, Any]]:
-    made = []
-    for fact in told.facts:
-        documents = fact.documents and [PSEUDONYM("document", d) for d in fact.documents]
-        payer, payee = documents or (None, None)
-        made.append(
-            {
-                "event_id": fact.event_id,
-                "category": fact.category.value,
-                "end_to_end_id": told.transfer.e2e,
-                "return_id": fact.identifier if fact.identifier[0] == "D" else None,
-                "amount_centavos": fact.centavos,
-                "event_time": fact.event_time,
-                "status": fact.status.value,
-                "source": told.source,
-                "revision": 0,
-                "payer": {"document": payer},
-                "payee": {"document": payee},
-            }
-        )
-    return made
+    return [
+        {
+            "event_id": fact.event_id,
+            "category": fact.category.value,
+            "end_to_end_id": told.transfer.e2e,
+            "return_id": fact.identifier if fact.identifier[0] == "D" else None,
+            "amount_centavos": fact.centavos,
+            "event_time": fact.event_time,
+            "status": fact.status.value,
+            "source": told.source,
+            "revision": 0,
+            "direction": fact.direction.value,
+            "payer": party(fact.payer),
+            "payee": party(fact.payee),
+        }
+        for fact in told.facts
+    ]
+
+
+def party(side: Side) -> dict[str, str | None]:
+    hidden = SEALER._party(Person(**side._asdict()), [])
+    return {name: getattr(hidden, name) for name in side._fields}
 
 
 @pytest.fixture
@@ -141,13 +146,49 @@ def test_a_row_that_was_never_offered_is_unknown(world: World) -> None:
         {"event_time": START - dt.timedelta(days=1)},
         {"status": "rejected"},
         {"source": "somebody"},
-        {"payer": {"document": "another"}},
+        {"direction": "unknown"},
     ],
 )
 def test_a_row_with_another_payload_is_altered(world: World, change: dict[str, Any]) -> None:
-    place = next(n for n, row in enumerate(world.rows) if row["payer"]["document"])
-    world.rows[place] |= change
+    world.rows[0] |= change
     assert counts(world.audit()) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("category", Category)
+def test_a_row_with_another_party_is_altered(world: World, source: str, category: Category) -> None:
+    """Whatever its source tells of a side is compared, and that it tells nothing of the other."""
+    rows = [r for r in world.rows if (r["source"], r["category"]) == (source, category.value)]
+    told = TOLD[source, category]
+    assert bool(rows) == bool(told)
+    assert {name for row in rows for name in paths(row)} == told
+    changes = [(side, name) for side in ("payer", "payee") for name in ("ispb", "document", "key")]
+    for row, (side, name) in zip(rows, changes, strict=False):
+        row[side] = row[side] | {name: "another"}
+    assert counts(world.audit()) == (0, 0, 0, min(len(rows), len(changes)))
+
+
+BOTH = {"payer.ispb", "payer.document", "payee.ispb", "payee.document"}
+PAYEE, PAYER = {"payee.ispb", "payee.key"}, {"payer.ispb", "payer.key"}
+TOLD = {
+    (SYSTEM_LOG, Category.PAGAMENTO): BOTH | PAYEE,
+    (SYSTEM_LOG, Category.RECEBIMENTO): BOTH | PAYEE,
+    (SYSTEM_LOG, Category.ESTORNO): BOTH | PAYER,
+    (ISO20022, Category.PAGAMENTO): BOTH | PAYEE,
+    (ISO20022, Category.RECEBIMENTO): BOTH | PAYEE,
+    (ISO20022, Category.ESTORNO): set(),
+    (WEBHOOK, Category.PAGAMENTO): set(),
+    (WEBHOOK, Category.RECEBIMENTO): PAYEE,
+    (WEBHOOK, Category.ESTORNO): PAYER,
+    (BANK_API, Category.PAGAMENTO): set(),
+    (BANK_API, Category.RECEBIMENTO): PAYEE,
+    (BANK_API, Category.ESTORNO): PAYER,
+}
+
+
+def paths(row: dict[str, Any]) -> set[str]:
+    sides = {side: row[side] for side in ("payer", "payee")}
+    return {f"{s}.{name}" for s, party in sides.items() for name, value in party.items() if value}
 
 
 def test_malformed_pieces_must_be_letters_once(world: World) -> None:

@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream import routing
-from pixstream.event import Category, Status
+from pixstream.event import Category, Direction, Status
 from pixstream.simulation.pieces import BANK_API, ISO20022, SYSTEM_LOG, WEBHOOK
 from pixstream.simulation.transfers import Return, Transfer
 from pixstream.simulation.world import World
@@ -61,12 +61,20 @@ _SUFFIX = re.compile(r"([ED])[0-9A-Z]{8}\d{12}([0-9a-z]{6})([0-9a-f]{5})", re.AS
 _POISON = re.compile(rb"poison-([0-9a-z]{6})([0-9a-f]{5})")
 
 
+class Side(NamedTuple):
+    """What one row must hold of a party, in clear; None: its source does not tell."""
+
+    ispb: str | None = None
+    document: str | None = None
+    key: str | None = None
+
+
 class Fact(NamedTuple):
     """What one row must hold.
 
     Attributes:
         event_time: aware, in whole milliseconds.
-        documents: of payer and payee in clear, where the source tells both.
+        payer: and `payee`: who gives and gets the money in this fact, so a return's change sides.
     """
 
     category: Category
@@ -74,7 +82,13 @@ class Fact(NamedTuple):
     identifier: str
     centavos: int
     event_time: dt.datetime
-    documents: tuple[str, str] | None
+    payer: Side
+    payee: Side
+
+    @property
+    def direction(self) -> Direction:
+        """Money's way: one side of each transfer is ours, and all that is returned had come in."""
+        return Direction.IN if self.category == R else Direction.OUT
 
     @property
     def event_id(self) -> str:
@@ -252,12 +266,14 @@ class Oracle:
 def _fact(source: str, transfer: Transfer, category: Category, status: Status) -> Fact:
     """What a row about this transfer must hold, by the rules of its source."""
     api = source in {WEBHOOK, BANK_API}
-    documents = None if api else (transfer.payer.document, transfer.payee.document)
+    payer, payee = transfer.payer, transfer.payee
+    # API Pix names the key that was paid, of an account that is ours, and nobody else.
+    gives = Side() if api else Side(payer.ispb, payer.document)
+    gets = Side(payee.ispb, None if api else payee.document, transfer.key)
     if category == E:
         (returned,) = transfer.returns
         # API Pix tells when a return was settled; a log's line says when it was written about.
         when = returned.settled if api else returned.requested
-        back = documents and documents[::-1]
-        return Fact(category, status, returned.rtr_id, returned.centavos, when, back)
+        return Fact(category, status, returned.rtr_id, returned.centavos, when, gets, gives)
     when = transfer.after(2) if api else transfer.when
-    return Fact(category, status, transfer.e2e, transfer.centavos, when, documents)
+    return Fact(category, status, transfer.e2e, transfer.centavos, when, gives, gets)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pixstream import dead_letters
-from pixstream.chaos.oracle import Marks
+from pixstream.chaos.oracle import Marks, Side
 from pixstream.demo import tables
 from pixstream.event import Category
 from pixstream.kafka.topics import DLQ
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     *("event_id", "category", "end_to_end_id", "return_id", "amount_centavos", "event_time"),
-    *("status", "source", "revision", "payer", "payee"),
+    *("status", "source", "revision", "direction", "payer", "payee"),
 )
 _NAMING = (
     *("event_id", "end_to_end_id", "return_id", "source", "revision", "letter-id"),
@@ -72,7 +72,7 @@ class Auditor:
         oracle: what was told.
         lake: directory of the tables.
         client: Kafka, for the dead letters.
-        pseudonym: what a document must have become.
+        pseudonym: what documents and keys must have become.
         vault: opens the letters.
         letters: where large ones lie.
 
@@ -96,7 +96,7 @@ class Auditor:
         self._pseudonym = pseudonym
         self._vault = vault
         self._letters = letters
-        self._documents: dict[str, str] = {}
+        self._pseudonyms: dict[tuple[str, str], str] = {}
         self._found = Marks()
         self._poison_found = Marks()
         self._duplicates = self._unknown = self._altered = 0
@@ -163,18 +163,24 @@ class Auditor:
             "event_time": fact.event_time,
             "status": fact.status.value,
             "source": source,
+            "direction": fact.direction.value,
         }
-        if fact.documents is not None:
-            payer, payee = map(self._hidden, fact.documents)
-            if (row["payer"]["document"], row["payee"]["document"]) != (payer, payee):
-                return False
         same = all(row[name] == value for name, value in told.items())
-        return same and row["category"] == category.value
+        sides = ((row["payer"], fact.payer), (row["payee"], fact.payee))
+        parties = all(_told_of(party) == self._hidden(side) for party, side in sides)
+        return same and parties and row["category"] == category.value
 
-    def _hidden(self, document: str) -> str:
-        if document not in self._documents:
-            self._documents[document] = self._pseudonym("document", document)
-        return self._documents[document]
+    def _hidden(self, side: Side) -> Side:
+        """The same as a row tells it: of the keys, the CPF and CNPJ are all digits."""
+        kind = "document" if (side.key or "").isdigit() else "key"
+        return Side(side.ispb, self._as("document", side.document), self._as(kind, side.key))
+
+    def _as(self, kind: str, text: str | None) -> str | None:
+        if text is None:
+            return None
+        if (kind, text) not in self._pseudonyms:
+            self._pseudonyms[kind, text] = self._pseudonym(kind, text)
+        return self._pseudonyms[kind, text]
 
     def _read_letters(self) -> None:
         for letter in dead_letters.views(self._client.scan(DLQ)):
@@ -195,3 +201,7 @@ class Auditor:
         if len(self.examples) < 10:  # noqa: PLR2004  enough to begin with
             told = ", ".join(f"{name} {where[name]}" for name in _NAMING if where.get(name))
             self.examples.append(f"{what}: {told}")
+
+
+def _told_of(party: dict[str, Any]) -> Side:
+    return Side(party["ispb"], party["document"], party["key"])
