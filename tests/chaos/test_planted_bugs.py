@@ -11,7 +11,6 @@ import pytest
 from pixstream.chaos.run import Run
 from pixstream.chaos.site import Site
 from pixstream.chaos.storm import Weather
-from pixstream.chaos.verdict import Verdict
 
 pytestmark = [
     pytest.mark.broker,
@@ -29,11 +28,14 @@ CONSUMERS = {"kill_consumer": 40.0, "poison_at_end": 120.0}
 PRODUCERS = {"kill_producer": 80.0}
 
 
-def run(directory: Path, plant: str | None, rates: dict[str, float]) -> Verdict:
-    environment = {"PYTHONPATH": str(PLANTS), "PIXSTREAM_PLANT": plant} if plant else {}
+SUPERVISORS = {"kill_consumer": 24.0, "kill_supervisor": 24.0}
+
+
+def storm(directory: Path, plant: str, rates: dict[str, float]) -> Run:
+    environment = {"PYTHONPATH": str(PLANTS), "PIXSTREAM_PLANT": plant}
     site = Site(directory / "chaos", "confluent", FACTS, environment)
     weather = Weather(FACTS, SECONDS, seed=11, rates=rates)
-    return Run(site, weather, say=print, stalled_seconds=8.0).run()
+    return Run(site, weather, say=print, stalled_seconds=8.0)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +53,20 @@ def test_a_planted_bug_is_caught(
     tmp_path: Path, plant: str, rates: dict[str, float], found: str
 ) -> None:
     for attempt in range(ATTEMPTS):
-        verdict = run(tmp_path / str(attempt), plant, rates)
+        verdict = storm(tmp_path / str(attempt), plant, rates).run()
         if getattr(verdict, found):
             break
     assert getattr(verdict, found) > 0
     assert not verdict.ok
+
+
+@pytest.mark.parametrize(
+    ("plant", "rates", "found"),
+    [("supervisor_ends", SUPERVISORS, "`pixstream run` ended by itself with exit code 1")],
+)
+def test_a_planted_crash_is_a_problem_also_where_the_next_start_heals_it(
+    tmp_path: Path, plant: str, rates: dict[str, float], found: str
+) -> None:
+    run = storm(tmp_path, plant, rates)
+    run.run()
+    assert any(problem.startswith(found) for problem in run.problems), run.problems

@@ -90,7 +90,7 @@ class Run:
         self.settled_seconds: float | None = None
         self.fresh_seconds: float | None = None
         self.problems: list[str] = []
-        self._next_number = 0
+        self._next_number = self._ends = 0
 
     def run(self) -> Verdict:
         """Do it all; whatever happens, no process, mount or port is left behind.
@@ -114,7 +114,8 @@ class Run:
             self._settle()
             site.leave()
             code = site.drain(DRAIN_SECONDS)
-            if code != 0:
+            self._look()
+            if code:
                 self.problems.append(f"`pixstream run` ended with exit code {code} after SIGTERM")
             return self._judge()
         finally:
@@ -158,7 +159,7 @@ class Run:
         told = poisons = 0
         try:
             while not self.storm.over() or told < facts:
-                self._check_interrupted()
+                self._look()
                 elapsed = time.monotonic() - began
                 goal = min(facts, int(facts * elapsed / seconds))
                 batch: list[Told] = []
@@ -198,7 +199,7 @@ class Run:
             groups = {group_id(CONSUMER): list(EVENT_TOPICS.values())}
             rows, since = -1, time.monotonic()
             while True:
-                self._check_interrupted()
+                self._look()
                 behind = sum(lag.totals(lag.lag(admin, groups)).values())
                 if (now := self._rows()) != rows:
                     rows, since = now, time.monotonic()
@@ -256,12 +257,22 @@ class Run:
     def _wait(self, done: Callable[[], bool], what: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not done():
-            self._check_interrupted()
+            self._look()
             if time.monotonic() > deadline:
                 raise PixstreamError(f"{what}: after {seconds:.0f} s")
             self._show(self)
             time.sleep(0.3)
 
-    def _check_interrupted(self) -> None:
+    def _look(self) -> None:
+        """Note a supervisor that ended by itself, before the next start heals it.
+
+        Raises:
+            PixstreamError: a stop signal came.
+        """
+        ends = self._site.unasked_ends()
+        for end in ends[self._ends :]:
+            self._say(f"wrong: {end}; see {self._site.place.logs}")
+            self.problems.append(end)
+        self._ends = len(ends)
         if self._interrupted():
             raise PixstreamError("interrupted; everything was stopped, nothing is judged")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import psutil
 
 from pixstream import config, kafka
 from pixstream.chaos.proxy import Proxy
+from pixstream.chaos.supervised import Supervised
 from pixstream.demo.place import Place, free_port
 from pixstream.errors import PixstreamError
 from pixstream.kafka import topic_plan
@@ -26,7 +26,7 @@ from pixstream.kafka.topics import declared
 from pixstream.processes.component import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pixstream.config.settings import Settings
@@ -93,8 +93,8 @@ class Site:
         self.broker = EmbeddedBroker(directory / "kafka", proxy_port=self.place.proxy_port)
         self.proxy = Proxy(self.place.proxy_port)
         self._environment = {**os.environ, **(environment or {})}
+        self._supervised = Supervised(self._environment)
         self._disk_bytes = _DISK_BYTES + facts * _DISK_BYTES_PER_FACT
-        self._supervisor: subprocess.Popen[bytes] | None = None
         self._joined: subprocess.Popen[bytes] | None = None
         self._starts = 0
         self._errors: Any = None
@@ -128,10 +128,10 @@ class Site:
 
     def close(self) -> None:
         """End every process and give the disk back; safe to call at any time."""
-        for process in (self._joined, self._supervisor):
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
+        if self._joined is not None and self._joined.poll() is None:
+            self._joined.kill()
+            self._joined.wait()
+        self._supervised.kill()
         self.proxy.stop()
         self.broker.stop()
         if self._errors is not None:
@@ -148,33 +148,32 @@ class Site:
         replicas = f"producers.system_log.replicas={1 + self._starts % 2}"
         self._starts += 1
         command = [sys.executable, "-m", "pixstream.cli", "-c", str(self.place.config)]
-        self._supervisor = subprocess.Popen(
-            [*command, "--set", replicas, "run"], stderr=self._errors, env=self._environment
-        )
+        self._supervised.start([*command, "--set", replicas, "run"], self._errors)
 
-    def drain(self, seconds: float) -> int:
-        """Stop the supervisor with SIGTERM as an operator would; its exit code.
+    def unasked_ends(self) -> Sequence[str]:
+        """Every end of the supervisor so far that was not ours, in words."""
+        self._supervised.look()
+        return self._supervised.ends
+
+    def drain(self, seconds: float) -> int | None:
+        """Stop the supervisor with SIGTERM as an operator would.
+
+        Returns:
+            Its exit code; None when it had ended by itself.
 
         Raises:
             PixstreamError: it does not end in time.
         """
-        assert self._supervisor is not None  # noqa: S101  called after `start`
-        self._supervisor.send_signal(signal.SIGTERM)
-        try:
-            return self._supervisor.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise PixstreamError(
-                f"`pixstream run` did not end within {seconds:g} s of SIGTERM; see "
-                f"{self.place.logs}"
-            ) from None
+        return self._supervised.drain(seconds)
 
     def components(self) -> dict[str, psutil.Process]:
         """The components' living processes by `name-replica`."""
-        if self._supervisor is None or self._supervisor.poll() is not None:
+        supervisor = self._supervised.look()
+        if supervisor is None:
             return {}
         found: dict[str, psutil.Process] = {}
         with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self._supervisor.pid).children():
+            for child in psutil.Process(supervisor).children():
                 with suppress(psutil.Error, msgspec.DecodeError, IndexError):
                     order = msgspec.json.decode(child.cmdline()[-1], type=Order)
                     if child.status() != psutil.STATUS_ZOMBIE:
@@ -187,19 +186,15 @@ class Site:
         Raises:
             PixstreamError: children outlived it.
         """
-        if self._supervisor is None or self._supervisor.poll() is not None:
-            self.start()
-            return False
         children = list(self.components().values())
-        self._supervisor.kill()
-        self._supervisor.wait()
+        killed = self._supervised.kill()
         self.start()
         deadline = time.monotonic() + ORPHAN_SECONDS
         while any(map(_is_alive, children)):
             if time.monotonic() > deadline:
                 raise PixstreamError("components outlived their killed supervisor")
             time.sleep(0.1)
-        return True
+        return killed
 
     def join(self) -> None:
         """One more replica of the consumer joins the group; the former extra one, if any, goes."""

@@ -103,6 +103,19 @@ def lower_version_accepted() -> None:
     vars(feed)["screen"] = lambda rows, *_: Screened(rows, 0, 0)
 
 
+def supervisor_ends() -> None:
+    from pixstream.processes.supervisor import Supervisor
+
+    after = Supervisor._after
+
+    def crash(self: Supervisor, child: Any, code: int) -> None:
+        if not self._stopping:
+            os._exit(1)  # at once: while it drained, a kill of the storm's would be its end
+        after(self, child, code)
+
+    Supervisor._after = crash  # type: ignore[method-assign]
+
+
 PLANTS: dict[str, Callable[[], None]] = {
     plant.__name__: plant
     for plant in (
@@ -112,6 +125,7 @@ PLANTS: dict[str, Callable[[], None]] = {
         rejection_dropped,
         answered_before_commit,
         lower_version_accepted,
+        supervisor_ends,
     )
 }
 

@@ -1,0 +1,95 @@
+"""The supervisor under attack: its process, and every end of it that nobody here asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+import subprocess
+import threading
+import time
+from typing import IO, TYPE_CHECKING
+
+from pixstream.errors import PixstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Supervised:
+    """One `pixstream run` after the other; looked at from several threads.
+
+    Args:
+        environment: of each process.
+
+    Attributes:
+        ends: those that were not ours, in words: any exit code or signal, but for our own SIGKILL
+            and SIGTERM. The next start would heal them without a word.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self.ends: list[str] = []
+
+    def look(self) -> int | None:
+        """Its process number; None when none runs. Notes one that ended by itself."""
+        with self._lock:
+            process = self._living()
+            return None if process is None else process.pid
+
+    def start(self, command: Sequence[str], errors: IO[bytes] | None) -> None:
+        """Start another; `errors` takes what it and its children write to standard error."""
+        with self._lock:
+            self._started = time.monotonic()
+            self._process = subprocess.Popen(command, stderr=errors, env=self._environment)
+
+    def kill(self) -> bool:
+        """SIGKILL it and wait for its end; False when none was running."""
+        with self._lock:
+            process = self._living()
+            if process is None:
+                return False
+            process.kill()
+            if process.wait() != -signal.SIGKILL:  # it was faster
+                self._note(process.returncode)
+            self._process = None
+            return True
+
+    def drain(self, seconds: float) -> int | None:
+        """Stop it with SIGTERM as an operator would.
+
+        Returns:
+            Its exit code; None when none was running.
+
+        Raises:
+            PixstreamError: it does not end in time.
+        """
+        with self._lock:
+            process = self._living()
+            if process is None:
+                return None
+            process.terminate()
+            try:
+                code = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                raise PixstreamError(
+                    f"`pixstream run` did not end within {seconds:g} s of SIGTERM"
+                ) from None
+            self._process = None
+            return code
+
+    def _living(self) -> subprocess.Popen[bytes] | None:
+        if self._process is not None and self._process.poll() is not None:
+            self._note(self._process.returncode)
+            self._process = None
+        return self._process
+
+    def _note(self, code: int) -> None:
+        how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+        now = dt.datetime.now(dt.UTC)
+        self.ends.append(
+            f"`pixstream run` ended by itself with {how}, seen at {now:%H:%M:%S} UTC, "
+            f"{time.monotonic() - self._started:.0f} s after its start"
+        )
