@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable
 
+from pixstream.chaos import crashes
 from pixstream.chaos.callbacks import Callbacks
 from pixstream.chaos.oracle import SKEWED, Oracle
 from pixstream.chaos.site import CONSUMER
@@ -178,6 +179,8 @@ class Run:
 
     def _settle(self) -> None:
         """Wait until everything has arrived, and a new fact passes in good time after that."""
+        self._look()
+        self._site.revive()
         began = time.monotonic()
         self._wait(lambda: not self.sources.callbacks.pending, "callbacks are refused", 120)
         if not self._caught_up():
@@ -234,6 +237,7 @@ class Run:
             "clock_jumps": self._next_number // SKEWED,
         }
         verdict = self.auditor.audit(dict(self.storm.kills), faults)
+        self.problems += crashes.told_in(self._site.place.logs)
         self._site.keep_tables()
         return verdict
 

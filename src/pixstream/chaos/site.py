@@ -155,6 +155,14 @@ class Site:
         self._supervised.look()
         return self._supervised.ends
 
+    def revive(self) -> None:
+        """Start another supervisor if it ended by itself: what it left undone can still be judged.
+
+        Only when no storm strikes, which does the same with its next kill.
+        """
+        if self._supervised.look() is None:
+            self.start()
+
     def drain(self, seconds: float) -> int | None:
         """Stop the supervisor with SIGTERM as an operator would.
 

@@ -116,6 +116,22 @@ def supervisor_ends() -> None:
     Supervisor._after = crash  # type: ignore[method-assign]
 
 
+def unforeseen_error() -> None:
+    from pixstream.ingest.delivery import Delivery
+
+    write_destination = Delivery.write_destination
+    batches = 0
+
+    def fail(self: Delivery, work: Any, outbox: Any) -> None:
+        nonlocal batches
+        batches += 1
+        if batches == 3:
+            raise ZeroDivisionError
+        write_destination(self, work, outbox)
+
+    Delivery.write_destination = fail  # type: ignore[method-assign]
+
+
 PLANTS: dict[str, Callable[[], None]] = {
     plant.__name__: plant
     for plant in (
@@ -126,6 +142,7 @@ PLANTS: dict[str, Callable[[], None]] = {
         answered_before_commit,
         lower_version_accepted,
         supervisor_ends,
+        unforeseen_error,
     )
 }
 
