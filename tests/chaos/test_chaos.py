@@ -23,7 +23,9 @@ def test_whatever_is_broken_nothing_is_lost_doubled_or_altered(tmp_path: Path) -
         command, capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"}
     )
     assert done.returncode == 0, f"seed {SEED}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    verdict = json.loads(done.stdout.splitlines()[-1])
+    *told, last = done.stdout.splitlines()
+    assert any(line.startswith("longest stalls in the storm: ") for line in told)
+    verdict = json.loads(last)
     zeros = {name: verdict[name] for name in ("lost", "duplicates", "unknown", "altered")}
     assert zeros == {"lost": 0, "duplicates": 0, "unknown": 0, "altered": 0}
     assert verdict["offered"] >= 15_000

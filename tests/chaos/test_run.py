@@ -4,22 +4,52 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
+from pixstream.chaos import run as run_module
 from pixstream.chaos.run import Run
+from pixstream.chaos.stalls import Stalls
 from pixstream.chaos.storm import Weather
+from pixstream.chaos.verdict import Verdict
 from pixstream.errors import PixstreamError
+
+ERROR = {
+    "@timestamp": "2026-11-24T12:00:00.000Z",
+    "log.level": "error",
+    "message": "delta_lake-1 stops, nothing of its batch is committed: unexpected error",
+    "service.node.name": "delta_lake-1",
+    "log.logger": "pixstream.component",
+    "error.type": "KeyError",
+    "error.stack_trace": "pixstream/ingest/consume.py:7 run\npixstream/lake/feed.py:9 plan",
+}
 
 
 class Site:
     """Stands for the real one where no process is needed."""
 
     def __init__(self, directory: Path) -> None:
-        self.place = SimpleNamespace(logs=directory)
+        self.place = SimpleNamespace(logs=directory, lake=directory / "lake")
+        self.settings = SimpleNamespace(privacy=None, data_dir=str(directory))
+        self.client = None
         self.ends: list[str] = []
 
     def unasked_ends(self) -> list[str]:
         return self.ends
+
+    def keep_tables(self) -> None:
+        return
+
+
+class Auditor:
+    """Finds nothing."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.examples: list[str] = []
+
+    def audit(self, kills: dict[str, int], faults: dict[str, int]) -> Verdict:
+        zeros = dict.fromkeys(("lost", "duplicates", "unknown", "altered"), 0)
+        return Verdict(offered=1, acknowledged=1, kills=kills, faults=faults, **zeros)
 
 
 @pytest.fixture
@@ -27,13 +57,57 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
+@pytest.fixture
+def said() -> list[str]:
+    """What a run says to people."""
+    return []
+
+
+@pytest.fixture
+def judged(site: Site, said: list[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run after its storm, of which every row is right."""
+    monkeypatch.setattr(run_module, "Auditor", Auditor)
+    monkeypatch.setattr(run_module, "keys", lambda _: (None, None))
+    run: Any = run_on(site, said)
+    run.storm = SimpleNamespace(faults={}, kills={})
+    run.sources = SimpleNamespace(
+        log=SimpleNamespace(rotations=0), callbacks=SimpleNamespace(repeated=0, refused=0)
+    )
+    run.stalls = Stalls(site.place.lake)
+    made: Run = run
+    return made
+
+
 def run_on(site: Any, said: list[str], *, interrupted: bool = False) -> Run:
     weather = Weather(facts=100, seconds=1.0, seed=7)
     return Run(site, weather, say=said.append, interrupted=lambda: interrupted)
 
 
-def test_a_supervisor_that_ended_by_itself_is_said_at_once_and_is_a_problem(site: Site) -> None:
-    said: list[str] = []
+def test_a_run_without_findings_has_no_problem(judged: Run) -> None:
+    assert judged._judge().ok
+    assert judged.problems == []
+
+
+def test_an_error_in_the_logs_that_nobody_foresaw_is_a_problem(judged: Run, site: Site) -> None:
+    (site.place.logs / "pixstream.log").write_bytes(msgspec.json.encode(ERROR) + b"\n")
+    assert judged._judge().ok
+    (problem,) = judged.problems
+    assert problem.startswith("delta_lake-1: KeyError, not foreseen, in pixstream/lake/feed.py:9")
+    assert problem.endswith("at 2026-11-24T12:00:00.000Z")
+
+
+def test_the_longest_stalls_are_told_and_are_no_problem(judged: Run, said: list[str]) -> None:
+    judged.stalls.told(judged.oracle.documents(50))
+    for now in (0.0, 1000.0):
+        judged.stalls.look(now, disk_shut=False)
+    assert judged._judge().ok
+    assert judged.problems == []
+    assert said[-1].startswith("longest stalls in the storm: estornos 1000.0 s ")
+
+
+def test_a_supervisor_that_ended_by_itself_is_said_at_once_and_is_a_problem(
+    site: Site, said: list[str]
+) -> None:
     run = run_on(site, said)
     run._look()
     assert (run.problems, said) == ([], [])

@@ -15,6 +15,7 @@ from pixstream.chaos.callbacks import Callbacks
 from pixstream.chaos.oracle import SKEWED, Oracle
 from pixstream.chaos.site import CONSUMER
 from pixstream.chaos.sources import BankBooks, LogFile, Sources, SpiDirectory
+from pixstream.chaos.stalls import Stalls
 from pixstream.chaos.storm import Storm
 from pixstream.chaos.verdict import Auditor
 from pixstream.demo import tables
@@ -86,6 +87,7 @@ class Run:
         self.oracle = Oracle(weather.seed, dt.datetime.now(dt.UTC))
         self.sources: Sources
         self.storm: Storm
+        self.stalls: Stalls
         self.auditor: Auditor
         self.started = 0.0
         self.settled_seconds: float | None = None
@@ -155,6 +157,7 @@ class Run:
         self._say(f"storm of {seconds:.0f} s over {facts:,} facts, seed {seed}")
         self.storm = Storm(self._site, self.sources, self.oracle, self.weather)
         documents = self.oracle.documents(facts, self._next_number)
+        self.stalls = Stalls(self._site.place.lake)
         began = time.monotonic()
         self.storm.start()
         told = poisons = 0
@@ -170,6 +173,8 @@ class Run:
                 poisoned = told // _POISON_SHARE > poisons
                 poisons += poisoned
                 self.sources.tell(batch, poisoned=poisoned)
+                self.stalls.told(batch)
+                self.stalls.look(time.monotonic(), disk_shut=self.storm.disk_shut)
                 self._next_number = batch[-1].number + 1 if batch else self._next_number
                 self._show(self)
                 time.sleep(_STEP_SECONDS)
@@ -238,6 +243,7 @@ class Run:
         }
         verdict = self.auditor.audit(dict(self.storm.kills), faults)
         self.problems += crashes.told_in(self._site.place.logs)
+        self._say(self.stalls.summary())
         self._site.keep_tables()
         return verdict
 

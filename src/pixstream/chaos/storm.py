@@ -90,6 +90,7 @@ class Storm:
     Attributes:
         kills: SIGKILLs that hit a living process, by what it was.
         faults: everything else that struck.
+        disk_shut: the tables' disk takes nothing at this moment.
     """
 
     def __init__(self, site: Site, sources: Sources, oracle: Oracle, weather: Weather) -> None:
@@ -110,6 +111,7 @@ class Storm:
         ]
         self.kills: Counter[str] = Counter(dict.fromkeys(KILLED, 0))
         self.faults: Counter[str] = Counter()
+        self.disk_shut = False
 
     def start(self) -> None:
         """Begin to strike."""
@@ -258,19 +260,23 @@ class Storm:
         ballast = self._site.fill_disk()
         if ballast is not None:
             self.faults["disk_full"] += 1
+            self.disk_shut = True
             self._over.wait(self._rng.uniform(1, 5))
             ballast.unlink()
+            self.disk_shut = False
 
     def _storage_error(self) -> None:
         """The tables' disk turns read-only; it is busy, and refuses, while a file is written."""
         for _ in range(50):
             if self._site.read_only(on=True):
                 self.faults["storage_errors"] += 1
+                self.disk_shut = True
                 self._over.wait(self._rng.uniform(1, 4))
                 break
             time.sleep(0.02)
         while self._site.own_disk and not self._site.read_only(on=False):
             time.sleep(0.05)
+        self.disk_shut = False
 
     def _rotate(self) -> None:
         self._sources.log.rotate()
