@@ -290,7 +290,8 @@ def test_the_bare_path_takes_pix_and_drops_only_trials(
 ) -> None:
     hook.path = "/efi"
     with Loop(hook) as loop:
-        for trial in (b"", b'{"evento": "teste_webhook"}', b"{}"):
+        dated = b'{"evento": "teste_webhook", "data_criacao": "2026-03-04T05:06:07.000Z"}'
+        for trial in (b"", b'{"evento": "teste_webhook"}', dated, b"{}", b'{"pix": []}'):
             assert post(bank, hook, trial, "/efi").result(WAIT).status_code == 200
         assert loop.committed == []
         assert post(bank, hook, body(), "/efi?ignorar=").result(WAIT).status_code == 200
@@ -299,6 +300,29 @@ def test_the_bare_path_takes_pix_and_drops_only_trials(
         assert post(bank, hook, body(), "/pix").result(WAIT).status_code == 404
     kinds = [type(reading.content) for reading in loop.committed]
     assert kinds == [Draft, Refusal, Draft]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"pix": [{"e2eId": "E22222222202603040506abcdefghijk", "value": "1.00"}]}',
+        b'{"payload": "eyJhbGciOiJSUzI1NiJ9.eyJwaXgiOltdfQ.c2lnbmF0dXJl"}',
+        b'{"id": "E22222222202603040506abcdefghijk", "value": "1.00"}',
+        b'{"evento": "pix_recebido", "value": "1.00"}',
+        b'{"evento": "teste_webhook", "data": {"e2eId": "E22222222202603040506abcdefghijk"}}',
+        b'{"evento": "teste_webhook", "jws": "' + b"e" * 65 + b'"}',
+        b'[{"e2eId": "E22222222202603040506abcdefghijk"}]',
+        b'"eyJhbGciOiJSUzI1NiJ9.eyJwaXgiOltdfQ.c2lnbmF0dXJl"',
+    ],
+)
+def test_a_body_at_the_bare_path_that_may_hold_a_pix_is_a_letter(
+    hook: Webhook, bank: ThreadPoolExecutor, content: bytes
+) -> None:
+    with Loop(hook) as loop:
+        assert post(bank, hook, content, "/").result(WAIT).status_code == 200
+    (reading,) = loop.committed
+    assert isinstance(reading.content, Refusal)
+    assert reading.content.reason == "not_a_pix"
 
 
 def test_limits_and_token_are_those_of_the_configuration(

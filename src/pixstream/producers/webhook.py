@@ -7,7 +7,9 @@ be no better. What is held in memory is bounded in number, bytes and age; beyond
 answered 503 at once, so that those which are let in are answered soon (`intake.waiting_room`).
 
 The path itself, without /pix, is where a bank tries whether anybody listens, and where Efí posts
-when the registered URL has `?ignorar=`: both work, a trial without any Pix is answered and dropped.
+when the registered URL has `?ignorar=`: both work, a known trial (`{}`, or Efí's `evento: teste_…`)
+is answered and dropped. Any other body in which no Pix is recognised is a dead letter there too: a
+bank that renames its fields must not lose a Pix.
 """
 
 from __future__ import annotations
@@ -19,24 +21,30 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from pixstream.errors import ConfigError
-from pixstream.event import Draft, Reason
+from pixstream.errors import ConfigError, Refused
 from pixstream.formats import api_pix
+from pixstream.formats.json_body import Body
 from pixstream.intake.http_server import Intake, Tls
 from pixstream.intake.waiting_room import Limits
-from pixstream.plugin import BatchLimits, Producer, Reading, Refusal
+from pixstream.plugin import BatchLimits, Producer, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pixstream.event import Draft
     from pixstream.intake.waiting_room import Delivery
-    from pixstream.plugin import Position, Stream
+    from pixstream.plugin import Position, Refusal, Stream
 
 log = logging.getLogger("pixstream.producers.webhook")
 
 _IDLE_SECONDS = 0.1
 _LINGER_SECONDS = 0.01
 """How long one body waits for another to share its transaction."""
+
+_TRIAL_EVENT = "teste"
+"""How the `evento` of a trial begins; Efí says `teste_webhook`, others imitate it."""
+
+_TRIAL_LENGTH = 64
 
 
 class _Open:
@@ -125,7 +133,7 @@ class Webhook(Producer):
 
     def _readings(self, delivery: Delivery, stream: Stream) -> Iterator[Reading]:
         contents = list(self.parse(delivery.raw))
-        if not delivery.place and all(map(_is_trial, contents)):
+        if not delivery.place and _is_trial(delivery.raw):
             log.info("%s: answered a trial call that holds no Pix", self.name)
             contents = []
         if not contents:
@@ -178,6 +186,21 @@ class Webhook(Producer):
         return Intake(self.host, self.port, self.path, ("pix",), limits, token=self.token, tls=tls)
 
 
-def _is_trial(content: Draft | Refusal) -> bool:
-    """Whether a body at the bare path only tries the connection: JSON without a trace of a Pix."""
-    return isinstance(content, Refusal) and content.reason == Reason.NOT_A_PIX
+def _is_trial(raw: bytes) -> bool:
+    """Whether a body at the bare path only tries the connection, in a shape that is known."""
+    try:
+        document = Body(raw).document
+    except Refused:
+        return False
+    if not isinstance(document, dict):
+        return False
+    if not document:
+        return True
+    event = document.get("evento")
+    named = isinstance(event, str) and event.startswith(_TRIAL_EVENT)
+    return named and not any(map(_may_hold_more, document.values()))
+
+
+def _may_hold_more(value: object) -> bool:
+    """Whether a field is nested, or a text so long that something may be wrapped in it."""
+    return isinstance(value, dict | list) or len(str(value)) > _TRIAL_LENGTH
