@@ -163,6 +163,17 @@ class Producer(Component):
         """Yield what one body or file holds, as `read` would, without its source."""
         raise NotImplementedError
 
+    def parse_again(self, raw: bytes, stream: Stream) -> Iterator[Draft | Refusal]:
+        """As `parse`, of a dead letter: of bytes that were read from `stream` once.
+
+        For a source whose streams give the same bytes another meaning (an account's own ISPB).
+
+        Raises:
+            ConfigError: this configuration does not tell what they mean; the letter stays open.
+        """
+        del stream
+        return self.parse(raw)
+
     def delivered(self, reading: Reading) -> None:
         """Kafka holds `reading` durably. Called in reading order, in the loop's thread."""
 

@@ -21,6 +21,7 @@ from pixstream.kafka import Record
 from pixstream.outgoing import outgoing
 from pixstream.plugin import Consumer, Producer, Reading, Refusal
 from pixstream.privacy import Pseudonymiser, Vault
+from pixstream.producers.bank_api import Account, BankApi
 from pixstream.producers.webhook import Webhook
 
 VAULT = Vault(bytes(range(32)), "k1")
@@ -57,11 +58,12 @@ def from_producer(
     raw: bytes,
     *,
     stage: str = "read",
+    stream: str = "s",
     content_type: str = "application/json",
     max_bytes: int = 2**20,
 ) -> LetterView:
     refusal = Refusal(reason="not_a_pix", message="m", raw=raw, content_type=content_type)
-    reading = Reading(stream="s", position="1", content=refusal)
+    reading = Reading(stream=stream, position="1", content=refusal)
     writer = LetterWriter("webhook", VAULT, max_bytes, directory)
     letter = writer.from_reading(reading, refusal, stage, "Refused")
     return seen(Record("pix.dlq", 0, 0, 0, *letter))
@@ -181,6 +183,26 @@ def test_a_letter_of_a_producer_that_is_not_configured_stays_open(tmp_path: Path
     letter = from_producer(tmp_path, json.dumps(pix()).encode())
     why = refused(becoming(tmp_path, producers={}), letter)
     assert (why.reason, "webhook" in why.message) == ("not_configured", True)
+
+
+@pytest.mark.parametrize(("stream", "ispb"), [("own/returns", "22222222"), ("other", "11111111")])
+def test_a_letter_of_an_account_is_read_as_for_that_account(
+    tmp_path: Path, stream: str, ispb: str
+) -> None:
+    accounts = [Account(name="own", ispb="22222222"), Account(name="other")]
+    bank = BankApi(type="bank_api", accounts=accounts, ispb="11111111")
+    letter = from_producer(tmp_path, json.dumps(pix()).encode(), stream=stream)
+    (became,) = becoming(tmp_path, producers={"webhook": bank})(letter)
+    sent = msgspec.json.decode(became.record.value, type=PixEvent)
+    assert sent.payee is not None
+    assert sent.payee.ispb == ispb
+
+
+def test_a_letter_of_an_account_that_is_gone_says_so_and_stays_open(tmp_path: Path) -> None:
+    bank = BankApi(type="bank_api", accounts=[Account(name="own", ispb="22222222")])
+    letter = from_producer(tmp_path, json.dumps(pix()).encode(), stream="gone")
+    why = refused(becoming(tmp_path, producers={"webhook": bank}), letter)
+    assert (why.reason, "no account gone" in why.message) == ("not_configured", True)
 
 
 def test_a_repair_comes_first_and_none_leaves_the_letter(tmp_path: Path) -> None:

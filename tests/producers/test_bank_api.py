@@ -570,6 +570,27 @@ def test_parse_reads_what_a_page_holds(bank: Bank) -> None:
     assert (draft.end_to_end_id, draft.payee.ispb) == (element["endToEndId"], "11111111")
 
 
+@pytest.mark.parametrize("stream", ["own", "own/returns"])
+def test_a_letter_is_read_again_with_the_ispb_of_its_account(bank: Bank, stream: str) -> None:
+    accounts = [Account(name="own", ispb="22222222"), Account(name="other")]
+    raw = json.dumps(pix(now())).encode()
+    producer = reader(bank, ispb="11111111", accounts=accounts)
+    for name, ispb in ((stream, "22222222"), ("other", "11111111")):
+        (draft,) = producer.parse_again(raw, name)
+        assert isinstance(draft, Draft)
+        assert draft.payee.ispb == ispb
+
+
+def test_a_letter_of_an_unknown_account_keeps_waiting_where_accounts_differ(bank: Bank) -> None:
+    raw = json.dumps(pix(now())).encode()
+    accounts = [Account(name="own", ispb="22222222")]
+    with pytest.raises(ConfigError, match="no account gone in bank_api"):
+        reader(bank, ispb="11111111", accounts=accounts).parse_again(raw, "gone/returns")
+    (draft,) = reader(bank, ispb="11111111").parse_again(raw, "gone")
+    assert isinstance(draft, Draft)
+    assert draft.payee.ispb == "11111111"
+
+
 def _all_read(loop: Loop, streams: list[str]) -> bool:
     return all(loop.windows(stream) for stream in streams)
 

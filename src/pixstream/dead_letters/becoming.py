@@ -1,7 +1,8 @@
 """What a letter becomes when it is read again: its events, or the reason why it stays open.
 
-A producer's letter goes the way of a reading: the producer's own `parse`, the sealer, the same key
-and headers. A consumer's letter goes back into its topic as it was, for that consumer alone.
+A producer's letter goes the way of a reading: the producer's own `parse_again`, the sealer, the
+same key and headers. A consumer's letter goes back into its topic as it was, for that consumer
+alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pixstream import evolution
 from pixstream.dead_letters.letters import DRAFT, REPLAY_FOR, REPLAY_OF
 from pixstream.dead_letters.reading import content, original
 from pixstream.decoding import decode
-from pixstream.errors import DestinationError, PixstreamError, Refused
+from pixstream.errors import ConfigError, DestinationError, PixstreamError, Refused
 from pixstream.event import Draft, Reason
 from pixstream.kafka import Record
 from pixstream.kafka.topics import EVENT_TOPICS
@@ -142,7 +143,10 @@ class Becoming:
                 NOT_CONFIGURED,
                 f"no producer {letter.component} in the configuration to read it with",
             )
-        yield from producer.parse(raw)
+        try:
+            yield from producer.parse_again(raw, letter.headers.get("stream", ""))
+        except ConfigError as error:
+            raise Refused(NOT_CONFIGURED, str(error)) from None
 
     def _sent_back(self, letter: LetterView, raw: bytes) -> Became:
         """A consumer's letter as a record of its own topic, for that consumer alone."""

@@ -43,6 +43,7 @@ log = logging.getLogger("pixstream.producers.bank_api")
 
 _ISPB = Meta(pattern="^([0-9A-Z]{8})?$", description="ISPB of the bank that keeps the account")
 _SECRET = {"secret": True}
+_RETURNS = "/returns"
 
 
 class Account(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -178,6 +179,16 @@ class BankApi(Producer):
         """Yield what one page holds."""
         return api_pix.parse(raw, ispb=self.ispb or None)
 
+    def parse_again(self, raw: bytes, stream: Stream) -> Iterator[Draft | Refusal]:
+        """Yield what a piece of a page holds, with the ISPB of the account it was read for."""
+        name = stream.removesuffix(_RETURNS)
+        account = next((account for account in self._accounts() if account.name == name), None)
+        if account is None and any(account.ispb for account in self.accounts):
+            raise ConfigError(
+                f"no account {name} in {self.name} to tell the ISPB; name it there for the replay"
+            )
+        return api_pix.parse(raw, ispb=self._ispb_of(account))
+
     def delivered(self, reading: Reading) -> None:
         """Remember what need not be read again."""
         feed = self._feeds.get(reading.stream)
@@ -221,7 +232,7 @@ class BankApi(Producer):
         again = dt.timedelta(seconds=self.returns_every_seconds)
         found: dict[Stream, tuple[Account, Schedule]] = {}
         for account in self._accounts():
-            name, returns = account.name, f"{account.name}/returns"
+            name, returns = account.name, account.name + _RETURNS
             if name in found:
                 raise ConfigError(f"{self.name}: two accounts are named {name}")
             found[name] = (
@@ -277,8 +288,11 @@ class BankApi(Producer):
             page_size=self.page_size,
             one_day=self.one_day_windows,
             headers=account.headers,
-            ispb=account.ispb or self.ispb or None,
+            ispb=self._ispb_of(account),
         )
+
+    def _ispb_of(self, account: Account | None) -> str | None:
+        return (account and account.ispb) or self.ispb or None
 
     def _access(self) -> Access:
         return Access(
