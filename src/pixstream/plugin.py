@@ -180,6 +180,13 @@ class Producer(Component):
     def failed(self, reading: Reading, error: Exception) -> None:
         """`reading` was not committed in time; `read` is called again from the last positions."""
 
+    def waits(self) -> bool:
+        """Whether a part of the source does not answer while the rest is read.
+
+        The component is shown as waiting then, not as ready. Called from another thread.
+        """
+        return False
+
     def owns(self, stream: Stream) -> bool:
         """Tell whether this replica is the one owner of `stream` (a stable hash decides)."""
         import zlib

@@ -11,7 +11,7 @@ from pixstream.errors import PixstreamError, Transient
 from pixstream.event import Draft
 from pixstream.formats.json_body import Body
 from pixstream.intake.api_client import ApiClient, Busy, Page
-from pixstream.intake.api_feed import Feed, Query
+from pixstream.intake.api_feed import Feed, Query, run_calls
 from pixstream.intake.polling import Recent
 from pixstream.intake.schedules import Follow
 from pixstream.plugin import Reading
@@ -124,10 +124,51 @@ def test_a_busy_bank_is_no_failure(
     assert "account: later; its window is read again from the beginning" in caplog.text
 
 
-def test_a_refusal_ends_the_feed(loop: asyncio.AbstractEventLoop) -> None:
-    one = feed(loop, Client(PixstreamError("refused")))
-    with pytest.raises(PixstreamError, match="refused"):
-        next(readings(loop, one, one.turns()))
+def test_a_refused_feed_pauses_for_long_and_names_its_stream(
+    loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(PixstreamError("refused"))
+    one = feed(loop, client)
+    turns = one.turns()
+    for _ in range(3):
+        assert next(turns) is None
+        if one.call is not None:
+            loop.run_until_complete(asyncio.wait([one.call]))
+    assert str(one.failure) == "refused"
+    assert client.asked == [0]
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage() == (
+        "account: refused; its window is read again from the beginning in 300.0 s"
+    )
+
+
+DOWN, REFUSED = Transient("down"), PixstreamError("HTTP 403")
+
+
+@pytest.mark.parametrize(
+    ("failures", "raised"),
+    [
+        ([DOWN, DOWN], "^down$"),
+        ([REFUSED, REFUSED], "^account: HTTP 403; every other stream is refused too$"),
+        ([REFUSED], "^account: HTTP 403$"),
+        ([DOWN, REFUSED], None),
+        ([None, REFUSED], None),
+        ([None, DOWN], None),
+    ],
+)
+def test_only_what_happened_to_every_feed_is_raised(
+    loop: asyncio.AbstractEventLoop, failures: list[PixstreamError | None], raised: str | None
+) -> None:
+    feeds = [feed(loop, Client()) for _ in failures]
+    for number, (one, failure) in enumerate(zip(feeds, failures, strict=True)):
+        one.stream += number * "+"
+        one.failure = failure
+    if raised is None:
+        run_calls(loop, feeds)
+    else:
+        with pytest.raises(PixstreamError, match=raised):
+            run_calls(loop, feeds)
 
 
 def test_a_position_does_not_pass_the_banks_own_time(loop: asyncio.AbstractEventLoop) -> None:

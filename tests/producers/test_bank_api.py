@@ -450,23 +450,39 @@ def test_a_bank_that_says_when_to_come_again_is_waited_for(bank: Bank) -> None:
     assert loop.ids() == e2e(bank.pix)
 
 
-def test_an_account_in_trouble_holds_up_no_other(bank: Bank) -> None:
+@pytest.mark.parametrize("status", [503, 403])
+def test_an_account_in_trouble_holds_up_no_other(
+    bank: Bank, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
     bank.pix = [pix(now() - 60 * SECOND)]
+    asked: list[str] = []
 
     def first_fails(_: dict[str, str], headers: Mapping[str, str]) -> Response | None:
-        return JSONResponse({}, 503) if headers["x-conta-corrente"] == "1" else None
+        asked.append(headers["x-conta-corrente"])
+        return JSONResponse({}, status) if headers["x-conta-corrente"] == "1" else None
 
     bank.before = first_fails
     accounts = [Account(name=f"c{n}", headers={"x-conta-corrente": str(n)}) for n in (1, 2)]
-    loop = Loop(reader(bank, accounts=accounts, poll_seconds=60))
-    for _ in range(20):
-        with pytest.raises(Transient):
-            loop.run(lambda: False)
-        if loop.windows("c2") > 3:
-            break
-    assert loop.windows("c2") > 3
+    producer = reader(bank, accounts=accounts)
+    assert not producer.waits()
+    loop = Loop(producer)
+    loop.run(lambda: loop.windows("c2") > 3)
     assert loop.ids() == e2e(bank.pix)
     assert loop.windows("c1") == 1
+    assert f"c1: GET /pix: HTTP {status}" in caplog.text
+    assert producer.waits()
+    assert status != 403 or asked.count("1") == 1
+    bank.before = lambda _query, _headers: None
+    loop.run(lambda: loop.windows("c1") > 1)
+    assert not producer.waits()
+
+
+def test_accounts_that_are_all_refused_stop_the_producer(bank: Bank) -> None:
+    bank.before = lambda _query, _headers: JSONResponse({}, 403)
+    loop = Loop(reader(bank, accounts=[Account(name="a"), Account(name="b")]))
+    with pytest.raises(PixstreamError, match="every other stream is refused too") as caught:
+        loop.run(lambda: False)
+    assert str(caught.value).startswith("a: GET /pix: HTTP 403")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
@@ -559,8 +575,8 @@ def test_check_asks_for_one_pix_of_every_account(bank: Bank) -> None:
     assert reader(bank, accounts=accounts).check() == "GET /pix answers, accounts asked: 2"
     assert [q["paginacao.itensPorPagina"] for q in bank.asked] == ["1", "1"]
     bank.before = lambda _query, _headers: JSONResponse({}, 403)
-    with pytest.raises(PixstreamError, match="HTTP 403"):
-        reader(bank).check()
+    with pytest.raises(PixstreamError, match="account a: GET /pix: HTTP 403"):
+        reader(bank, accounts=accounts).check()
 
 
 def test_parse_reads_what_a_page_holds(bank: Bank) -> None:

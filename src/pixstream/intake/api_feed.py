@@ -13,7 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from pixstream.errors import Transient
+from pixstream.errors import PixstreamError, Transient
 from pixstream.formats import api_pix
 from pixstream.intake.api_client import Busy
 from pixstream.intake.polling import Recent, digest, one_day_each
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.intake.api_feed")
 
 _IDLE_SECONDS = 0.05
+REFUSED_PAUSE = dt.timedelta(minutes=5)
+"""Before a bank is asked again that refused: a person has to mend something, and may meanwhile."""
+
 REMEMBERED = 200_000
 """Hashes kept per stream, about 30 MB: a day of a large merchant's account."""
 
@@ -67,7 +70,8 @@ class Feed:
 
     Attributes:
         call: the call under way.
-        failure: why the last try failed; None when it did not.
+        failure: why the last try failed; None when it did not. The bank refuses, for a reason
+            that waiting does not cure, unless it is Transient.
     """
 
     def __init__(
@@ -83,7 +87,7 @@ class Feed:
     ) -> None:
         self.stream = stream
         self.call: asyncio.Task[Page] | None = None
-        self.failure: Transient | None = None
+        self.failure: PixstreamError | None = None
         self._schedule = schedule
         self._query = query
         self._client = client
@@ -96,10 +100,10 @@ class Feed:
         self._told: dt.datetime | None = None
 
     def turns(self) -> Iterator[Reading | None]:
-        """Read window after window, for ever.
+        """Read window after window, for ever; one that fails is read again after a pause.
 
         Raises:
-            PixstreamError: the bank refuses for a reason that waiting does not cure.
+            PixstreamError: what the stream misses is not to be skipped (see `schedules.History`).
         """
         while True:
             window = self._schedule.next(dt.datetime.now(dt.UTC))
@@ -113,6 +117,9 @@ class Feed:
             except Transient as error:
                 self.failure = error
                 self._again_after(error, self._pause)
+            except PixstreamError as error:
+                self.failure = error
+                self._again_after(error, max(self._pause, REFUSED_PAUSE), logging.ERROR)
             else:
                 self.failure = None
                 yield self._end(window)
@@ -179,8 +186,11 @@ class Feed:
                 self._fresh.append(seen)
                 yield Reading(stream=self.stream, position=None, content=content)
 
-    def _again_after(self, error: Transient, wait: dt.timedelta) -> None:
-        log.warning(
+    def _again_after(
+        self, error: PixstreamError, wait: dt.timedelta, level: int = logging.WARNING
+    ) -> None:
+        log.log(
+            level,
             "%s: %s; its window is read again from the beginning in %.1f s",
             self.stream,
             error,
@@ -192,18 +202,35 @@ class Feed:
 def run_calls(loop: asyncio.AbstractEventLoop, feeds: Sequence[Feed]) -> None:
     """Let the calls of feeds that take turns go on for a moment.
 
+    A feed that failed waits by itself while others are read. When all have failed it is for the
+    framework to wait, or to stop where all are refused.
+
     Raises:
-        Transient: one failed, and nothing else is under way.
+        Transient: every feed failed, and no call is under way.
+        PixstreamError: every feed is refused.
     """
     calls = [feed.call for feed in feeds if feed.call is not None]
-    failures = [feed.failure for feed in feeds if feed.failure is not None]
-    if failures and not calls:
-        raise failures[0]
+    if feeds and not calls:
+        _raise_common_failure(feeds)
     if calls:
         first = asyncio.FIRST_COMPLETED
         loop.run_until_complete(asyncio.wait(calls, timeout=_IDLE_SECONDS, return_when=first))
     else:
         time.sleep(_IDLE_SECONDS)
+
+
+def _raise_common_failure(feeds: Sequence[Feed]) -> None:
+    """Raise if all feeds failed in one way; whatever else there is, each waits for itself."""
+    failures = {feed.stream: feed.failure for feed in feeds if feed.failure is not None}
+    if len(failures) < len(feeds):
+        return
+    stream, failure = next(iter(failures.items()))
+    refusals = [f for f in failures.values() if not isinstance(f, Transient)]
+    if not refusals:
+        raise failure
+    if len(refusals) == len(feeds):
+        others = "; every other stream is refused too" if len(feeds) > 1 else ""
+        raise PixstreamError(f"{stream}: {failure}{others}")
 
 
 async def end_calls(client: ApiClient, feeds: Sequence[Feed]) -> None:

@@ -115,6 +115,7 @@ def run(
     letters = letter_writer(settings, name, vault)
     loop: Loop
     stats: Callable[[], Mapping[str, int]] = dict
+    waits: Callable[[], bool] = bool
     if name in settings.producers:
         producer = settings.producers[name]
         producer.replica = replica
@@ -127,6 +128,7 @@ def run(
             retry=settings.retry,
             stop=stop,
         )
+        waits = producer.waits
     elif name in settings.consumers:
         consumer = settings.consumers[name]
         consumer.replica = replica
@@ -145,7 +147,7 @@ def run(
         known = ", ".join([*settings.producers, *settings.consumers])
         raise ConfigError(f"no component named {name}; configured: {known}")
     if reporter is not None:
-        reporter.follow(loop, stats)
+        reporter.follow(loop, stats, waits)
     loop.run()
 
 

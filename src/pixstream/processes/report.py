@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.component")
 
 REPORT_SECONDS = 1.0
-STARTING = "starting"
+STARTING, READY, WAITING = "starting", "ready", "waiting"
 
 GAUGES = ("_ms", "destination_failures")
 """Ends of the names of counts that are no sum since the start, but as they are now."""
@@ -62,16 +62,31 @@ class Reporter:
         self._stop = stop
         self._loop: Loop | None = None
         self._stats: Callable[[], Mapping[str, int]] = dict
+        self._waits: Callable[[], bool] = bool
         self._warnings = _LastWarning()
 
     @property
     def state(self) -> str:
-        """Of the loop; `starting` before there is one."""
-        return STARTING if self._loop is None else self._loop.state
+        """Of the loop; `starting` before there is one, `waiting` while a part of it waits."""
+        if self._loop is None:
+            return STARTING
+        state = self._loop.state
+        return WAITING if state == READY and self._waits() else state
 
-    def follow(self, loop: Loop, stats: Callable[[], Mapping[str, int]]) -> None:
-        """Tell of this loop from now on."""
-        self._stats, self._loop = stats, loop
+    def follow(
+        self,
+        loop: Loop,
+        stats: Callable[[], Mapping[str, int]] = dict,
+        waits: Callable[[], bool] = bool,
+    ) -> None:
+        """Tell of this loop from now on.
+
+        Args:
+            loop: what the process does.
+            stats: further counts.
+            waits: whether a part of what it does waits while the rest is ready.
+        """
+        self._stats, self._waits, self._loop = stats, waits, loop
 
     def start(self) -> None:
         """Report every second until the process ends."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from pixstream.errors import ConfigError
+from pixstream.errors import ConfigError, PixstreamError
 from pixstream.formats import api_pix
 from pixstream.intake import gaps, polling
 from pixstream.intake.api_client import Access, ApiClient, Token
@@ -137,12 +137,14 @@ class BankApi(Producer):
         """Read every stream of this replica, in turns: one that waits holds up no other.
 
         Raises:
-            Transient: a stream failed and no other has a call under way.
-            PixstreamError: the bank refuses, or a setting is wrong.
+            Transient: every stream failed.
+            PixstreamError: every stream is refused, one may not go on (`on_gap`), or a setting is
+                wrong.
         """
         schedules = self._schedules(since)
         client = ApiClient(self._access(), self._token)
         loop = asyncio.new_event_loop()
+        before = self._feeds
         self._feeds = {
             stream: Feed(
                 stream,
@@ -156,6 +158,8 @@ class BankApi(Producer):
             for stream, (account, schedule) in schedules.items()
         }
         feeds = list(self._feeds.values())
+        for feed in feeds:
+            feed.failure = before[feed.stream].failure if feed.stream in before else None
         try:
             for stream, (_, schedule) in schedules.items():
                 if isinstance(schedule, Follow) and stream not in since:
@@ -166,8 +170,8 @@ class BankApi(Producer):
                 readings = [reading for turn in turns if (reading := next(turn)) is not None]
                 yield from readings
                 if not readings:
-                    # Before a failure is raised what was read is committed, or a stream that
-                    # fails at once would keep the others from ever getting on.
+                    # Before a failure is raised what was read is committed, or streams that
+                    # fail at once would keep the others from ever getting on.
                     yield None
                     run_calls(loop, feeds)
         finally:
@@ -195,6 +199,10 @@ class BankApi(Producer):
         if feed is not None:
             feed.delivered(reading)
 
+    def waits(self) -> bool:
+        """Whether the last try of a stream failed: its window is not read yet."""
+        return any(feed.failure is not None for feed in self._feeds.values())
+
     def check(self) -> str:
         """Get a token, and the last minute's first Pix of every account."""
         self._schedules({})
@@ -207,7 +215,10 @@ class BankApi(Producer):
             now = dt.datetime.now(dt.UTC)
             window = Window(now - dt.timedelta(minutes=1), now)
             for account in self._accounts():
-                await client.page(window, 0, 1, headers=account.headers)
+                try:
+                    await client.page(window, 0, 1, headers=account.headers)
+                except PixstreamError as error:
+                    raise PixstreamError(f"account {account.name}: {error}") from None
         finally:
             await client.aclose()
 
