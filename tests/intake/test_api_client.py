@@ -5,7 +5,7 @@ import json
 import threading
 import time
 import urllib.parse
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 import uvicorn
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from pixstream.errors import ConfigError, PixstreamError, Transient
@@ -355,10 +355,38 @@ def test_a_bank_that_does_not_answer_is_transient(bank: Bank) -> None:
     with listen("127.0.0.1", 0) as silent:
         port = silent.getsockname()[1]
         access = bank.access(url=f"http://127.0.0.1:{port}", timeout_seconds=0.2)
-        with pytest.raises(Transient, match=r"GET /pix: the bank does not answer \(ReadTimeout\)"):
+        with pytest.raises(
+            Transient, match=r"GET /pix: no whole answer within timeout_seconds, 0.2"
+        ):
             using(access, lambda client: client.page(WINDOW, 0, 1))
     with pytest.raises(Transient, match="ConnectError"):
         using(access, lambda client: client.page(WINDOW, 0, 1))
+
+
+def test_a_bank_that_trickles_its_answer_is_not_listened_to_for_ever(bank: Bank) -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        for _ in range(200):
+            yield b" "
+            await asyncio.sleep(0.05)
+
+    bank.tells("/v2/pix", lambda: StreamingResponse(trickle()))
+    began = time.monotonic()
+    with pytest.raises(Transient, match=r"GET /pix: no whole answer within timeout_seconds, 0.5 s"):
+        using(bank.access(timeout_seconds=0.5), lambda client: client.page(WINDOW, 0, 1))
+    assert time.monotonic() - began < 5
+
+
+def test_an_answer_without_end_is_refused_with_advice(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_client, "MAX_ANSWER_BYTES", 1000)
+    bank.tells("/v2/pix", lambda: PlainTextResponse(PERSON * 1000))
+    with pytest.raises(
+        PixstreamError, match=r"longer than 1000 bytes .* lower page_size"
+    ) as caught:
+        get(bank)
+    assert not isinstance(caught.value, Transient)
+    assert PERSON not in str(caught.value)
 
 
 def test_an_answer_that_is_damaged_is_transient(bank: Bank) -> None:

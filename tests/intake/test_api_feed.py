@@ -113,13 +113,15 @@ def test_a_failed_window_begins_anew_and_repeats_nothing(loop: asyncio.AbstractE
     assert client.asked == [0, 1, 0, 1]
 
 
-def test_a_busy_bank_is_no_failure(
+def test_a_busy_bank_is_a_failure_until_it_answers(
     loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     one = feed(loop, Client(Busy("later", 0.0), page("a")))
     steps = readings(loop, one, one.turns())
     assert told(next(steps)) == "a"
+    assert str(one.failure) == "later"
+    assert next(steps).position is not None
     assert one.failure is None
     assert "account: later; its window is read again from the beginning" in caplog.text
 
@@ -143,7 +145,7 @@ def test_a_refused_feed_pauses_for_long_and_names_its_stream(
     )
 
 
-DOWN, REFUSED = Transient("down"), PixstreamError("HTTP 403")
+DOWN, BUSY, REFUSED = Transient("down"), Busy("busy", 60.0), PixstreamError("HTTP 403")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +155,8 @@ DOWN, REFUSED = Transient("down"), PixstreamError("HTTP 403")
         ([REFUSED, REFUSED], "^account: HTTP 403; every other stream is refused too$"),
         ([REFUSED], "^account: HTTP 403$"),
         ([DOWN, REFUSED], None),
+        ([BUSY], None),
+        ([DOWN, BUSY], None),
         ([None, REFUSED], None),
         ([None, DOWN], None),
     ],

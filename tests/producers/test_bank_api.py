@@ -443,10 +443,19 @@ def test_a_bank_that_says_when_to_come_again_is_waited_for(bank: Bank) -> None:
     bank.pix = [pix(now() - 60 * SECOND)]
     answers = [PlainTextResponse("", 429, {"Retry-After": "1"})]
     bank.before = lambda _query, _headers: answers.pop() if answers else None
-    loop = Loop(reader(bank))
+    producer = reader(bank)
+    loop = Loop(producer)
     began = time.monotonic()
-    loop.run(lambda: loop.windows() >= 2)
+    waited: set[bool] = set()
+
+    def until() -> bool:
+        waited.add(producer.waits())
+        return loop.windows() >= 2
+
+    loop.run(until)
     assert time.monotonic() - began >= 1
+    assert waited == {False, True}
+    assert not producer.waits()
     assert loop.ids() == e2e(bank.pix)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import re
 import ssl
 import time
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pixstream.intake.polling import Window
+
+MAX_ANSWER_BYTES = 64 * 2**20
+"""A page of 1000 Pix with their returns has a few MiB."""
 
 _MAX_RETRY_AFTER_SECONDS = 3600.0
 _DEFAULT_TOKEN_SECONDS = 300.0
@@ -60,7 +64,7 @@ class Access(NamedTuple):
         certificate: PEM file of the client, empty: none.
         key: PEM file of its private key, empty: in the same file.
         ca_file: PEM file of the authorities to trust, empty: the system's.
-        timeout_seconds: of one call.
+        timeout_seconds: of one call, from its connection to the last byte of its answer.
     """
 
     url: str
@@ -98,6 +102,14 @@ class Page(NamedTuple):
     at: dt.datetime | None = None
 
 
+class _Answer(NamedTuple):
+    """A whole HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    raw: bytes
+
+
 class ApiClient:
     """Asks one bank; used by one event loop.
 
@@ -117,7 +129,9 @@ class ApiClient:
         self._access = access
         self._renewing = asyncio.Lock()
         self._http = httpx.AsyncClient(
-            verify=_tls_context(access), timeout=access.timeout_seconds, follow_redirects=False
+            verify=_tls_context(access),
+            timeout=None,  # noqa: S113  `_send` has one for the whole call
+            follow_redirects=False,
         )
 
     async def aclose(self) -> None:
@@ -157,19 +171,19 @@ class ApiClient:
             query["devolucaoPresente"] = "true"
         url = self._access.url.rstrip("/") + "/pix"
         token = await self._fresh_token()
-        response = await self._get(url, query, headers, token)
-        if response.status_code == HTTPStatus.UNAUTHORIZED:
+        answer = await self._get(url, query, headers, token)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
             token = await self._fresh_token(refused=token)
-            response = await self._get(url, query, headers, token)
+            answer = await self._get(url, query, headers, token)
         advice = "check the scopes of this client and the account's headers"
-        if response.status_code == HTTPStatus.BAD_REQUEST:
+        if answer.status == HTTPStatus.BAD_REQUEST:
             advice = "the bank may allow shorter windows, smaller pages or no filter for returns"
-        _check("GET /pix", response, advice)
-        return _page(response.content)._replace(at=_date(response.headers.get("date")))
+        _check("GET /pix", answer, advice)
+        return _page(answer.raw)._replace(at=_date(answer.headers.get("date")))
 
     async def _get(
         self, url: str, query: Mapping[str, str], headers: Mapping[str, str] | None, token: str
-    ) -> httpx.Response:
+    ) -> _Answer:
         own = {**(headers or {}), "Authorization": f"Bearer {token}"}
         return await self._send(
             "GET /pix", self._http.build_request("GET", url, params=query, headers=own)
@@ -196,11 +210,11 @@ class ApiClient:
             if access.client_secret:
                 form["client_secret"] = access.client_secret
         request = self._http.build_request("POST", access.token_url, data=form)
-        response = await self._send("token", request, auth)
-        _check("token", response, "check client_id, client_secret, scope and certificate")
+        answer = await self._send("token", request, auth)
+        _check("token", answer, "check client_id, client_secret, scope and certificate")
         try:
-            answer = response.json()
-            value, seconds = answer["access_token"], answer.get("expires_in")
+            fields = json.loads(answer.raw)
+            value, seconds = fields["access_token"], fields.get("expires_in")
             lasts = float(seconds) if seconds else _DEFAULT_TOKEN_SECONDS
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise Transient("token: the answer holds no token") from None
@@ -211,9 +225,21 @@ class ApiClient:
 
     async def _send(
         self, what: str, request: httpx.Request, auth: httpx.BasicAuth | None = None
-    ) -> httpx.Response:
+    ) -> _Answer:
+        seconds = self._access.timeout_seconds
         try:
-            return await self._http.send(request, auth=auth)
+            # Not a timeout of httpx, which is for one chunk: a bank that trickles never meets it.
+            async with asyncio.timeout(seconds):
+                response = await self._http.send(request, auth=auth, stream=True)
+                try:
+                    raw = await _whole(what, response)
+                finally:
+                    await response.aclose()
+                return _Answer(response.status_code, response.headers, raw)
+        except TimeoutError:
+            raise Transient(
+                f"{what}: no whole answer within timeout_seconds, {seconds:g} s"
+            ) from None
         except httpx.TransportError as error:
             if _untrusted(error):
                 raise PixstreamError(
@@ -226,6 +252,23 @@ class ApiClient:
             raise Transient(f"{what}: the answer cannot be read") from None
 
 
+async def _whole(what: str, response: httpx.Response) -> bytes:
+    """The body, decompressed.
+
+    Raises:
+        PixstreamError: it is longer than any page.
+    """
+    raw = bytearray()
+    async for chunk in response.aiter_bytes():
+        raw += chunk
+        if len(raw) > MAX_ANSWER_BYTES:
+            raise PixstreamError(
+                f"{what}: the answer is longer than {MAX_ANSWER_BYTES} bytes and was not read "
+                "further; lower page_size, or check the address"
+            )
+    return bytes(raw)
+
+
 def _is_address(text: str) -> bool:
     try:
         url = httpx.URL(text)
@@ -234,24 +277,24 @@ def _is_address(text: str) -> bool:
     return url.scheme in {"http", "https"} and bool(url.host)
 
 
-def _check(what: str, response: httpx.Response, advice: str) -> None:
+def _check(what: str, answer: _Answer, advice: str) -> None:
     """Let a 200 pass; raise what every other status means."""
-    status = response.status_code
+    status = answer.status
     if status == HTTPStatus.OK:
         return
-    told = f"{what}: HTTP {status}{_detail(response)}"
+    told = f"{what}: HTTP {status}{_detail(answer)}"
     if status in _LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        seconds = _retry_after(response.headers.get("retry-after"))
+        seconds = _retry_after(answer.headers.get("retry-after"))
         if seconds is not None:
             raise Busy(f"{told}; it asks to wait {seconds:.0f} s", seconds)
         raise Transient(told)
     raise PixstreamError(f"{told}; {advice}")
 
 
-def _detail(response: httpx.Response) -> str:
+def _detail(answer: _Answer) -> str:
     """The kind of an RFC 7807 error and its correlation id, where they look like such."""
     try:
-        error = response.json()
+        error = json.loads(answer.raw)
         kind = str(error.get("type", "")).rpartition("/")[2]
         correlation = str(error.get("correlationId", ""))
     except (ValueError, AttributeError, RecursionError):

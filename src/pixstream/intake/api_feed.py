@@ -113,6 +113,7 @@ class Feed:
             try:
                 yield from self._window(window)
             except Busy as error:
+                self.failure = error
                 self._again_after(error, dt.timedelta(seconds=error.seconds))
             except Transient as error:
                 self.failure = error
@@ -225,6 +226,8 @@ def _raise_common_failure(feeds: Sequence[Feed]) -> None:
     if len(failures) < len(feeds):
         return
     stream, failure = next(iter(failures.items()))
+    if any(isinstance(f, Busy) for f in failures.values()):
+        return  # read anew, it would not be left alone for as long as the bank asks
     refusals = [f for f in failures.values() if not isinstance(f, Transient)]
     if not refusals:
         raise failure

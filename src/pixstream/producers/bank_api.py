@@ -86,9 +86,10 @@ class BankApi(Producer):
     ca_file: Annotated[
         str, Meta(description="PEM file of the authorities to trust; empty: the system's")
     ] = ""
-    timeout_seconds: Annotated[Annotated[float, Meta(gt=0)], Meta(description="of one call, s")] = (
-        30.0
-    )
+    timeout_seconds: Annotated[
+        Annotated[float, Meta(gt=0)],
+        Meta(description="of one call, to the last byte of its answer, s"),
+    ] = 30.0
     accounts: Annotated[
         list[Account], Meta(description="accounts to read; none: one, named as this producer")
     ] = dataclasses.field(default_factory=list)
