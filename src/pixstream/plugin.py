@@ -180,6 +180,10 @@ class Producer(Component):
     def failed(self, reading: Reading, error: Exception) -> None:
         """`reading` was not committed in time; `read` is called again from the last positions."""
 
+    def stats(self) -> Mapping[str, int]:
+        """Counts since the start that only the source knows (bodies refused); from any thread."""
+        return {}
+
     def waits(self) -> bool:
         """Whether a part of the source does not answer while the rest is read.
 

@@ -21,12 +21,12 @@ from pixstream.observability.metrics import (
     OF_SUPERVISOR,
     StatusCollector,
 )
-from pixstream.plugin import Consumer, builtin, load
+from pixstream.plugin import Consumer, Producer, builtin, load
 from pixstream.processes.run_status import STATES, ComponentStatus, SupervisorStatus
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 WORDS = {"version", "python_version", "component", "replica", "state", "stage", "outcome"} | {
-    *("topic", "count")
+    *("topic", "count", "reason")
 }
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -188,6 +188,8 @@ def test_every_count_of_ours_has_a_metric_of_its_own() -> None:
     ours = {*consume.COUNTS, *produce.COUNTS, "freshness_ms"}
     for name in builtin(Consumer):
         ours |= load(Consumer, name)(type=name).stats().keys()
+    for name in builtin(Producer):
+        ours |= load(Producer, name)(type=name).stats().keys()
     assert ours == COUNTS.keys()
 
 

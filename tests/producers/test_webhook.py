@@ -233,6 +233,7 @@ def test_under_overload_senders_are_told_when_to_come_again(
         loop.may_commit.set()
         statuses = [answer.result(WAIT).status_code for answer in answers]
     assert statuses.count(200) == len(loop.committed) == 4
+    assert hook.stats()["refused_busy"] == 12
 
 
 def test_stopping_commits_what_it_has_and_turns_the_rest_away(
@@ -326,7 +327,7 @@ def test_a_body_at_the_bare_path_that_may_hold_a_pix_is_a_letter(
 
 
 def test_limits_and_token_are_those_of_the_configuration(
-    hook: Webhook, bank: ThreadPoolExecutor
+    hook: Webhook, bank: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
     hook.max_body_bytes = 2000
     hook.token = "s3cret"
@@ -336,7 +337,19 @@ def test_limits_and_token_are_those_of_the_configuration(
         large = body(*[pix() for _ in range(20)])
         assert post(bank, hook, large, "/pix?hmac=s3cret").result(WAIT).status_code == 413
         assert post(bank, hook, body(), "/pix?hmac=s3cret").result(WAIT).status_code == 200
+        packed = httpx.post(
+            f"http://127.0.0.1:{hook.port}/pix?hmac=s3cret",
+            content=body(),
+            headers={"Content-Encoding": "gzip"},
+            trust_env=False,
+        )
+        assert packed.status_code == 415
     assert len(loop.committed) == 1
+    counts = {"refused_token": 2, "refused_too_large": 1, "refused_encoding": 1, "refused_busy": 0}
+    assert hook.stats() == counts
+    for word in ("token missing or wrong", "longer than max_body_bytes", "compressed"):
+        assert caplog.text.count(word) == 1
+    assert "s3cret" not in caplog.text
 
 
 def test_a_taken_port_is_named(hook: Webhook) -> None:

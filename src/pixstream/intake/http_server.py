@@ -11,11 +11,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import hmac
-import logging
 import socket
 import ssl
 import threading
-import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import uvicorn
@@ -23,6 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from pixstream.errors import ConfigError, PixstreamError
+from pixstream.intake.refusals import BUSY, ENCODING, TOKEN, TOO_LARGE, Refusals
 from pixstream.intake.waiting_room import WaitingRoom
 
 if TYPE_CHECKING:
@@ -32,14 +31,11 @@ if TYPE_CHECKING:
 
     from pixstream.intake.waiting_room import Delivery, Limits
 
-log = logging.getLogger("pixstream.intake.http_server")
-
 RETRY_AFTER_SECONDS = 5
 _STOP_SECONDS = 10.0
 _GRACE_SECONDS = 2
 _BACKLOG = 512
 _LENGTH_DIGITS = 18
-_WORD_SECONDS = 10.0
 
 
 class Tls(NamedTuple):
@@ -64,6 +60,7 @@ class Intake:
 
     Attributes:
         room: the bodies that were let in.
+        refusals: counts those that were not; may be replaced before the context is entered.
 
     Raises:
         PixstreamError: on entering, when the port is taken.
@@ -87,8 +84,7 @@ class Intake:
         self._token = token.encode()
         self._tls = tls
         self.room = WaitingRoom(limits)
-        self._refused = 0
-        self._next_word = 0.0
+        self.refusals = Refusals()
 
     def __enter__(self) -> Self:
         config = _server_config(self, self._tls)
@@ -141,17 +137,19 @@ class Intake:
     def _turned_away(self, request: Request) -> Response | None:
         """What is answered before a byte of the body is read; None: it is welcome."""
         if not self._knows_token(request):
+            self.refusals.add(TOKEN)
             return PlainTextResponse("token missing or wrong", 403)
         if request.headers.get("content-encoding", "identity") != "identity":
+            self.refusals.add(ENCODING)
             return PlainTextResponse("content encodings are not supported", 415)
         if _announced(request) > self._limits.body_bytes:
-            return PlainTextResponse("body too large", 413, {"Connection": "close"})
+            return self._too_large()
         return None
 
     async def _post(self, request: Request, place: str) -> Response:
         delivery = self.room.enter(place, _announced(request))
         if delivery is None:
-            return self._refuse()
+            return self._no_room()
         try:
             async with asyncio.timeout(self._limits.answer_seconds):
                 return await self._hand_over(request, delivery)
@@ -168,9 +166,9 @@ class Intake:
         async for chunk in request.stream():
             body += chunk
             if len(body) > self._limits.body_bytes:
-                return PlainTextResponse("body too large", 413, {"Connection": "close"})
+                return self._too_large()
             if not self.room.grow(delivery, len(body)):
-                return self._refuse()
+                return self._no_room()
         if not body:
             empty = PlainTextResponse("body empty", 400)
             return empty if delivery.place else PlainTextResponse("ok")
@@ -178,21 +176,19 @@ class Intake:
         body.clear()
         return PlainTextResponse("ok") if await delivery.answered else _retry_later("not safe")
 
-    def _refuse(self) -> Response:
-        """Answer that there is no room; say so in the log now and then."""
-        self._refused += 1
-        now = time.monotonic()
-        if now >= self._next_word and not self.room.closed:
-            log.warning(
-                "no room: %d bodies were answered 503 since the last such line; %d bodies of %d "
-                "bytes wait for Kafka. Their senders try again; where this goes on, Kafka is away "
-                "or too slow for them",
-                self._refused,
-                self.room.bodies,
-                self.room.size,
+    def _no_room(self) -> Response:
+        if not self.room.closed:
+            self.refusals.add(
+                BUSY,
+                f"no room, answered 503; {self.room.bodies} bodies of {self.room.size} bytes wait "
+                "for Kafka. Their senders try again; where this goes on, Kafka is away or too slow "
+                "for them",
             )
-            self._refused, self._next_word = 0, now + _WORD_SECONDS
         return _retry_later("busy")
+
+    def _too_large(self) -> Response:
+        self.refusals.add(TOO_LARGE)
+        return PlainTextResponse("body too large", 413, {"Connection": "close"})
 
     def _knows_token(self, request: Request) -> bool:
         if not self._token:

@@ -113,6 +113,13 @@ FRESHNESS = Metric(
     "How long the oldest record of the last batch lay in Kafka; absent before a first batch, and "
     "as it was while nothing comes",
 )
+REFUSED = Metric(
+    "pix_refused_bodies_total",
+    "counter",
+    "Bodies posted to a webhook that it did not take: no room (busy, their senders try again), "
+    "token missing or wrong, too large, or compressed (encoding)",
+    ("reason",),
+)
 LINES = Metric("pix_console_lines_total", "counter", "Events shown as lines")
 PLUGIN = Metric(
     "pix_plugin_counts_total", "counter", "What a plugin from elsewhere counts", ("count",)
@@ -127,7 +134,7 @@ PLUGIN_GAUGE = Metric(
 OF_SUPERVISOR = (BUILD, STATUS_AGE)
 OF_COMPONENT = (
     *(STATE, RESTARTS, SILENT, STALLED, RECORDS, DEAD_LETTERS, DUPLICATES, REVISIONS, COMMITTED),
-    *(BATCHES, RETRIES, FAILURES, OPENED, FRESHNESS, LINES, PLUGIN, PLUGIN_GAUGE),
+    *(BATCHES, RETRIES, FAILURES, OPENED, FRESHNESS, REFUSED, LINES, PLUGIN, PLUGIN_GAUGE),
 )
 
 COUNTS = {
@@ -149,6 +156,10 @@ COUNTS = {
     "destination_failures": Count(FAILURES),
     "breaker_opened": Count(OPENED),
     "freshness_ms": Count(FRESHNESS, scale=0.001),
+    **{
+        f"refused_{reason}": Count(REFUSED, (reason,))
+        for reason in ("busy", "token", "too_large", "encoding")
+    },
     "shown": Count(LINES),
 }
 """The counts of both loops and of our plugins by the names that children report them under."""

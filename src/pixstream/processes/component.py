@@ -128,7 +128,7 @@ def run(
             retry=settings.retry,
             stop=stop,
         )
-        waits = producer.waits
+        stats, waits = producer.stats, producer.waits
     elif name in settings.consumers:
         consumer = settings.consumers[name]
         consumer.replica = replica

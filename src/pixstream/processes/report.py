@@ -121,9 +121,9 @@ class Reporter:
             return {}
         try:
             return {**self._loop.counts, **self._stats()}
-        except Exception:  # a destination that cannot count must not look like one that hangs
+        except Exception:  # a plugin that cannot count must not look like one that hangs
             self._stats = dict
-            log.exception("the destination cannot count: its counters are left out from now on")
+            log.exception("the plugin cannot count: its counters are left out from now on")
             return dict(self._loop.counts)
 
 

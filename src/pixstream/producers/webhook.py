@@ -25,6 +25,7 @@ from pixstream.errors import ConfigError, Refused
 from pixstream.formats import api_pix
 from pixstream.formats.json_body import Body
 from pixstream.intake.http_server import Intake, Tls
+from pixstream.intake.refusals import Refusals
 from pixstream.intake.waiting_room import Limits
 from pixstream.plugin import BatchLimits, Producer, Reading
 
@@ -106,6 +107,7 @@ class Webhook(Producer):
     def __post_init__(self) -> None:
         """Begin with nothing to answer."""
         super().__post_init__()
+        self._refusals = Refusals()
         self._open: dict[int, tuple[Reading, _Open]] = {}
 
     def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
@@ -165,6 +167,10 @@ class Webhook(Producer):
         if waits is not None:
             waits.delivery.answer(safe=False)
 
+    def stats(self) -> Mapping[str, int]:
+        """Bodies that were not taken, by reason."""
+        return dict(self._refusals.counts)
+
     def check(self) -> str:
         """Try to listen, for a moment."""
         with self._intake() as intake:
@@ -183,7 +189,10 @@ class Webhook(Producer):
             self.max_pending_bytes,
             self.busy_after_seconds,
         )
-        return Intake(self.host, self.port, self.path, ("pix",), limits, token=self.token, tls=tls)
+        places = ("pix",)
+        intake = Intake(self.host, self.port, self.path, places, limits, token=self.token, tls=tls)
+        intake.refusals = self._refusals
+        return intake
 
 
 def _is_trial(raw: bytes) -> bool:
