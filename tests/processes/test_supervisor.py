@@ -127,6 +127,36 @@ def test_a_wrong_configuration_ends_the_supervisor(supervise: Callable[..., Supe
     assert [c.restarts for c in supervisor.children] == [0]
 
 
+WORKS_UNTIL_TOLD = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))" + REPORTING
+
+
+def test_a_configuration_that_worked_before_is_tried_again(
+    supervise: Callable[..., Supervisor],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pixstream.processes.child.WORKED_SECONDS", 0.1)
+    supervisor = supervise(WORKS_UNTIL_TOLD)
+    (child,) = supervisor.children
+    supervisor.start()
+    for restarts in (1, 2):
+        step_until(supervisor, lambda: child.worked and supervisor.ready())
+        assert child.process is not None
+        child.process.terminate()
+        step_until(supervisor, partial(was_scheduled, child, restarts))
+    errors = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert len(errors) == 2
+    assert errors[0].startswith("fake-0: its configuration, which worked before, cannot be used")
+
+
+def test_a_configuration_that_fails_as_soon_as_the_loop_is_ready_never_worked(
+    supervise: Callable[..., Supervisor],
+) -> None:
+    supervisor = supervise("report('ready'); report('ready'); sys.exit(2)")
+    with pytest.raises(ConfigError, match="fake-0"):
+        supervisor.run(lambda: 0)
+
+
 def test_a_child_that_does_not_drain_is_killed_at_the_deadline(
     supervise: Callable[..., Supervisor],
 ) -> None:

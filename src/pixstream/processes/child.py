@@ -31,6 +31,9 @@ COMMAND = (sys.executable, "-m", "pixstream.processes.component")
 STEADY_SECONDS = 60.0
 """A child that lived this long starts its next back-off from the beginning."""
 
+WORKED_SECONDS = 5.0
+"""A child that told for this long of more than its start had a configuration that can be used."""
+
 SILENT_SECONDS = 10.0
 """A child whose report is overdue by this much is shown as silent."""
 
@@ -56,6 +59,7 @@ class Child:
         silent: seconds without a report during which its supervisor was awake.
         stalled: seconds since its loop last turned, as it last reported.
         verdict: why the supervisor killed it; empty: it did not.
+        worked: whether one of its processes worked with this configuration, for `WORKED_SECONDS`.
     """
 
     def __init__(
@@ -77,6 +81,8 @@ class Child:
         self.lock: RunLock | None = None
         self.silent = self.stalled = 0.0
         self.verdict = ""
+        self.worked = False
+        self._working_since: float | None = None
         self._last_exit: str | None = None
         self._last_exit_at: dt.datetime | None = None
         self._last = Report(state=STARTING, counts={})
@@ -120,6 +126,7 @@ class Child:
         self.state, self._rest, self._started = STARTING, b"", time.monotonic()
         self.silent = self.stalled = 0.0
         self.verdict = ""
+        self._working_since = None
 
     def read_report(self) -> bool:
         """Take what the child reported; False at the end of its pipe."""
@@ -130,9 +137,20 @@ class Child:
             report = msgspec.json.decode(line, type=Report)
             self.state, self.counts = report.state, report.counts
             self.silent, self.stalled = 0.0, report.stalled_seconds
+            self._note_work(report.state)
             if report.warning is not None:
                 self._last = report
         return bool(data)
+
+    def _note_work(self, state: str) -> None:
+        # One report is not enough: a loop is ready a moment before its source refuses a setting.
+        now = time.monotonic()
+        if state == STARTING:
+            self._working_since = None
+        elif self._working_since is None:
+            self._working_since = now
+        elif now - self._working_since >= WORKED_SECONDS:
+            self.worked = True
 
     def ended(self) -> int | None:
         """Exit code of a process that ended since the last call, with its pipe read out."""

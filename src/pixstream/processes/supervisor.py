@@ -1,10 +1,11 @@
 """One child process per configured component: started, watched, restarted, stopped.
 
-A child that ends is started again with back-off, also when somebody else told it to end; one whose
-configuration is wrong is not. One that was fenced waits the longest back-off: a newer owner may
-work, or Kafka may have given up a member that an outage kept away, and a pipeline that stays down
-in silence would be worse than two owners that take turns, each of them exact and loud about it.
-One that hangs is killed and started again.
+A child that ends is started again with back-off, also when somebody else told it to end. One whose
+configuration is wrong from the beginning is not, and ends all; if it worked before, something else
+changed (an interface is down, a certificate is being replaced). One that was fenced waits the
+longest back-off: a newer owner may work, or Kafka may have given up a member that an outage kept
+away, and a pipeline that stays down in silence would be worse than two owners that take turns, each
+of them exact and loud about it. One that hangs is killed and started again.
 
 SIGTERM or Ctrl-C lets every child finish what it has in hand within `stop_timeout_seconds`; a
 second one kills them, which loses nothing: they resume.
@@ -142,7 +143,8 @@ class Supervisor:
         """Take reports for up to `timeout` seconds and look after whoever ended or hangs.
 
         Raises:
-            ConfigError: a child found its configuration wrong; the others are stopped.
+            ConfigError: a child that never worked found its configuration wrong; the others are
+                stopped.
         """
         for key, _ in self._selector.select(timeout):
             child: Child = key.data
@@ -254,6 +256,13 @@ class Supervisor:
                 "outage; starts again in %.1f s from where it committed",
                 child.label,
                 wait,
+            )
+        elif code == EXIT_CONFIG and child.worked:
+            log.error(
+                "%s: its configuration, which worked before, cannot be used now, see its log line "
+                "above; starts again in %.1f s from where it committed",
+                child.label,
+                child.schedule(),
             )
         elif code == EXIT_CONFIG:
             child.state = "failed"
