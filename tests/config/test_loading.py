@@ -488,6 +488,8 @@ supervisor: {restart: {min_seconds: 90}}
     supervisor.restart.min_seconds: above max_seconds, 30
 retry: {max_seconds: 300}
     retry.max_seconds: must be below kafka.max_poll_interval_ms, 300 s
+producers: {branch: {batch: {seconds: 5.1}}}
+    producers.branch.batch.seconds: above half of kafka.transaction_timeout_ms, 5 s: Kafka aborts
 """
 LINES = WRONG.strip().splitlines()
 
@@ -499,6 +501,12 @@ def test_what_is_wrong_is_told_with_line_path_and_advice(
     tail = "" if "consumers" in text else "consumers: {shelf: }\n"
     problems = file.problems(f"\n{text}\n{tail}")
     assert problems[0].startswith(f"f.yaml:2: {problem.strip()}")
+
+
+def test_half_of_a_transactions_time_is_enough_for_its_batch(file: File) -> None:
+    text = "kafka: {transaction_timeout_ms: 60000}\nproducers: {branch: {batch: {seconds: 30}}}"
+    loaded = file.load(f"{text}\nconsumers: {{shelf: }}\n")
+    assert loaded.producers["branch"].batch.seconds == 30
 
 
 def test_every_problem_is_told_at_once(file: File) -> None:

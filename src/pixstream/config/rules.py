@@ -112,6 +112,16 @@ def _waits(settings: Settings) -> Iterator[Broken]:
         )
 
 
+def _transactions(settings: Settings) -> Iterator[Broken]:
+    """The other half is for sending and committing what was read."""
+    limit = settings.kafka.transaction_timeout_ms / 2000
+    for name, producer in settings.producers.items():
+        if producer.batch.seconds > limit:
+            path = ("producers", name, "batch", "seconds")
+            half = f"half of kafka.transaction_timeout_ms, {limit:g} s"
+            yield path, f"above {half}: Kafka aborts what is open too long; lower it, or raise that"
+
+
 _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
     _credentials,
     _tls_files,
@@ -120,4 +130,5 @@ _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
     _checkpoints,
     _topics,
     _waits,
+    _transactions,
 )
