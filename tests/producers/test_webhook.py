@@ -382,19 +382,9 @@ def test_nothing_to_read_is_said_within_100_ms(hook: Webhook) -> None:
     readings.close()  # type: ignore[attr-defined]
 
 
-def test_a_replica_that_does_not_own_the_stream_leaves_the_port_alone(hook: Webhook) -> None:
-    hook.replicas = 2
-    owners = []
-    for replica in range(2):
-        hook.replica = replica
-        readings = hook.read({})
-        assert next(readings) is None
-        try:
-            socket.create_server(("127.0.0.1", hook.port)).close()
-        except OSError:
-            owners.append(replica)
-        readings.close()  # type: ignore[attr-defined]
-    assert len(owners) == 1
+def test_more_processes_for_one_port_are_refused() -> None:
+    with pytest.raises(ConfigError, match="add a component of type webhook with another port"):
+        Webhook(type="webhook", replicas=2)
 
 
 def test_parse_reads_what_a_body_holds(hook: Webhook) -> None:

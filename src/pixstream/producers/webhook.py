@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import time
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
@@ -105,8 +104,17 @@ class Webhook(Producer):
     ] = ""
 
     def __post_init__(self) -> None:
-        """Begin with nothing to answer."""
+        """Begin with nothing to answer.
+
+        Raises:
+            ConfigError: more than one process for one port.
+        """
         super().__post_init__()
+        if self.replicas > 1:
+            raise ConfigError(
+                "replicas: a webhook has one, which listens on the port; for more of them add a "
+                "component of type webhook with another port, behind the balancer"
+            )
         self._refusals = Refusals()
         self._open: dict[int, tuple[Reading, _Open]] = {}
 
@@ -120,10 +128,6 @@ class Webhook(Producer):
         del since
         stream = f"webhook/{self.name}"
         self._open.clear()
-        if not self.owns(stream):
-            while True:
-                time.sleep(_IDLE_SECONDS)
-                yield None
         with self._intake() as intake:
             log.info("%s: listens on port %d of %s", self.name, intake.port, self.host)
             while True:
