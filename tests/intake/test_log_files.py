@@ -235,6 +235,44 @@ def test_a_removed_file_is_read_to_its_end(log: Path, reader: Reader) -> None:
     assert reader.read() == [b"b", b"c"]
 
 
+def test_a_removed_file_that_rests_is_let_go_with_a_warning(
+    log: Path, reader: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    with log.open("a") as program:
+        program.write("a\n")
+        program.flush()
+        assert reader.read() == [b"a"]
+        log.unlink()
+        reader.read()
+        reader.read()
+        (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+        assert warning == (
+            f"{log} was deleted and is read to byte 2; what is still written to it is not read: "
+            "let its program reopen it"
+        )
+        append(log, "b\n")
+        assert reader.read() == [b"b"]
+
+
+def test_a_file_that_is_renamed_or_moved_away_is_let_go_without_a_warning(
+    log: Path, reader: Reader, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    append(log, "a\n")
+    assert reader.read() == [b"a"]
+    log.rename(f"{log}.1")
+    reader.read()
+    reader.read()
+    append(log, "b\n")
+    assert reader.read() == [b"b"]
+    (tmp_path / "old").mkdir()
+    log.rename(tmp_path / "old" / "app.jsonl")
+    reader.read()
+    reader.read()
+    Path(f"{log}.1").unlink()
+    reader.read()
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
 def test_a_file_removed_while_nobody_watched_is_reported_once(
     log: Path, reader: Reader, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,8 @@ A stream is one file, known by its inode and its first line, whatever it is call
   number or date behind, written since it was first watched and never read, are read whole;
 - truncated (copytruncate): what is new is a new stream from 0; what was not yet read is read from
   the copy, recognised by its first line and by the bytes in front of the offset;
-- deleted: it is held open and read to its end.
+- deleted: it is held open and read to its end, until it rests; then a warning says so. It is not
+  held longer, or the space of a deleted log would never be free again.
 
 What was deleted while nobody watched, or truncated without a copy, may have held lines that were
 never read: `on_gap` decides whether reading stops there or goes on with an error in the log.
@@ -143,6 +144,13 @@ class LogFiles:
         for tail in [t for t in self._live.values() if not t.unread and self.complete(t)]:
             if tail.path is None and not tail.is_open:
                 self._met_gap(tail, "is gone, or was truncated without a copy", "it is forgotten")
+            elif tail.deleted:
+                _log.warning(
+                    "%s was deleted and is read to byte %d; what is still written to it is not "
+                    "read: let its program reopen it",
+                    shown(tail.log),
+                    tail.offset,
+                )
             tail.ended = True
             tail.close()
             del self._live[tail.stream]

@@ -119,6 +119,11 @@ class Tail:
         """Whether the file is held open; then it can be read whatever happens to its name."""
         return self._file is not None
 
+    @property
+    def deleted(self) -> bool:
+        """Whether the open file has no name any more, anywhere."""
+        return self._file is not None and os.fstat(self._file).st_nlink == 0
+
     def position(self) -> str:
         """JSON, in ASCII whatever the path is."""
         ended = ',"ended":true' if self.ended else ""
