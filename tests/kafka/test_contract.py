@@ -984,3 +984,19 @@ def produce_until_it_works(outbox: Outbox, topic: str, value: bytes) -> None:
             assert time.monotonic() < deadline
         else:
             return
+
+
+@pytest.mark.broker
+def test_a_broker_that_goes_away_between_two_questions_of_an_inbox_is_waited_for(
+    broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect(settings("kafka-python", broker))
+    topic = create(client)
+    import kafka  # not before: it warns where our client silences it
+
+    def gone(*_: object) -> None:
+        raise kafka.errors.KafkaConnectionError("gone")
+
+    monkeypatch.setattr(kafka.KafkaConsumer, "partitions_for_topic", gone)
+    with pytest.raises(Transient):
+        Member(client, topic, group=group())

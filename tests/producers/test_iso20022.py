@@ -84,7 +84,7 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir() if path.is_file())
 
 
-def test_files_are_read_once_and_moved(tmp_path: Path) -> None:
+def test_files_are_read_once_and_moved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(3):
         (tmp_path / f"{number}.xml").write_bytes(message(number))
         os.utime(tmp_path / f"{number}.xml", ns=(number, number))
@@ -93,6 +93,7 @@ def test_files_are_read_once_and_moved(tmp_path: Path) -> None:
     assert names(tmp_path) == []
     assert names(tmp_path / "done") == ["0.xml", "1.xml", "2.xml"]
     assert kafka.run() == []
+    assert "taken away" not in caplog.text
 
 
 def test_remembered_files_stay_and_are_read_once(tmp_path: Path) -> None:

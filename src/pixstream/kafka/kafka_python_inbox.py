@@ -77,9 +77,14 @@ class KafkaPythonInbox:
             self._admin.close()
             raise
         self._consumer.subscribe(list(topics), listener=_Rebalance(self))
-        # It would join, and deal out partitions, before it knows of any.
-        for topic in topics:
-            self._consumer.partitions_for_topic(topic)
+        try:
+            # It would join, and deal out partitions, before it knows of any.
+            for topic in topics:
+                self._consumer.partitions_for_topic(topic)
+        except Fault as error:
+            self._consumer.close(autocommit=False)
+            self._admin.close()
+            raise translate(self._name, error) from error
 
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
         """See `kafka.Inbox`."""

@@ -191,6 +191,7 @@ class Iso20022(Producer):
                 "can list; take old ones away, or set finished: move; the new ones wait"
             )
         self._known[file.key] = None
+        self._unread.pop(file.key, None)
         return json.dumps({"known": "".join(self._known)})
 
     def _finish(self, file: SpoolFile) -> None:
