@@ -9,7 +9,7 @@ import pytest
 
 from pixstream.chaos import run as run_module
 from pixstream.chaos.run import Run
-from pixstream.chaos.stalls import Stalls
+from pixstream.chaos.stalls import BOUND_SECONDS, Stalls
 from pixstream.chaos.storm import Weather
 from pixstream.chaos.verdict import Verdict
 from pixstream.errors import PixstreamError
@@ -69,7 +69,7 @@ def judged(site: Site, said: list[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(run_module, "Auditor", Auditor)
     monkeypatch.setattr(run_module, "keys", lambda _: (None, None))
     run: Any = run_on(site, said)
-    run.storm = SimpleNamespace(faults={}, kills={})
+    run.storm = SimpleNamespace(faults={}, kills={}, spared=4)
     run.sources = SimpleNamespace(
         log=SimpleNamespace(rotations=0), callbacks=SimpleNamespace(repeated=0, refused=0)
     )
@@ -96,13 +96,17 @@ def test_an_error_in_the_logs_that_nobody_foresaw_is_a_problem(judged: Run, site
     assert problem.endswith("at 2026-11-24T12:00:00.000Z")
 
 
-def test_the_longest_stalls_are_told_and_are_no_problem(judged: Run, said: list[str]) -> None:
+@pytest.mark.parametrize(("seconds", "problems"), [(BOUND_SECONDS, 0), (BOUND_SECONDS + 1, 1)])
+def test_the_longest_stalls_are_told_and_beyond_a_bound_a_problem(
+    judged: Run, said: list[str], seconds: float, problems: int
+) -> None:
     judged.stalls.told(judged.oracle.documents(50))
-    for now in (0.0, 1000.0):
+    for now in (0.0, seconds):
         judged.stalls.look(now, disk_shut=False)
     assert judged._judge().ok
-    assert judged.problems == []
-    assert said[-1].startswith("longest stalls in the storm: estornos 1000.0 s ")
+    assert len(judged.problems) == problems
+    assert said[-2].startswith(f"longest stalls in the storm: estornos {seconds:.1f} s ")
+    assert said[-1] == "strikes left out while no table got a commit: 4"
 
 
 def test_a_supervisor_that_ended_by_itself_is_said_at_once_and_is_a_problem(

@@ -133,3 +133,17 @@ def test_the_summary_names_every_table_with_its_longest_stall(lake: Lake) -> Non
         summary,
     )
     assert len(summary) < PLAIN_WIDTH
+
+
+def test_it_is_quiet_while_facts_wait_and_no_table_at_all_gets_a_commit(lake: Lake) -> None:
+    lake.look(50)
+    assert lake.stalls.quiet_seconds == 0
+    lake.stalls.told([told(SYSTEM_LOG, P), told(ISO20022, R)])
+    lake.look(10)
+    lake.look(5, disk_shut=True)
+    assert lake.stalls.quiet_seconds == 10
+    lake.commit(R)
+    lake.look(1)
+    assert lake.stalls.quiet_seconds == 0
+    lake.look(3)
+    assert (lake.stalls.quiet_seconds, lake.stalls.quietest_seconds) == (3, 10)

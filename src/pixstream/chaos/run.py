@@ -15,7 +15,7 @@ from pixstream.chaos.callbacks import Callbacks
 from pixstream.chaos.oracle import SKEWED, Oracle
 from pixstream.chaos.site import CONSUMER
 from pixstream.chaos.sources import BankBooks, LogFile, Sources, SpiDirectory
-from pixstream.chaos.stalls import Stalls
+from pixstream.chaos.stalls import BOUND_SECONDS, SPARE_SECONDS, Stalls
 from pixstream.chaos.storm import Storm
 from pixstream.chaos.verdict import Auditor
 from pixstream.demo import tables
@@ -155,9 +155,15 @@ class Run:
         """Tell facts at an even pace while faults strike."""
         facts, seconds, seed, _ = self.weather
         self._say(f"storm of {seconds:.0f} s over {facts:,} facts, seed {seed}")
-        self.storm = Storm(self._site, self.sources, self.oracle, self.weather)
-        documents = self.oracle.documents(facts, self._next_number)
         self.stalls = Stalls(self._site.place.lake)
+        self.storm = Storm(
+            self._site,
+            self.sources,
+            self.oracle,
+            self.weather,
+            lambda: self.stalls.quiet_seconds > SPARE_SECONDS,
+        )
+        documents = self.oracle.documents(facts, self._next_number)
         began = time.monotonic()
         self.storm.start()
         told = poisons = 0
@@ -243,7 +249,13 @@ class Run:
         }
         verdict = self.auditor.audit(dict(self.storm.kills), faults)
         self.problems += crashes.told_in(self._site.place.logs)
+        if (quiet := self.stalls.quietest_seconds) > BOUND_SECONDS:
+            self.problems.append(
+                f"no table got a commit for {quiet:.0f} s of the storm, though processes were "
+                f"spared after {SPARE_SECONDS:.0f} s of it"
+            )
         self._say(self.stalls.summary())
+        self._say(f"strikes left out while no table got a commit: {self.storm.spared}")
         self._site.keep_tables()
         return verdict
 

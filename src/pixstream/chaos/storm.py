@@ -86,14 +86,25 @@ class Storm:
         sources: rotate, and tell malformed pieces.
         oracle: numbers the malformed pieces.
         weather: how long and how hard.
+        spare: tells whether processes have been hit too often to get anything done, and are left
+            alone for now.
 
     Attributes:
         kills: SIGKILLs that hit a living process, by what it was.
         faults: everything else that struck.
+        spared: strikes on processes that were left out.
         disk_shut: the tables' disk takes nothing at this moment.
     """
 
-    def __init__(self, site: Site, sources: Sources, oracle: Oracle, weather: Weather) -> None:
+    def __init__(
+        self,
+        site: Site,
+        sources: Sources,
+        oracle: Oracle,
+        weather: Weather,
+        spare: Callable[[], bool],
+    ) -> None:
+        self._spare = spare
         self._site = site
         self._sources = sources
         self._oracle = oracle
@@ -111,6 +122,7 @@ class Storm:
         ]
         self.kills: Counter[str] = Counter(dict.fromkeys(KILLED, 0))
         self.faults: Counter[str] = Counter()
+        self.spared = 0
         self.disk_shut = False
 
     def start(self) -> None:
@@ -144,7 +156,10 @@ class Storm:
                         break
                 if self._over.is_set() or time.monotonic() > self._started + self._seconds:
                     break
-                getattr(self, f"_{name}")()
+                if rates is PROCESS_FAULTS and self._spare():
+                    self.spared += 1
+                else:
+                    getattr(self, f"_{name}")()
         except BaseException as error:  # noqa: BLE001  `over` raises it in the main thread
             self._error = error
         finally:
