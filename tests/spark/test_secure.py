@@ -38,7 +38,9 @@ def told(
     return writer
 
 
-@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
+@pytest.mark.parametrize(
+    "protocol", [pytest.param("SASL_PLAINTEXT", marks=pytest.mark.campaign), "SASL_SSL"]
+)
 def test_a_consumers_rights_and_password_are_enough(
     spark: "SparkSession", place_at: Any, told: Any, rights: Any, protocol: str, tmp_path: Path
 ) -> None:
