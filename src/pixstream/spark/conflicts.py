@@ -48,6 +48,7 @@ def again(work: Callable[[], Result], what: str) -> Result:
             if attempt < _ATTEMPTS:
                 time.sleep(random.uniform(0.0, min(2.0**attempt, _LONGEST_SECONDS)))  # noqa: S311
     raise Transient(
-        f"{what}: other jobs committed to the table {_ATTEMPTS} times in between; nothing of this "
-        "was written. It comes again with the next attempt; if not, see which jobs write there"
+        f"{what}: other jobs committed to the table {_ATTEMPTS} times in between, and wrote what "
+        "this would have changed. What is missing is added with the next attempt; if this goes on, "
+        "see which jobs write to that table"
     )

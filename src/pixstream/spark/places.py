@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
     from pixstream.spark.settings import SparkSettings
+
+log = logging.getLogger("pixstream.spark")
 
 BRONZE = "bronze"
 """Every record as Kafka held it."""
@@ -91,7 +94,11 @@ class Places:
         directory = Path(_absolute(self._settings.path))
         directory.mkdir(parents=True, exist_ok=True)
         with (directory / ".writer").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("waiting for another process that writes to the tables in %s", directory)
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def exists(self, spark: SparkSession, table: str) -> bool:

@@ -47,16 +47,19 @@ def maintain(spark: SparkSession, where: Places, settings: SparkSettings, table:
     keep = settings.bronze_days if table == places.BRONZE else None
     if keep is not None:
         last = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=keep)
-        old = f"ingest_date < DATE'{last}'"
-        expired = where.read(spark, table).where(old).count()
+        gone = f"ingest_date < DATE'{last}'"
+        expired = where.read(spark, table).where(gone).count()
         if expired:
             again(
-                lambda: where.delta(spark, table).delete(old), f"retention of {where.name(table)}"
+                lambda: where.delta(spark, table).delete(gone), f"retention of {where.name(table)}"
             )
     done_with = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=_BUSY_DAYS)
     partition = _PARTITIONS.get(table, DAY)
-    optimize = where.delta(spark, table).optimize().where(f"{partition} <= DATE'{done_with}'")
-    again(optimize.executeCompaction, f"compaction of {where.name(table)}")
+    old = f"{partition} <= DATE'{done_with}'"
+    again(
+        lambda: where.delta(spark, table).optimize().where(old).executeCompaction(),
+        f"compaction of {where.name(table)}",
+    )
     where.delta(spark, table).vacuum()
     return Kept(before, _files(spark, where, table), expired)
 
