@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.chaos")
 
 PROCESS_FAULTS = {
-    "kill_producer": 6.6,
-    "kill_consumer": 6.6,
-    "kill_supervisor": 1.25,
+    "kill_producer": 8.0,
+    "kill_consumer": 10.0,
+    "kill_supervisor": 1.9,
     "burst": 0.4,
     "stop": 0.5,
     "join": 0.5,
 }
-"""Strikes a minute of the first lane."""
+"""Strikes a minute of the first lane; more than a busy machine lets happen, see `stalls`."""
 
 WORLD_FAULTS = {
     "kill_broker": 0.85,
