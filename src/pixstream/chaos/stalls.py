@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pixstream.chaos.oracle import Told
 
 LOOK_SECONDS = 0.5
-SPARE_SECONDS = 20.0
+SPARE_SECONDS = 40.0
 BOUND_SECONDS = 200.0
 
 _COMMITTED = b'"txn"'

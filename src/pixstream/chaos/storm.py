@@ -37,7 +37,7 @@ PROCESS_FAULTS = {
     "stop": 0.5,
     "join": 0.5,
 }
-"""Strikes a minute of the first lane; more than a busy machine lets happen, see `stalls`."""
+"""Strikes a minute of the first lane; some are left out on a busy machine, see `stalls`."""
 
 WORLD_FAULTS = {
     "kill_broker": 0.85,
