@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+import os
 import signal
 import subprocess
 import sys
@@ -37,7 +38,10 @@ settings.load_profile("shared")
 
 
 def pytest_configure() -> None:
-    """Let SIGINT be heard by us and our children: in the background of a shell it is ignored."""
+    """Set what our children inherit."""
+    # Brokers and Spark live for minutes at most: Java's second compiler takes more than it gives.
+    os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+    # SIGINT is to be heard: in the background of a shell it is ignored.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

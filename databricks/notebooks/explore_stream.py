@@ -94,20 +94,21 @@ newest = F.max("offset").over(Window.partitionBy("topic", "partition"))
 latest = records.withColumn("behind", newest - F.col("offset")).where(
     F.col("behind") < int(dbutils.widgets.get("records"))
 )
-events = latest.select(
+latest = latest.select(
     "topic",
     "partition",
     "offset",
     "timestamp",
     F.col("key").cast("string").alias("key"),
     F.col("value").cast("string").alias("value"),
-).selectExpr(
-    "*",
-    "value:category::string AS category",
-    "value:status::string AS status",
-    "value:amount_centavos::bigint AS amount_centavos",
-    "value:event_time::timestamp AS event_time",
-    "value:source::string AS source",
+)
+events = latest.withColumn("told", F.try_parse_json("value")).selectExpr(
+    "* EXCEPT (told)",
+    "told:category::string AS category",
+    "told:status::string AS status",
+    "told:amount_centavos::bigint AS amount_centavos",
+    "told:event_time::timestamp AS event_time",
+    "told:source::string AS source",
 )
 display(events.orderBy(F.desc("timestamp")))
 

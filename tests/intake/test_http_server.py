@@ -98,9 +98,12 @@ def test_other_paths_methods_and_encodings_are_turned_away() -> None:
         assert client.post(url(server, "/other/pix"), content=b"{}").status_code == 404
         assert client.post(url(server, "/"), content=b"{}").status_code == 404
         assert client.put(url(server), content=b"{}").status_code == 405
+        assert client.get(url(server, "/other")).status_code == 404
         packed = client.post(url(server), content=b"{}", headers={"Content-Encoding": "gzip"})
         assert packed.status_code == 415
         assert server.take(0.01) is None
+    told = {reason: number for reason, number in server.refusals.counts.items() if number}
+    assert told == {"refused_path": 2, "refused_encoding": 1}
 
 
 def test_health_checks_are_answered() -> None:

@@ -86,7 +86,7 @@ def test_ingestion_between_the_steps_of_a_repair_loses_and_doubles_nothing(
 
     begun = uniqueness._Repair(spark, where, "pagamentos", [event(1).event_id])
     # Its batch reaches both rows of the event, and adds to one of them only.
-    assert settle(spark, where, [event(1, device_id="D"), neighbour], 20) == (1, 1)
+    assert settle(spark, where, [event(1, device_id="D"), neighbour], 20) == (1, 1, 0)
     assert begun.merge() == 0
 
     told = [row for row in read(settings, "pagamentos") if row["event_id"] == event(1).event_id]
@@ -97,7 +97,7 @@ def test_ingestion_between_the_steps_of_a_repair_loses_and_doubles_nothing(
     assert len(silver) == 2
     assert (merged["txid"], merged["device_id"], merged["revision"]) == ("A", "D", 2)
     assert [one["_offset"] for one in merged["tellings"]] == [0, 10, 20]
-    assert settle(spark, where, [event(1, device_id="D")], 30) == (0, 0)
+    assert settle(spark, where, [event(1, device_id="D")], 30) == (0, 0, 0)
     assert uniqueness.repair(spark, where, Category.PAGAMENTO) == (0, 0)
 
 

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from pixstream.errors import ConfigError, PixstreamError
-from pixstream.intake.refusals import BUSY, ENCODING, TOKEN, TOO_LARGE, Refusals
+from pixstream.intake.refusals import BUSY, ENCODING, PATH, TOKEN, TOO_LARGE, Refusals
 from pixstream.intake.waiting_room import WaitingRoom
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ class Intake:
     async def _respond(self, request: Request) -> Response:
         place = self._places.get(_trimmed(request.scope["path"]))
         if place is None:
+            if request.method == "POST":
+                self.refusals.add(PATH)
             return PlainTextResponse("not found", 404)
         if request.method in {"GET", "HEAD"}:
             return _retry_later("closing") if self.room.closed else PlainTextResponse("ok")

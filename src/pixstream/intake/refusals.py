@@ -19,11 +19,13 @@ WORD_SECONDS = 10.0
 """From one line about a reason to the next."""
 
 BUSY = "refused_busy"
+PATH = "refused_path"
 TOKEN = "refused_token"  # noqa: S105  a reason, no secret
 TOO_LARGE = "refused_too_large"
 ENCODING = "refused_encoding"
 
 _WORDS = {
+    PATH: "no such path; compare the webhook's path with the URL that the bank has",
     TOKEN: "token missing or wrong; look at the webhook's token and at the URL that the bank has",
     TOO_LARGE: "longer than max_body_bytes; raise it if the bank does not send fewer Pix a body",
     ENCODING: "compressed, which is not supported; let the sender send them as they are",

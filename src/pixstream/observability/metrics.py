@@ -117,7 +117,7 @@ REFUSED = Metric(
     "pix_refused_bodies_total",
     "counter",
     "Bodies posted to a webhook that it did not take: no room (busy, their senders try again), "
-    "token missing or wrong, too large, or compressed (encoding)",
+    "wrong path, token missing or wrong, too large, or compressed (encoding)",
     ("reason",),
 )
 LINES = Metric("pix_console_lines_total", "counter", "Events shown as lines")
@@ -158,7 +158,7 @@ COUNTS = {
     "freshness_ms": Count(FRESHNESS, scale=0.001),
     **{
         f"refused_{reason}": Count(REFUSED, (reason,))
-        for reason in ("busy", "token", "too_large", "encoding")
+        for reason in ("busy", "path", "token", "too_large", "encoding")
     },
     "shown": Count(LINES),
 }

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pixstream.errors import DestinationError
+from pixstream.errors import DestinationError, Transient
 from pixstream.event import Category, Reason
 from pixstream.kafka.topics import DLQ, EVENT_TOPICS
 from pixstream.spark.conflicts import again
@@ -182,12 +182,22 @@ class Ingestion:
                     continue
                 events = decoded.where((decoded["_topic"] == topic) & decoded[REASON].isNull())
                 events = events.select(*self._silver.telling.names)
-                settle = partial(self._silver.settle, events, category, query, batch)
-                done = again(settle, f"batch {batch}, {category.plural}")
-                self.counts["written"] += done.inserted
-                self.counts["revisions"] += done.updated
+                settle = partial(self._settle, events, category, query, batch)
+                again(settle, f"batch {batch}, {category.plural}")
         finally:
             decoded.unpersist()
+
+    def _settle(self, events: DataFrame, category: Category, query: str, batch: int) -> None:
+        """Let silver take these events.
+
+        Raises:
+            Transient: another job changed some of them meanwhile.
+        """
+        done = self._silver.settle(events, category, query, batch)
+        self.counts["written"] += done.inserted
+        self.counts["revisions"] += done.updated
+        if done.overtaken:
+            raise Transient(f"another job changed {done.overtaken} events meanwhile")
 
     def _bronze(self, records: DataFrame, query: str, batch: int) -> DataFrame:
         from pyspark.sql.functions import col, create_map, lit

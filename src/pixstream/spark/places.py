@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pixstream.event import Category
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from delta.tables import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
@@ -127,21 +127,16 @@ class Places:
         table: str,
         schema: StructType,
         partitioned_by: Sequence[str] = (),
-        properties: Mapping[str, str] | None = None,
     ) -> None:
         """Create the table if it is not there yet."""
-        from delta.tables import DeltaTable
-
-        builder = DeltaTable.createIfNotExists(spark).addColumns(schema)
-        if self._settings.catalog is not None:
-            builder = builder.tableName(self.name(table))
-        else:
-            builder = builder.location(self.path(table))
-        if partitioned_by:
-            builder = builder.partitionedBy(*partitioned_by)
-        for key, value in {**PROPERTIES, **(properties or {})}.items():
-            builder = builder.property(key, value)
-        builder.execute()
+        # SQL: the builder of open-source Delta refuses names of three parts.
+        columns = (f"`{field.name}` {field.dataType.simpleString()}" for field in schema.fields)
+        by = f"PARTITIONED BY ({', '.join(partitioned_by)})" if partitioned_by else ""
+        properties = (f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
+        spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({', '.join(columns)}) USING delta "
+            f"{by} TBLPROPERTIES ({', '.join(properties)})"
+        )
 
     def append(self, rows: DataFrame, table: str, app: str, version: int) -> None:
         """Append rows, once: a version that the table has of this application adds nothing."""

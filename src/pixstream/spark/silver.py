@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pixstream.errors import Transient
 from pixstream.event import Category
 from pixstream.lake import merging
 from pixstream.lake.schema import PARTITION_COLUMN
@@ -37,10 +36,18 @@ _ONE = ("event_id", SEEN)
 
 
 class Settled(NamedTuple):
-    """What became of the events of one category in one batch: rows of silver."""
+    """What became of the events of one category in one batch: rows of silver.
+
+    Attributes:
+        inserted: events that are new.
+        updated: events that were told again.
+        overtaken: rows that another job changed meanwhile: nothing was written over them, and the
+            same call settles them on what the table holds then.
+    """
 
     inserted: int
     updated: int
+    overtaken: int = 0
 
 
 class Silver:
@@ -90,9 +97,6 @@ class Silver:
             category: whose table it is.
             app: the query that brought them, for Delta's application transactions.
             version: of its batch.
-
-        Raises:
-            Transient: another job changed an event meanwhile; the same call may succeed later.
         """
         table = places.silver(category)
         dates = _dates(events)
@@ -101,14 +105,13 @@ class Silver:
         changed = self._changed(events, stored).persist()
         try:
             total, updated = changed.selectExpr("count(*)", f"count({SEEN})").collect()[0]
-            settled = Settled(total - updated, updated)
-            if settled.updated:
-                self._merge(changed, table, dates, total)
-            elif settled.inserted:
+            if updated:
+                return self._merge(changed, table, dates, total)
+            if total:
                 self._where.append(changed.drop(SEEN), table, app, version)
+            return Settled(total, 0)
         finally:
             changed.unpersist()
-        return settled
 
     def _changed(self, events: DataFrame, stored: DataFrame) -> DataFrame:
         """The silver rows to write, with `SEEN`."""
@@ -124,8 +127,8 @@ class Silver:
         told = both.select(schema.names).repartition("event_id")
         return told.mapInArrow(Discreet(_Settler(self.telling)), schema)
 
-    def _merge(self, rows: DataFrame, table: str, dates: list[dt.date], total: int) -> None:
-        """Write rows that were made of what the table held a moment ago, or find it changed.
+    def _merge(self, rows: DataFrame, table: str, dates: list[dt.date], total: int) -> Settled:
+        """Write rows that were made of what the table held a moment ago.
 
         The repair of silver may have changed an event since: then its row is left as it is. So are
         further rows of an event, which wait for the repair.
@@ -134,10 +137,8 @@ class Silver:
         merge = self._where.delta(self._spark, table).alias("t").merge(rows.alias("s"), same)
         merge = merge.whenMatchedUpdateAll(f"{identity('t.')} = s.{SEEN}")
         done = merge.whenNotMatchedInsertAll(f"s.{SEEN} IS NULL").execute().collect()[0]
-        if done["num_affected_rows"] != total:
-            raise Transient(
-                f"{self._where.name(table)}: another job changed events of this batch meanwhile"
-            )
+        inserted, updated = done["num_inserted_rows"], done["num_updated_rows"]
+        return Settled(inserted, updated, total - inserted - updated)
 
 
 class _Settler:
