@@ -22,10 +22,13 @@ from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
 from pixstream import kafka, routing
+from pixstream.chaos.proxy import Proxy
+from pixstream.demo.place import free_port
 from pixstream.event import Category, Direction, Party, PixEvent, Status
 from pixstream.kafka import Admin, Client
 from pixstream.kafka.acls import Acl
 from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.kafka.broker_properties import PROXIED
 from pixstream.kafka.settings import KafkaSettings, Sasl, Tls
 from pixstream.kafka.topic_plan import apply, plan
 from pixstream.kafka.topics import declared
@@ -105,6 +108,23 @@ def broker_control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedde
 def broker(broker_control: EmbeddedBroker) -> str:
     """The address of a real Kafka broker; topics are the test's own, so give them own names."""
     return broker_control.start()
+
+
+@pytest.fixture(scope="session")
+def broker_behind_proxy(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Proxy, str]]:
+    """A third broker: its proxy, to which everything may be done, and its address past the proxy.
+
+    A test leaves the proxy as it found it, letting everything through.
+    """
+    proxy = Proxy(free_port())
+    control = EmbeddedBroker(tmp_path_factory.mktemp("proxied-kafka"), proxy_port=proxy.port)
+    with _running(control):
+        proxy.upstream = int(control.status().listeners[PROXIED].rpartition(":")[2])
+        proxy.start()
+        yield proxy, control.start()
+        proxy.stop()
 
 
 @pytest.fixture(scope="session")

@@ -97,3 +97,22 @@ def test_a_taken_port_is_told(proxy: Proxy) -> None:
     second = Proxy(proxy.port)
     with pytest.raises(PixstreamError, match="taken"):
         second.start()
+
+
+def test_answers_wait_while_it_is_silent_and_are_lost_with_a_cut(proxy: Proxy) -> None:
+    with connect(proxy) as kept:
+        proxy.silent = True
+        kept.sendall(b"one")
+        kept.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            kept.recv(3)
+        proxy.silent = False
+        kept.settimeout(5)
+        assert kept.recv(3) == b"one"
+    with connect(proxy) as lost:
+        proxy.silent = True
+        lost.sendall(b"two")
+        time.sleep(0.1)
+        proxy.cut()
+        proxy.silent = False
+        assert closed(lost)

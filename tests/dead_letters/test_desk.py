@@ -106,6 +106,27 @@ def test_a_transient_failure_is_tried_again_and_nothing_is_doubled(
     assert len(states(kafka.client())) == 5
 
 
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_writer_opened_after_a_failure_goes_on_only_where_nobody_else_changed_anything(
+    kafka: MemoryKafka, monkeypatch: pytest.MonkeyPatch, *, changed: bool
+) -> None:
+    letters = ids(3)
+    with desk(kafka) as one:
+        one.put(letters[0], REPLAYED, [event(letters[0])])
+        one.flush()
+        one.put(letters[1], REPLAYED, [event(letters[1])])
+        kafka.fail("commit", Transient("no broker answers"))
+        # While it waits for the next try.
+        other = letters[1:] if changed else []
+        monkeypatch.setattr(desks.time, "sleep", lambda _: replay(kafka, other))
+        if changed:
+            with pytest.raises(FencedError, match="start it again"):
+                one.flush()
+        else:
+            one.flush()
+    assert sent(kafka) == dict.fromkeys(letters if changed else letters[:2], 1)
+
+
 @pytest.mark.parametrize("error", [Transient("no broker answers"), KafkaError("in doubt")])
 @pytest.mark.parametrize("operation", ["outbox", "begin", "send", "commit"])
 def test_after_a_failure_at_any_step_a_second_replay_completes_the_first(

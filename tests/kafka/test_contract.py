@@ -954,7 +954,7 @@ def test_a_broker_that_goes_away_is_waited_for_and_nothing_is_lost(
             produce(outbox, topic, b"meanwhile")
         assert time.monotonic() - began < 40
         broker_control.start()
-        produce_until_it_works(outbox, topic, b"after")
+    produce_until_it_works(client, "away-" + topic, topic, b"after")
     try:
         until_read_on(member, b"after")
     except FencedError:  # by its own former self: it has to start again, as its process would
@@ -975,11 +975,12 @@ def until_read_on(member: Member, value: bytes) -> None:
             member.poll()
 
 
-def produce_until_it_works(outbox: Outbox, topic: str, value: bytes) -> None:
+def produce_until_it_works(client: Client, name: str, topic: str, value: bytes) -> None:
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            produce(outbox, topic, value)
+            with closing(client.outbox(name)) as outbox:
+                produce(outbox, topic, value)
         except Transient:
             assert time.monotonic() < deadline
         else:

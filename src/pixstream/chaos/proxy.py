@@ -17,6 +17,7 @@ T = TypeVar("T")
 _CHUNK = 65_536
 _HOST = "127.0.0.1"
 _WAIT_SECONDS = 10.0
+_LOOK_SECONDS = 0.01
 
 
 class Proxy:
@@ -29,6 +30,7 @@ class Proxy:
         upstream: port that new connections go to; without one they are closed at once.
         delay: seconds that every chunk of at most 64 KiB waits.
         refusing: while True new connections are closed at once.
+        silent: while True answers wait; those of a connection that is cut meanwhile are lost.
     """
 
     def __init__(self, port: int) -> None:
@@ -36,6 +38,7 @@ class Proxy:
         self.upstream: int | None = None
         self.delay = 0.0
         self.refusing = False
+        self.silent = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -69,7 +72,7 @@ class Proxy:
         return self._wait(self._cut())
 
     async def _end(self) -> None:
-        self.refusing = True
+        self.refusing, self.silent = True, False
         if self._server is not None:
             self._server.close()
         await self._cut()
@@ -93,7 +96,8 @@ class Proxy:
             self._writers |= pair
             try:
                 await asyncio.gather(
-                    self._pump(reader, there_writer), self._pump(there_reader, writer)
+                    self._pump(reader, there_writer),
+                    self._pump(there_reader, writer, answers=True),
                 )
             finally:
                 self._writers -= pair
@@ -103,12 +107,17 @@ class Proxy:
         finally:
             writer.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False
+    ) -> None:
         """Carry bytes one way until either end is gone, then end the other way too."""
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                # Looked at, not waited for: it is set by other threads.
+                while answers and self.silent and not writer.transport.is_closing():  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_SECONDS)
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()

@@ -42,6 +42,7 @@ PROCESS_FAULTS = {
 WORLD_FAULTS = {
     "kill_broker": 0.85,
     "cut": 1.5,
+    "lose_answers": 1.5,
     "slow": 0.7,
     "disk_full": 0.5,
     "storage_error": 0.4,
@@ -264,6 +265,14 @@ class Storm:
         self.faults["cuts"] += 1
         self._over.wait(self._rng.choice((0, 0.2, 1, 4)))
         self._site.proxy.refusing = False
+
+    def _lose_answers(self) -> None:
+        """What was asked meanwhile is done, and nobody hears of it: the connections are cut."""
+        self._site.proxy.silent = True
+        self._over.wait(self._rng.uniform(0.1, 1))
+        self._site.proxy.cut()
+        self._site.proxy.silent = False
+        self.faults["lost_answers"] += 1
 
     def _slow(self) -> None:
         self.faults["slowdowns"] += 1

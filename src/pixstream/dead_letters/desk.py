@@ -17,7 +17,7 @@ import msgspec
 
 from pixstream.backoff import Backoff
 from pixstream.dead_letters.state import Mark, states
-from pixstream.errors import Transient
+from pixstream.errors import FencedError, Transient
 from pixstream.kafka.acls import DEAD_LETTERS
 from pixstream.kafka.topics import DLQ_STATE
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pixstream.backoff import BackoffSettings
-    from pixstream.kafka import Client
+    from pixstream.kafka import Client, Outbox
     from pixstream.outgoing import Outgoing
 
 log = logging.getLogger("pixstream.dead_letters")
@@ -39,6 +39,7 @@ TRIES = 5
 
 class _Settled(NamedTuple):
     letter_id: str
+    state: str | None
     records: Sequence[Outgoing]
     mark: bytes | None
 
@@ -53,7 +54,8 @@ class Desk:
         why: stands in every mark.
 
     Attributes:
-        states: of the letters that are not open, read once the former desk was fenced.
+        states: of the letters that are not open, read once the former desk was fenced, and what
+            was flushed since.
         counts: letters and events of the committed transactions.
     """
 
@@ -61,6 +63,7 @@ class Desk:
         self._client = client
         self._backoff = Backoff(retry)
         self._who, self._why = who, why
+        self._outbox: Outbox | None = None
         self._waiting: list[_Settled] = []
         self._records = self._bytes = 0
         self.counts: Counter[str] = Counter()
@@ -75,13 +78,13 @@ class Desk:
         try:
             self.states = states(self._client)
         except BaseException:
-            self._outbox.close()
+            self._close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         """Release the connection; what was not flushed is not written."""
-        self._outbox.close()
+        self._close()
 
     def put(self, letter_id: str, state: str | None, records: Sequence[Outgoing] = ()) -> None:
         """Settle a letter: its events, and the mark of its new state (None: open again).
@@ -96,7 +99,7 @@ class Desk:
             now = dt.datetime.now(dt.UTC)
             fields = Mark.now(state, now, who=self._who, why=self._why, events=len(records))
             mark = msgspec.json.encode(fields)
-        self._waiting.append(_Settled(letter_id, records, mark))
+        self._waiting.append(_Settled(letter_id, state, records, mark))
         self._records += len(records)
         self._bytes += sum(record.size for record in records)
         if (
@@ -112,8 +115,9 @@ class Desk:
             return
         for left in reversed(range(TRIES)):
             try:
-                self._write()
+                self._write(self._outbox or self._open_again())
             except Transient as error:
+                self._close()
                 if not left:
                     raise
                 wait = self._backoff.next()
@@ -122,16 +126,40 @@ class Desk:
             else:
                 break
         self._backoff.reset()
+        self._remember()
         self.counts["letters"] += len(self._waiting)
         self.counts["events"] += self._records
         self._waiting.clear()
         self._records = self._bytes = 0
 
-    def _write(self) -> None:
+    def _open_again(self) -> Outbox:
+        """A new writer, for one that failed; it fences whoever opened a desk meanwhile."""
+        self._outbox = self._client.outbox(DEAD_LETTERS)
+        if states(self._client) != self.states:
+            raise FencedError(
+                "another replay or discard changed dead letters while Kafka did not answer this "
+                "one. Nothing more is written from here: start it again"
+            )
+        return self._outbox
+
+    def _close(self) -> None:
+        if self._outbox is not None:
+            self._outbox.close()
+            self._outbox = None
+
+    def _write(self, outbox: Outbox) -> None:
         """One transaction; a failure leaves nothing of it."""
-        self._outbox.begin()
-        for letter_id, records, mark in self._waiting:
-            for record in records:
-                self._outbox.send(*record)
-            self._outbox.send(DLQ_STATE, letter_id.encode(), mark, ())
-        self._outbox.commit()
+        outbox.begin()
+        for letter in self._waiting:
+            for record in letter.records:
+                outbox.send(*record)
+            outbox.send(DLQ_STATE, letter.letter_id.encode(), letter.mark, ())
+        outbox.commit()
+
+    def _remember(self) -> None:
+        for letter in self._waiting:
+            letter_id = bytes.fromhex(letter.letter_id)
+            if letter.state is None:
+                self.states.pop(letter_id, None)
+            else:
+                self.states[letter_id] = letter.state

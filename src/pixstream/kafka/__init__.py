@@ -68,7 +68,11 @@ class Outbox(Protocol):
     """
 
     def begin(self) -> None:
-        """Start a transaction."""
+        """Start a transaction.
+
+        Raises:
+            Transient: this writer is of no more use; another one, opened anew, may be.
+        """
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Hand over one record; blocks while the client's queue is full.

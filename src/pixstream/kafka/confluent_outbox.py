@@ -28,7 +28,13 @@ _METADATA_MILLISECONDS = 5000
 
 
 class ConfluentOutbox:
-    """`kafka.Outbox` through confluent-kafka."""
+    """`kafka.Outbox` through confluent-kafka.
+
+    librdkafka 2.16 gives the sequence numbers of records that an abort took out of its queue to the
+    next ones. Kafka may hold the former, their answer having been lost with a connection: then it
+    takes the next ones for a repetition, acknowledges and drops them. So an abort waits for every
+    answer first, and where a record was given up all the same, no transaction follows.
+    """
 
     def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
         self._admin = ConfluentAdmin(settings)
@@ -37,6 +43,7 @@ class ConfluentOutbox:
         self._seconds = (settings.transaction_timeout_ms + settings.request_timeout_ms) / 1000
         self._name = f"transactional id {transactional_id}"
         self._open = False
+        self._spent = False
         self._failure: PixstreamError | None = None
         self._producer = Producer(
             connection(settings)
@@ -68,6 +75,11 @@ class ConfluentOutbox:
     def begin(self) -> None:
         """See `kafka.Outbox`."""
         self.abort()  # what a broker that did not answer left open
+        if self._spent:
+            raise Transient(
+                f"{self._name}: a record of the last transaction was not taken; this writer takes "
+                "no other"
+            )
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
@@ -119,6 +131,8 @@ class ConfluentOutbox:
         if not self._open:
             return
         try:
+            if self._producer.flush(_ABORT_SECONDS):
+                raise Transient(f"{self._name}: Kafka does not answer, nothing is committed")
             self._producer.abort_transaction(_ABORT_SECONDS)
         except KafkaException as error:
             raise translate(self._name, cause(error)) from error
@@ -126,8 +140,9 @@ class ConfluentOutbox:
 
     def close(self) -> None:
         """See `kafka.Outbox`."""
-        with suppress(PixstreamError):
-            self.abort()
+        if self._open:
+            with suppress(KafkaException):
+                self._producer.abort_transaction(_ABORT_SECONDS)
         # Destroyed by letting go: `Producer.close` would try to abort again, and complain.
         del self._producer
         self._admin.close()
@@ -151,5 +166,6 @@ class ConfluentOutbox:
             self._failure = translate(self._name, error)
 
     def _on_failure(self, error: Fault | None, message: Message) -> None:
+        self._spent = True
         if error is not None and error.code() not in PURGED and self._failure is None:
             self._failure = translate(f"topic {message.topic()}: a record was not taken", error)

@@ -1,0 +1,163 @@
+"""Kafka takes what a client sends, and the connection breaks before the client hears of it."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import pytest
+
+from pixstream.chaos.proxy import Proxy
+from pixstream.errors import FencedError, PixstreamError, Transient
+from pixstream.kafka import Client, Outbox, TopicSpec, connect
+from pixstream.kafka.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from pixstream.kafka.confluent_admin import ConfluentAdmin
+    from pixstream.kafka.kafka_python_admin import KafkaPythonAdmin
+
+pytestmark = pytest.mark.broker
+
+SECONDS = 45.0
+TRANSACTION_SECONDS = 4.0
+GIVEN_UP = (Transient, FencedError)
+"""After these a new writer takes over; Kafka fences whom it had to wait for for too long."""
+
+
+class Line(NamedTuple):
+    """A broker behind a proxy.
+
+    Attributes:
+        proxy: on the way of `client`.
+        direct: reaches the broker past the proxy.
+        client: the client under test.
+    """
+
+    proxy: Proxy
+    direct: Client
+    client: Client
+
+
+@pytest.fixture(params=["confluent", "kafka-python"])
+def line(request: pytest.FixtureRequest, broker_behind_proxy: tuple[Proxy, str]) -> Iterator[Line]:
+    proxy, address = broker_behind_proxy
+
+    def reach(address: str) -> Client:
+        milliseconds = round(TRANSACTION_SECONDS * 1000)
+        return connect(
+            KafkaSettings(
+                client=request.param,
+                bootstrap_servers=address,
+                linger_ms=5,
+                request_timeout_ms=milliseconds,
+                transaction_timeout_ms=milliseconds,
+            )
+        )
+
+    yield Line(proxy, reach(address), reach(f"127.0.0.1:{proxy.port}"))
+    proxy.silent = proxy.refusing = False
+
+
+@pytest.fixture
+def topic(line: Line) -> str:
+    name = f"lost-{uuid.uuid4().hex[:12]}"
+    with closing(line.direct.admin()) as admin:
+        admin.create(TopicSpec(name, 1, 1, {}))
+    return name
+
+
+def held(line: Line, topic: str) -> int:
+    admin = cast("ConfluentAdmin | KafkaPythonAdmin", line.direct.admin())
+    with closing(admin):
+        return sum(admin.uncommitted_ends(topic).values())
+
+
+def until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not done():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def send_unanswered(line: Line, outbox: Outbox, topic: str) -> None:
+    """Let a transaction be open, and two of its records be in Kafka without the client's knowing.
+
+    Nothing reaches Kafka after it.
+    """
+    before = held(line, topic)
+    outbox.begin()
+    outbox.send(topic, b"k", b"answered", ())
+    until(lambda: held(line, topic) == before + 1)
+    time.sleep(0.2)  # for the answer
+    line.proxy.silent = True
+    outbox.send(topic, b"k", b"unanswered 1", ())
+    outbox.send(topic, b"k", b"unanswered 2", ())
+    until(lambda: held(line, topic) == before + 3)
+    line.proxy.refusing = True
+    line.proxy.cut()
+    line.proxy.silent = False
+
+
+def open_line(line: Line, seconds: float) -> None:
+    def restore() -> None:
+        line.proxy.refusing = False
+
+    threading.Timer(seconds, restore).start()
+
+
+@pytest.mark.parametrize("seconds", [0.5, TRANSACTION_SECONDS + 3])
+def test_what_follows_an_abort_is_not_taken_for_what_kafka_had_taken_before_it(
+    line: Line, topic: str, seconds: float
+) -> None:
+    """Lost silently with librdkafka 2.16: the abort gave the sequence numbers to the next records.
+
+    A broker that is away for longer than the transaction's timeout is the second case: records
+    time out, and the transaction is aborted by the broker.
+    """
+    name = f"lost-answers-{topic}"
+    outbox = line.client.outbox(name)
+    outbox.begin()
+    outbox.send(topic, b"k", b"first", ())
+    outbox.commit()
+    until(lambda: held(line, topic) == 2)  # with the commit's marker
+    send_unanswered(line, outbox, topic)
+    open_line(line, seconds)
+    with suppress(*GIVEN_UP):
+        outbox.abort()
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            outbox.begin()
+            outbox.send(topic, b"k", b"again 1", ())
+            outbox.send(topic, b"k", b"again 2", ())
+            outbox.commit()
+        except GIVEN_UP:
+            assert time.monotonic() < deadline
+            outbox.close()
+            outbox = reopened(line, name, deadline)
+        else:
+            break
+    outbox.close()
+    values = [record.value for record in line.direct.scan(topic)]
+    assert values == [b"first", b"again 1", b"again 2"]
+
+
+def reopened(line: Line, name: str, deadline: float) -> Outbox:
+    """Another writer in its place, as every owner opens one."""
+    while True:
+        try:
+            return line.client.outbox(name)
+        except PixstreamError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def test_records_without_an_answer_are_repeated_and_are_there_once(line: Line, topic: str) -> None:
+    with closing(line.client.outbox(f"lost-answers-{topic}")) as outbox:
+        send_unanswered(line, outbox, topic)
+        open_line(line, 0.5)
+        outbox.commit()
+    values = [record.value for record in line.direct.scan(topic)]
+    assert values == [b"answered", b"unanswered 1", b"unanswered 2"]
