@@ -177,11 +177,11 @@ def test_a_letter_is_discarded_and_opened_again(kafka: MemoryKafka) -> None:
 
 
 def test_a_mark_that_nobody_can_read_stops_the_replay(kafka: MemoryKafka) -> None:
-    with desk(kafka) as one:
-        one._outbox.begin()
-        one._outbox.send(DLQ_STATE, ids(1)[0].encode(), b'{"status": 3}', ())
-        one._outbox.send(DLQ_STATE, b"no letter", b"{}", ())
-        one._outbox.commit()
+    later = kafka.client().outbox("a later version")
+    later.begin()
+    later.send(DLQ_STATE, ids(1)[0].encode(), b'{"status": 3}', ())
+    later.send(DLQ_STATE, b"no letter", b"{}", ())
+    later.commit()
     with pytest.raises(PixstreamError, match="cannot tell what was replayed"), desk(kafka):
         pass
 
