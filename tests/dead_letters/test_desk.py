@@ -1,3 +1,4 @@
+import time
 from collections import Counter
 
 import msgspec
@@ -118,7 +119,7 @@ def test_a_writer_opened_after_a_failure_goes_on_only_where_nobody_else_changed_
         kafka.fail("commit", Transient("no broker answers"))
         # While it waits for the next try.
         other = letters[1:] if changed else []
-        monkeypatch.setattr(desks.time, "sleep", lambda _: replay(kafka, other))
+        monkeypatch.setattr(time, "sleep", lambda _: replay(kafka, other))
         if changed:
             with pytest.raises(FencedError, match="start it again"):
                 one.flush()
