@@ -35,6 +35,7 @@ from pixstream.spark.places import open_tables
 dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")
 dbutils.widgets.text("catalog", "pix_staging", "Catalog")
 dbutils.widgets.text("schema", "pixstream", "Schema")
+dbutils.widgets.text("labels", "", "Labels, if not labels.jsonl of the volume landing")
 dbutils.widgets.text("experiment", "/Shared/pixstream-staging-fraud", "Experiment")
 dbutils.widgets.dropdown("register", "no", ["no", "yes"], "Register a version")
 
@@ -64,7 +65,8 @@ tables = open_tables(spark, settings.spark)
 
 # COMMAND ----------
 
-labels = spark.read.json(f"/Volumes/{catalog}/{schema}/landing/labels.jsonl")
+landed = f"/Volumes/{catalog}/{schema}/landing/labels.jsonl"
+labels = spark.read.json(dbutils.widgets.get("labels") or landed)
 suspects = (
     tables[Category.RECEBIMENTO.plural]
     .join(labels.select("end_to_end_id"), "end_to_end_id", "left_semi")
@@ -124,6 +126,7 @@ with mlflow.start_run(run_name="profiles-logistic"):
     logged = mlflow.sklearn.log_model(
         model,
         name="model",
+        serialization_format="cloudpickle",  # the one format that every MLflow 3 loads unasked
         pyfunc_predict_fn="predict_proba",
         signature=infer_signature(inputs, model.predict_proba(inputs)),
         input_example=inputs.head(5),

@@ -41,6 +41,9 @@ class Widgets(dict[str, str]):
     def text(self, name: str, default: str, _label: str) -> None:
         self.setdefault(name, default)
 
+    def dropdown(self, name: str, default: str, choices: list[str], _label: str) -> None:
+        assert self.setdefault(name, default) in choices
+
     remove = dict.pop
 
 
@@ -82,7 +85,9 @@ def run(
         shown: list[list[Any]] = []
         runtime: Any = ModuleType("databricks.sdk.runtime")
         runtime.spark = spark
-        runtime.display = lambda frame: shown.append(frame.collect())
+        runtime.display = lambda frame: shown.append(
+            frame.to_dict("records") if hasattr(frame, "to_dict") else frame.collect()
+        )
         typed = Widgets(catalog="spark_catalog", schema="notebooks", **widgets)
         runtime.dbutils = SimpleNamespace(
             widgets=typed, secrets=SimpleNamespace(get=lambda _scope, key: secrets[key])
@@ -175,3 +180,51 @@ def test_a_wrong_identifier_and_a_wrong_document_are_refused(
         run("investigate_case", end_to_end_id="E1")
     with pytest.raises(ValueError, match="its check digits are wrong"):
         run("investigate_case", end_to_end_id=event(0).end_to_end_id, document=CPF[:-1] + "0")
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's and its dependencies'
+def test_profiles_and_labels_become_a_registered_model(
+    spark: "SparkSession",
+    catalog: Any,
+    run: Run,
+    event: EventFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """On MLflow's local registry; Unity Catalog's was never reached."""
+    mlflow = pytest.importorskip("mlflow", reason="needs mlflow and scikit-learn")
+    events = [
+        event(
+            number,
+            category=Category.RECEBIMENTO,
+            payee=Party(ispb="87654321", account=f"k1.{number % 20}"),
+            amount_centavos=100_000 if number % 20 < 10 else 1_000 + number,
+        )
+        for number in range(60)
+    ]
+    catalog.tell(events)
+    catalog.ingest(spark)
+    day = events[0].event_time.date()
+    Gold(spark, Places(catalog.spark), day, day).write()
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text(
+        "".join(
+            f'{{"end_to_end_id": "{one.end_to_end_id}"}}\n'
+            for one in events
+            if one.amount_centavos == 100_000
+        ),
+        "utf-8",
+    )
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setattr(mlflow, "set_registry_uri", lambda _: None)
+
+    halves, scored = run("train_model", labels=str(labels), experiment="pix", register="yes")
+
+    assert sum(row[0] + row[1] for row in halves) == 20
+    assert sum(row[1] for row in halves) == 10
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("spark_catalog.notebooks.pix_fraud", "candidate")
+    assert {row["model_version"] for row in scored} == {version.version}
+    assert all(0 <= row["score"] <= 1 for row in scored)
+    (logged,) = mlflow.search_runs(experiment_names=["pix"], output_format="list")
+    assert logged.data.metrics["average_precision"] > 0.9
