@@ -74,12 +74,10 @@ class ConfluentOutbox:
 
     def begin(self) -> None:
         """See `kafka.Outbox`."""
-        self.abort()  # what a broker that did not answer left open
+        if not self._spent:
+            self.abort()  # what a broker that did not answer left open
         if self._spent:
-            raise Transient(
-                f"{self._name}: a record of the last transaction was not taken; this writer takes "
-                "no other"
-            )
+            raise faults.spent(self._name)
         try:
             self._producer.begin_transaction()
         except KafkaException as error:

@@ -85,6 +85,13 @@ def group_is_alive(what: str, name: str) -> KafkaError:
     )
 
 
+def spent(what: str) -> Transient:
+    """Return the error of a writer that gave up a record: what follows needs a new epoch."""
+    return Transient(
+        f"{what}: a record of the last transaction was not taken; this writer takes no other"
+    )
+
+
 def in_doubt(what: str, name: str) -> KafkaError:
     """Return the error of a commit whose answer never came: only Kafka knows what became of it."""
     return KafkaError(

@@ -30,12 +30,18 @@ _CLOSE_SECONDS = 1.0
 
 
 class KafkaPythonOutbox:
-    """`kafka.Outbox` through kafka-python."""
+    """`kafka.Outbox` through kafka-python.
+
+    A record that timed out may still be on its way, and the library begins the next transaction
+    under the same epoch: what arrives late would be part of that one. So no transaction follows one
+    of which Kafka did not answer for every record; the next writer's epoch shuts late ones out.
+    """
 
     def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
         self._name = f"transactional id {transactional_id}"
         self._seconds = (settings.transaction_timeout_ms + settings.request_timeout_ms) / 1000
         self._open = False
+        self._spent = False
         self._fenced: FencedError | None = None
         self._ending: Future[None] | None = None
         self._sent: list[tuple[str, Any]] = []
@@ -64,7 +70,10 @@ class KafkaPythonOutbox:
         """See `kafka.Outbox`."""
         if self._fenced is not None:
             raise self._fenced
-        self.abort()  # what a broker that did not answer left open
+        if not self._spent:
+            self.abort()  # what a broker that did not answer left open
+        if self._spent:
+            raise faults.spent(self._name)
         try:
             self._producer.begin_transaction()
         except Fault as error:
@@ -103,6 +112,9 @@ class KafkaPythonOutbox:
         """See `kafka.Outbox`; nothing happens when no transaction is open."""
         if not self._open:
             return
+        with suppress(Fault):
+            self._producer.flush(timeout=_ABORT_SECONDS)
+        self._spent |= not all(answer.succeeded() for _, answer in self._sent)
         try:
             self._end(self._producer.abort_transaction, _ABORT_SECONDS)
         except NoAnswer as error:
@@ -115,8 +127,10 @@ class KafkaPythonOutbox:
         with suppress(PixstreamError):
             self.abort()
         if self._producer is not None:
-            with suppress(Fault):
+            try:
                 self._producer.close(timeout=_CLOSE_SECONDS)
+            except Fault:  # undelivered records: its thread would go on with them
+                self._producer._sender.force_close()  # noqa: SLF001  there is no public way
         self._admin.close()
 
     def _deliver(self) -> None:
@@ -130,6 +144,7 @@ class KafkaPythonOutbox:
                 if not answer.succeeded():
                     answer.get(timeout=max(deadline - time.monotonic(), 0))
             except Fault as error:
+                self._spent = True
                 self._give_up(translate(f"topic {topic}: a record was not taken", error))
 
     def _end(self, how: Callable[[], None], seconds: float) -> None:
