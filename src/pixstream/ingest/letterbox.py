@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Letterbox:
     """`kafka.Outbox` that is opened anew after it could not begin.
 
-    A client library may never end what an absent broker left open, even when Kafka is back; a new
-    writer under the same transactional id fences it, and Kafka aborts it.
+    A client library may never end what an absent broker left open, even when Kafka is back, and one
+    that gave up a record takes no other transaction; a new writer under the same transactional id
+    fences it, and Kafka aborts what it left.
 
     Args:
         opening: opens a writer; called at once, and again when one is replaced.

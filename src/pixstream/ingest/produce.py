@@ -119,8 +119,9 @@ class ProduceLoop:
         """Read from these positions until `stop` is set or something transient happens.
 
         Returns:
-            whether the outbox can go on: one that cannot begin, because the client never ended
-            what an absent broker left open, is replaced by a new one, which fences it.
+            whether the outbox can go on: one that cannot begin, because the client gave up a
+            record or never ended what an absent broker left open, is replaced by a new one, which
+            fences it.
         """
         readings = self._producer.read(since)
         try:
