@@ -32,9 +32,9 @@ $(STAMP): pyproject.toml uv.lock
 demo: setup
 	$(BIN)/pixstream demo --events $(EVENTS) --client $(CLIENT) $(if $(SPARK),--spark)
 
-# Two workers, each with a broker of its own: most tests wait for Kafka's timeouts.
+# Three workers on two processors, each with a broker of its own: many tests wait for timeouts of Kafka.
 test: setup
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not campaign"
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not campaign"
 
 check: setup
 	$(BIN)/ruff format --check .
