@@ -190,8 +190,6 @@ class Run:
 
     def _settle(self) -> None:
         """Wait until everything has arrived, and a new fact passes in good time after that."""
-        self._look()
-        self._site.revive()
         began = time.monotonic()
         self._wait(lambda: not self.sources.callbacks.pending, "callbacks are refused", 120)
         if not self._caught_up():
@@ -213,7 +211,7 @@ class Run:
             groups = {group_id(CONSUMER): list(EVENT_TOPICS.values())}
             rows, since = -1, time.monotonic()
             while True:
-                self._look()
+                self._keep_running()
                 behind = sum(lag.totals(lag.lag(admin, groups)).values())
                 if (now := self._rows()) != rows:
                     rows, since = now, time.monotonic()
@@ -279,11 +277,16 @@ class Run:
     def _wait(self, done: Callable[[], bool], what: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not done():
-            self._look()
+            self._keep_running()
             if time.monotonic() > deadline:
                 raise PixstreamError(f"{what}: after {seconds:.0f} s")
             self._show(self)
             time.sleep(0.3)
+
+    def _keep_running(self) -> None:
+        """As `_look`, and start what ended: only while no storm strikes, which does the same."""
+        self._look()
+        self._site.revive()
 
     def _look(self) -> None:
         """Note a supervisor that ended by itself, before the next start heals it.

@@ -115,23 +115,27 @@ class KafkaPythonOutbox:
         with suppress(Fault):
             self._producer.flush(timeout=_ABORT_SECONDS)
         self._spent |= not all(answer.succeeded() for _, answer in self._sent)
-        try:
-            self._end(self._producer.abort_transaction, _ABORT_SECONDS)
-        except NoAnswer as error:
-            raise Transient(f"{self._name}: Kafka does not answer, nothing is committed") from error
-        except Fault as error:
-            raise translate(self._name, error) from error
+        self._abort()
 
     def close(self) -> None:
         """See `kafka.Outbox`."""
-        with suppress(PixstreamError):
-            self.abort()
+        if self._open:
+            with suppress(PixstreamError):
+                self._abort()
         if self._producer is not None:
             try:
                 self._producer.close(timeout=_CLOSE_SECONDS)
             except Fault:  # undelivered records: its thread would go on with them
                 self._producer._sender.force_close()  # noqa: SLF001  there is no public way
         self._admin.close()
+
+    def _abort(self) -> None:
+        try:
+            self._end(self._producer.abort_transaction, _ABORT_SECONDS)
+        except NoAnswer as error:
+            raise Transient(f"{self._name}: Kafka does not answer, nothing is committed") from error
+        except Fault as error:
+            raise translate(self._name, error) from error
 
     def _deliver(self) -> None:
         """Wait until Kafka took everything sent; if it did not, give up the transaction."""
