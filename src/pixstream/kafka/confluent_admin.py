@@ -71,17 +71,24 @@ class ConfluentAdmin:
         if self._cluster_id is None:
             reach(self._settings)
             self._library = AdminClient(connection(self._settings) | {"error_cb": self._on_error})
-            seconds = min(self._seconds, _CONNECT_SECONDS)
-            answer = self._library.describe_cluster(request_timeout=seconds)
-            while not answer.done() and not self._login_refused:
-                self._library.poll(_PAUSE_SECONDS)
-            if self._login_refused:
-                raise no_kafka(self._settings)
-            try:
-                self._cluster_id = str(answer.result().cluster_id)
-            except KafkaException as error:
-                raise no_kafka(self._settings) from error
+            self._cluster_id = self._ask(self._library)
         return self._cluster_id
+
+    def _ask(self, library: AdminClient) -> str:
+        """The cluster id, from metadata: `describe_cluster` aborts the process if a broker freezes.
+
+        Asked for longer each time, and between two questions a refused login is heard of.
+        """
+        deadline, patience = time.monotonic() + min(self._seconds, _CONNECT_SECONDS), _PAUSE_SECONDS
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return str(library.list_topics(timeout=min(patience, max(left, 0.1))).cluster_id)
+            except KafkaException as error:
+                library.poll(_PAUSE_SECONDS)
+                if self._login_refused or left <= 0:
+                    raise no_kafka(self._settings) from error
+            patience *= 2
 
     def cluster_id(self) -> str:
         """See `kafka.Admin`."""
