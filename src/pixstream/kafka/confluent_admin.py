@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from confluent_kafka import (
@@ -82,12 +82,14 @@ class ConfluentAdmin:
         deadline, patience = time.monotonic() + min(self._seconds, _CONNECT_SECONDS), _PAUSE_SECONDS
         while True:
             left = deadline - time.monotonic()
-            try:
-                return str(library.list_topics(timeout=min(patience, max(left, 0.1))).cluster_id)
-            except KafkaException as error:
-                library.poll(_PAUSE_SECONDS)
-                if self._login_refused or left <= 0:
-                    raise no_kafka(self._settings) from error
+            found: str | None = None
+            with suppress(KafkaException):
+                found = library.list_topics(timeout=min(patience, max(left, 0.1))).cluster_id
+            if found:  # never a name made of nothing: tables remember it
+                return found
+            library.poll(_PAUSE_SECONDS)
+            if self._login_refused or left <= 0:
+                raise no_kafka(self._settings)
             patience *= 2
 
     def cluster_id(self) -> str:
