@@ -26,7 +26,7 @@ from pixstream.kafka.acls import (
     principal,
     transactional_id,
 )
-from pixstream.kafka.lag import lag
+from pixstream.kafka.lag import lag, patiently
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.topics import DLQ, DLQ_STATE, EVENT_TOPICS, POSITIONS
 from pixstream.outgoing import Outgoing
@@ -210,7 +210,7 @@ def test_an_operators_rights_are_enough_to_set_offsets(rights: Any, library: Lib
     rights.are(for_operator(rights.user, []))
     group, place = group_id(f"lake-{library}"), kafka.TopicPartition("pix.estornos", 0)
     with closing(rights.client(library).admin()) as admin:
-        assert list(admin.group_members(group)) == []
+        assert list(patiently(lambda: admin.group_members(group))) == []
         admin.set_group_offsets(group, {place: 0})
         assert admin.group_offsets(group)[place] == 0
 
