@@ -29,12 +29,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from pixstream import identifiers, routing
-from pixstream.consumers.delta_lake import DeltaLake
-from pixstream.decoding import decode
-from pixstream.event import Category, Direction, Party, PixEvent, Status, encode
-from pixstream.kafka import Record
-from pixstream.plugin import EventBatch, TopicIdPartition
+from pixstream.columns.batch import EventBatch
+from pixstream.columns.decoding import decode
+from pixstream.consumers.delta_lake.consumer import DeltaLake
+from pixstream.event import identifiers, routing
+from pixstream.event.categories import Category
+from pixstream.event.model import Direction, Party, PixEvent, Status, encode
+from pixstream.kafka.ports import Record, TopicIdPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,16 +29,17 @@ from typing import Any
 import psutil
 import pyarrow as pa
 
-from pixstream import routing
-from pixstream.consumers.delta_lake import DeltaLake
-from pixstream.decoding import decode
-from pixstream.event import Category, Direction, Party, PixEvent, Status, encode
-from pixstream.kafka import Record
+from pixstream.columns.batch import EventBatch
+from pixstream.columns.decoding import decode
+from pixstream.consumers.delta_lake.consumer import DeltaLake
+from pixstream.event import routing
+from pixstream.event.categories import Category
+from pixstream.event.model import Direction, Party, PixEvent, Status, encode
+from pixstream.kafka.ports import Record, TopicIdPartition
 from pixstream.lake import files
-from pixstream.lake.identity import KnownIds
+from pixstream.lake.known_ids import KnownIds
 from pixstream.lake.location import Location
 from pixstream.lake.table import LakeTable
-from pixstream.plugin import EventBatch, TopicIdPartition
 
 CASES = ("memory", "recent", "old 1 %", "old 10 %", "one large day")
 LAST = dt.date(2026, 11, 20)

@@ -34,9 +34,9 @@ from bench_decode_delta import batches
 
 from pixstream import config, kafka
 from pixstream.errors import Transient
-from pixstream.identifiers import e2e
-from pixstream.kafka.broker import EmbeddedBroker
-from pixstream.kafka.topics import declared
+from pixstream.event.identifiers import e2e
+from pixstream.kafka.topics.declared import declared
+from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.privacy import create_key_file
 from pixstream.processes import component
 from pixstream.processes.component import Order
@@ -259,7 +259,7 @@ def result(peak: Peak, bound: int) -> dict[str, Any]:
 
 def play_stuck(order: str) -> int:
     """Be the child whose destination fails at every call."""
-    from pixstream.consumers.delta_lake import DeltaLake
+    from pixstream.consumers.delta_lake.consumer import DeltaLake
 
     def write(self: DeltaLake, batch: object, reject: object) -> None:
         del batch, reject

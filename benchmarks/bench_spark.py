@@ -23,8 +23,8 @@ import psutil
 from bench_memory import Bench, load
 from deltalake import DeltaTable
 
-from pixstream.event import Category
-from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.event.categories import Category
+from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.lake import files
 from pixstream.processes.child import COMMAND
 from pixstream.spark import session

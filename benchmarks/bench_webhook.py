@@ -30,16 +30,17 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from pixstream import identifiers, kafka
+from pixstream import kafka
 from pixstream.backoff import BackoffSettings
-from pixstream.canonical import Sealer
 from pixstream.dead_letters import LetterWriter
-from pixstream.ingest.produce import ProduceLoop
-from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.event import identifiers
+from pixstream.event.sealing import Sealer
 from pixstream.kafka.settings import KafkaSettings
-from pixstream.kafka.topics import DEFAULT_TOPICS, declared
+from pixstream.kafka.topics.declared import DEFAULT_TOPICS, declared
+from pixstream.lab.broker.embedded import EmbeddedBroker
+from pixstream.loops.produce import ProduceLoop
 from pixstream.privacy import Pseudonymiser, Vault
-from pixstream.producers.webhook import Webhook
+from pixstream.producers.webhook.producer import Webhook
 
 SENDERS = 64
 SUSTAINED, OVERLOAD = 0.6, 3.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pixstream import plugin
 from pixstream.config.schema import KINDS, of_component, of_core, options
-from pixstream.kafka.topics import DEFAULT_TOPICS
+from pixstream.kafka.topics.declared import DEFAULT_TOPICS
+from pixstream.plugins import discovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +57,8 @@ def _lines() -> Iterator[str]:
     for section, kind in KINDS.items():
         yield f"\n## {section}\n"
         yield f"{_sentence(core['properties'][section]['description'])} {_COMPONENT}"
-        for type_name in plugin.builtin(kind):
-            cls = plugin.load(kind, type_name)
+        for type_name in discovery.builtin(kind):
+            cls = discovery.load(kind, type_name)
             yield f"\n### {section}: {type_name}\n"
             yield f"{(cls.__doc__ or '').strip().splitlines()[0]}\n"
             yield from _table(of_component(cls, type_name), ())

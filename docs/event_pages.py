@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import msgspec.inspect as mi
 
-from pixstream import routing
-from pixstream.event import Flag, Party, PixEvent, Reason
-from pixstream.lake.schema import EVENT_SCHEMA
+from pixstream.columns.schema import EVENT_SCHEMA
+from pixstream.event import routing
+from pixstream.event.model import Flag, Party, PixEvent, Reason
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,12 +36,12 @@ FLAGS = {
 
 
 EVENT_INTRODUCTION = """\
-Made from `pixstream.event` by `docs/generate.py`. The same names stand in Kafka's JSON, in the
-Delta tables and in `pixstream preview`."""
+Made from `pixstream.event.model` by `docs/generate.py`. The same names stand in Kafka's JSON, in
+the Delta tables and in `pixstream preview`."""
 
 ROUTING_INTRODUCTION = """\
-Made from `pixstream.routing.TABLE` by `docs/generate.py`. `event_id` is a 128-bit hash of category,
-RtrId (of a return) or EndToEndId, and canonical status."""
+Made from `pixstream.event.routing.TABLE` by `docs/generate.py`. `event_id` is a 128-bit hash of
+category, RtrId (of a return) or EndToEndId, and canonical status."""
 
 ROUTING_RULES = f"""\
 A message with an RtrId, or with purpose {" or ".join(sorted(routing.RETURN_PURPOSES))}, is an

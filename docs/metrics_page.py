@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pixstream.observability.metrics import COUNTS, OF_COMPONENT, OF_SUPERVISOR, RECORDS, Metric
+from pixstream.processes.metrics import COUNTS, OF_COMPONENT, OF_SUPERVISOR, RECORDS, Metric
 from pixstream.processes.run_status import STATES
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ _HEAD = """\
 # Metrics
 
 What `/metrics` of each `pixstream run` tells Prometheus, made by `docs/generate.py` from
-`pixstream.observability.metrics`. Where it listens: [metrics](configuration.md#metrics), and
+`pixstream.processes.metrics`. Where it listens: [metrics](configuration.md#metrics), and
 `pixstream status`.
 
 - Counters sum since the supervisor's start, over all restarts of a component's processes. They

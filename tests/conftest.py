@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 from confluent_kafka import admin as kafka_admin
 from cryptography import x509
@@ -21,17 +22,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
-from pixstream import kafka, routing
-from pixstream.chaos.proxy import Proxy
-from pixstream.demo.place import free_port
-from pixstream.event import Category, Direction, Party, PixEvent, Status
-from pixstream.kafka import Admin, Client
-from pixstream.kafka.acls import Acl
-from pixstream.kafka.broker import EmbeddedBroker
-from pixstream.kafka.broker_properties import PROXIED
+from pixstream import kafka
+from pixstream.columns.decoding import decode
+from pixstream.event import routing
+from pixstream.event.categories import Category
+from pixstream.event.model import Direction, Party, PixEvent, Status, encode
+from pixstream.kafka.ports import Admin, Client, Record
 from pixstream.kafka.settings import KafkaSettings, Sasl, Tls
-from pixstream.kafka.topic_plan import apply, plan
-from pixstream.kafka.topics import declared
+from pixstream.kafka.topics.acls import Acl
+from pixstream.kafka.topics.declared import declared
+from pixstream.kafka.topics.plan import apply, plan
+from pixstream.lab.broker.embedded import EmbeddedBroker
+from pixstream.lab.broker.properties import PROXIED
+from pixstream.lab.chaos.proxy import Proxy
+from pixstream.lab.demo.place import free_port
 
 admin_api: Any = kafka_admin  # its classes for ACLs are not exported to type checkers
 
@@ -95,6 +99,22 @@ def _event(number: int = 0, *, time: dt.datetime = NOON, **changes: Any) -> PixE
 def event() -> Callable[..., PixEvent]:
     """`event(number, time=…, **changes)`: an event of its own for each number and time."""
     return _event
+
+
+def _rows(events: Sequence[PixEvent], *, partition: int = 0, first: int = 0) -> pa.Table:
+    records = [
+        Record("pix.pagamentos", partition, first + n, 1_700_000_000_000, None, encode(event), ())
+        for n, event in enumerate(events)
+    ]
+    decoded = decode(records)
+    assert not decoded.bad
+    return decoded.table
+
+
+@pytest.fixture(scope="session")
+def rows() -> Callable[..., pa.Table]:
+    """`rows(events, partition=0, first=0)`: the decoded batch of these events."""
+    return _rows
 
 
 @pytest.fixture(scope="session")
@@ -256,9 +276,9 @@ def rights(secure_broker: Mapping[str, str], super_admin: Admin) -> Iterator[Rig
 
 _GUARD = """
 import sys, pathlib
-from pixstream import routing
-from pixstream.event import Category, Direction, Party, PixEvent, Status
-from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.event import routing
+from pixstream.event.model import Category, Direction, Party, PixEvent, Status
+from pixstream.lab.broker.embedded import EmbeddedBroker
 sys.stdin.read()
 EmbeddedBroker(pathlib.Path(sys.argv[1])).kill()
 """

@@ -11,14 +11,15 @@ import pytest
 
 import pixstream.producers
 from pixstream import config, dead_letters
-from pixstream.canonical import Sealer
 from pixstream.dead_letters import LetterWriter
 from pixstream.errors import ConfigError
-from pixstream.identifiers import e2e
-from pixstream.ingest.produce import ProduceLoop
+from pixstream.event.identifiers import e2e
+from pixstream.event.sealing import Sealer
 from pixstream.kafka.memory import MemoryKafka
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS, POSITIONS, declared
-from pixstream.plugin import Producer
+from pixstream.kafka.names import DLQ, EVENT_TOPICS, POSITIONS
+from pixstream.kafka.topics.declared import declared
+from pixstream.loops.produce import ProduceLoop
+from pixstream.plugins.producer import Producer
 from pixstream.privacy import Pseudonymiser, Vault
 
 TEXT = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -5,8 +5,9 @@ from random import Random
 
 import pytest
 
-from pixstream import identifiers, privacy
+from pixstream import privacy
 from pixstream.errors import KeysMissingError, PixstreamError
+from pixstream.event import identifiers
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 

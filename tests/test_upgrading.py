@@ -17,32 +17,31 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from pixstream import evolution
-from pixstream.consumers.delta_lake import DeltaLake
+from pixstream.columns.shapes import beyond
+from pixstream.consumers.delta_lake.consumer import DeltaLake
 from pixstream.dead_letters import content, views
 from pixstream.dead_letters.letters import LetterWriter
 from pixstream.dead_letters.reading import view
 from pixstream.dead_letters.state import Mark
-from pixstream.demo import tables
 from pixstream.errors import KafkaError, PixstreamError, Refused
-from pixstream.event import SCHEMA_VERSION
-from pixstream.ingest.ownership import Ownership, position_key
-from pixstream.intake.log_tail import Tail
-from pixstream.intake.schedules import Follow, Sweep
-from pixstream.intake.spool import KEY_LENGTH
-from pixstream.kafka import Record, TopicSpec
-from pixstream.kafka.acls import group_id, layout_id, transactional_id
+from pixstream.event import lenient
+from pixstream.event.model import SCHEMA_VERSION, Refusal
 from pixstream.kafka.memory import MemoryKafka
-from pixstream.kafka.topics import POSITIONS
-from pixstream.lake import entries
-from pixstream.lake.shapes import beyond
-from pixstream.plugin import Reading, Refusal, TopicIdPartition
+from pixstream.kafka.names import POSITIONS, group_id, layout_id, transactional_id
+from pixstream.kafka.ports import Record, TopicIdPartition, TopicSpec
+from pixstream.lab.demo import tables
+from pixstream.lake.log import entries
+from pixstream.loops.ownership import Ownership, position_key
+from pixstream.plugins.producer import Reading
 from pixstream.privacy import Vault
-from pixstream.producers import iso20022
+from pixstream.producers.bank_api.schedules import Follow, Sweep
+from pixstream.producers.iso20022 import producer
+from pixstream.producers.iso20022.spool import KEY_LENGTH
+from pixstream.producers.system_log.tail import Tail
 
 NEXT = """
 from typing import Annotated
-import pixstream.event as event
+import pixstream.event.model as event
 from msgspec import Meta
 
 class Party(event.Party, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -59,9 +58,9 @@ event.Party, event.PixEvent, event.SCHEMA_VERSION = Party, PixEvent, event.SCHEM
 
 PRODUCE = """
 import datetime as dt, json, sys
-from pixstream.canonical import Sealer
-from pixstream.event import Draft
-from pixstream.outgoing import outgoing
+from pixstream.event.sealing import Sealer
+from pixstream.event.model import Draft
+from pixstream.event.record import outgoing
 from pixstream.privacy import Pseudonymiser, Vault
 
 order = json.load(sys.stdin)
@@ -83,15 +82,15 @@ print(json.dumps(made))
 
 CONSUME = """
 import json, sys
-from pixstream import evolution
-from pixstream.consumers.delta_lake import DeltaLake
-from pixstream.decoding import decode
-from pixstream.kafka import Record
-from pixstream.plugin import EventBatch, TopicIdPartition
+from pixstream.event import lenient
+from pixstream.consumers.delta_lake.consumer import DeltaLake
+from pixstream.columns.decoding import decode
+from pixstream.columns.batch import EventBatch
+from pixstream.kafka.ports import Record, TopicIdPartition
 
 order = json.load(sys.stdin)
-read, patient = evolution.read, []
-evolution.read = lambda *given: patient.append(1) or read(*given)
+read, patient = lenient.read, []
+lenient.read = lambda *given: patient.append(1) or read(*given)
 lake = DeltaLake(type="delta_lake", uri=order["uri"], fsync=False)
 place = TopicIdPartition("pix.recebimentos", "id-1", 0)
 known = lake.offsets([place], "cluster").get(place, 0)
@@ -210,7 +209,7 @@ class TestEvents:
     def test_an_event_in_a_newer_versions_letter_is_left_to_that_version(self, site: Site) -> None:
         (value,) = site.produce("next", 1)
         with pytest.raises(Refused, match="schema_version: not supported by this version"):
-            evolution.read(value.encode(), lambda *_: {})
+            lenient.read(value.encode(), lambda *_: {})
 
 
 def forms(extra: str) -> list[tuple[str, Callable[[str], Any], str]]:
@@ -233,7 +232,7 @@ def forms(extra: str) -> list[tuple[str, Callable[[str], Any], str]]:
         ),
         (
             "iso20022",
-            lambda position: iso20022._keys("d", position),
+            lambda position: producer._keys("d", position),
             f'{{"known":"{"k" * KEY_LENGTH}"{extra}}}',
         ),
     ]

@@ -19,7 +19,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from pixstream import config
-from pixstream.kafka.topics import EVENT_TOPICS
+from pixstream.kafka.names import EVENT_TOPICS
 from pixstream.spark.kafka_options import kafka_options
 
 dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")

@@ -17,8 +17,9 @@ from pathlib import Path
 from databricks.sdk.runtime import dbutils, display, spark
 from pyspark.sql import functions as F
 
-from pixstream import config, identifiers
-from pixstream.event import Category
+from pixstream import config
+from pixstream.event import identifiers
+from pixstream.event.categories import Category
 from pixstream.privacy import PrivacySettings, keys
 from pixstream.spark.places import open_tables
 

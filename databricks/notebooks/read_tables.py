@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pixstream import config
-from pixstream.event import Category
+from pixstream.event.categories import Category
 from pixstream.spark.places import open_tables
 
 dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")

@@ -29,7 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler
 
 from pixstream import config
-from pixstream.event import Category
+from pixstream.event.categories import Category
 from pixstream.spark.places import open_tables
 
 dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")

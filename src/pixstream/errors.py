@@ -66,7 +66,7 @@ class Refused(PixstreamError):  # noqa: N818  said of a record, not of the progr
     """These bytes hold no Pix event that can be identified.
 
     Args:
-        reason: a code of `pixstream.event.Reason`, stable, for filters and metrics.
+        reason: a code of `pixstream.event.model.Reason`, stable, for filters and metrics.
         message: what is wrong and at which field path, without any value of the payload.
     """
 

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from pixstream.cli import main
-from pixstream.identifiers import e2e, generate_cpf
-from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.event.identifiers import e2e, generate_cpf
+from pixstream.lab.broker.embedded import EmbeddedBroker
 
 NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 CPF = generate_cpf(Random(4))

@@ -23,21 +23,23 @@ from pixstream.cli.main import Root
 from pixstream.config.settings import Settings
 from pixstream.dead_letters import REPLAY_FOR, REPLAY_OF
 from pixstream.errors import ConfigError, FencedError, KeysMissingError, PixstreamError
-from pixstream.event import Draft, encode
-from pixstream.identifiers import e2e, generate_cpf
-from pixstream.kafka import Record
+from pixstream.event.identifiers import e2e, generate_cpf
+from pixstream.event.model import Draft, Refusal, encode
 from pixstream.kafka.memory import MemoryKafka
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS, declared
-from pixstream.plugin import Consumer, Reading, Refusal
+from pixstream.kafka.names import DLQ, EVENT_TOPICS
+from pixstream.kafka.ports import Record
+from pixstream.kafka.topics.declared import declared
+from pixstream.plugins.consumer import Consumer
+from pixstream.plugins.producer import Reading
 from pixstream.privacy import PrivacySettings, keys
-from pixstream.processes.component import letter_writer, sealer
-from pixstream.producers.webhook import Webhook
+from pixstream.producers.webhook.producer import Webhook
+from pixstream.runtime import letter_writer, sealer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pixstream.canonical import Sealer
-    from pixstream.kafka import Client
+    from pixstream.event.sealing import Sealer
+    from pixstream.kafka.ports import Client
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 RNG = Random(23)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pixstream.bundle import entry_points, values
+from pixstream.bundle.entry_points import EntryPoint
 from pixstream.cli import main
 from pixstream.errors import DestinationError
-from pixstream.jobs import entry_points, values
-from pixstream.jobs.entry_points import EntryPoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,8 +207,8 @@ def test_wrong_usage_is_exit_2_with_words_that_help(
 PROGRAM = """
 import pathlib, sys, time
 from pixstream.cli import main
-from pixstream.jobs import entry_points
-from pixstream.jobs.entry_points import EntryPoint
+from pixstream.bundle import entry_points
+from pixstream.bundle.entry_points import EntryPoint
 
 def good():
     pathlib.Path("running").touch()

@@ -16,15 +16,15 @@ from pixstream.cli.main import Root
 from pixstream.cli.offsets import offsets
 from pixstream.config.settings import Settings
 from pixstream.errors import ClusterChangedError, KafkaError, PixstreamError, TopicChangedError
-from pixstream.identifiers import generate_cpf
-from pixstream.kafka import TopicPartition, TopicSpec
+from pixstream.event.identifiers import generate_cpf
 from pixstream.kafka.memory import MemoryKafka
-from pixstream.plugin import Consumer, TopicIdPartition
+from pixstream.kafka.ports import TopicIdPartition, TopicPartition, TopicSpec
+from pixstream.plugins.consumer import Consumer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from pixstream.kafka import Client
+    from pixstream.kafka.ports import Client
 
 GROUP = "pixstream.lake"
 TOPIC = "pix.recebimentos"
@@ -309,7 +309,7 @@ def test_an_offset_that_the_partition_does_not_hold_is_refused(place: Place) -> 
 
 
 def test_while_it_runs_nothing_is_changed(place: Place) -> None:
-    from pixstream.kafka import Listener
+    from pixstream.kafka.ports import Listener
 
     place.read(4)
     place.kafka.client().inbox(

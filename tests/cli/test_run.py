@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pixstream.cli.run import stop_signals
-from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.privacy import create_key_file
 
 

@@ -38,7 +38,7 @@ from pixstream.cli.run import stop_signals
 from pixstream.processes.component import Order
 from pixstream.config.settings import MetricsSettings, SupervisorSettings
 from pixstream.backoff import BackoffSettings
-from pixstream.plugin import Producer
+from pixstream.plugins.producer import Producer
 from pixstream.processes.supervisor import Supervisor
 directory, script, name = sys.argv[1:]
 base = Order(config_path="", environment=None, overrides=[], name="", replica=0)

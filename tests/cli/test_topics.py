@@ -20,17 +20,18 @@ from pixstream.cli.main import Root
 from pixstream.cli.topics import topics
 from pixstream.config.settings import Settings
 from pixstream.errors import KafkaError
-from pixstream.kafka import TopicSpec
+from pixstream.kafka.ports import Listener, TopicSpec
 from pixstream.kafka.settings import KafkaSettings, Sasl
-from pixstream.kafka.topics import TopicSettings
-from pixstream.plugin import Consumer, Producer
+from pixstream.kafka.topics.declared import TopicSettings
+from pixstream.plugins.consumer import Consumer
+from pixstream.plugins.producer import Producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     import click
 
-    from pixstream.kafka import Admin, Client
+    from pixstream.kafka.ports import Admin, Client
 
 Library = Literal["confluent", "kafka-python"]
 EVENTS = ["pix.pagamentos", "pix.recebimentos", "pix.estornos"]
@@ -190,7 +191,7 @@ def test_partitions_grow_only_once_every_consumer_has_read_all(address: str) -> 
 
 def drain(client: Client, name: str) -> None:
     """Read pix.estornos to its end as this consumer, and commit."""
-    listener = kafka.Listener(
+    listener = Listener(
         lambda partitions, committed: {p: committed.get(p, 0) for p in partitions},
         lambda _: None,
     )

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from pixstream import plugin
 from pixstream.config import editor_schema
 from pixstream.config.schema import KINDS
+from pixstream.plugins import discovery
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,6 +75,6 @@ def test_what_the_program_refuses_the_schema_refuses(text: str, path: str) -> No
 def test_it_describes_every_built_in_plugin() -> None:
     definitions = editor_schema.build()["$defs"]
     for section, kind in KINDS.items():
-        for name in plugin.builtin(kind):
+        for name in discovery.builtin(kind):
             properties = definitions[f"{section}.{name}"]["properties"]
             assert {"type", "enabled", "batch"} <= properties.keys()

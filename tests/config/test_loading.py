@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pixstream import plugin
 from pixstream.config.check import plain
 from pixstream.config.loading import load, resolve
 from pixstream.config.schema import fields_of
@@ -18,6 +17,9 @@ from pixstream.config.settings import Settings
 from pixstream.config.yaml_source import parse
 from pixstream.config.yaml_tree import Origin, origin
 from pixstream.errors import ConfigError
+from pixstream.plugins import discovery
+from pixstream.plugins.consumer import Consumer
+from pixstream.plugins.producer import Producer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +36,8 @@ import msgspec
 from msgspec import Meta
 
 from pixstream.errors import ConfigError
-from pixstream.plugin import Consumer, Producer
+from pixstream.plugins.consumer import Consumer
+from pixstream.plugins.producer import Producer
 
 SECRET = {"secret": True}
 
@@ -562,8 +565,8 @@ def test_the_repository_s_file_loads_without_any_variable(monkeypatch: pytest.Mo
         monkeypatch.delenv(name, raising=False)
     loaded = load(ROOT / "kafka_config.yaml")
     assert loaded.kafka.bootstrap_servers is None
-    assert loaded.producers.keys() == set(plugin.builtin(plugin.Producer))
-    assert loaded.consumers.keys() == set(plugin.builtin(plugin.Consumer))
+    assert loaded.producers.keys() == set(discovery.builtin(Producer))
+    assert loaded.consumers.keys() == set(discovery.builtin(Consumer))
 
 
 @pytest.mark.parametrize("env", ["staging", "prod"])

@@ -19,11 +19,11 @@ from pixstream.config.schema import (
     type_name,
     types,
 )
-from pixstream.consumers.delta_lake import DeltaLake
+from pixstream.consumers.delta_lake.consumer import DeltaLake
 from pixstream.errors import ConfigError
-from pixstream.kafka.topics import DEFAULT_TOPICS
-from pixstream.plugin import Producer
-from pixstream.producers.webhook import Webhook
+from pixstream.kafka.topics.declared import DEFAULT_TOPICS
+from pixstream.plugins.producer import Producer
+from pixstream.producers.webhook.producer import Webhook
 
 
 class Tree(msgspec.Struct):

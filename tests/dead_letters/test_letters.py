@@ -6,8 +6,9 @@ from pixstream import dead_letters
 from pixstream.dead_letters import Letter, LetterView, LetterWriter
 from pixstream.dead_letters.reading import original
 from pixstream.errors import PixstreamError
-from pixstream.kafka import Record
-from pixstream.plugin import Reading, Refusal
+from pixstream.event.model import Refusal
+from pixstream.kafka.ports import Record
+from pixstream.plugins.producer import Reading
 from pixstream.privacy import Vault
 
 VAULT = Vault(bytes(range(32)), "k1")

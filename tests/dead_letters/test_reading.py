@@ -5,8 +5,9 @@ import pytest
 from pixstream.dead_letters import LetterView, LetterWriter, content, views
 from pixstream.dead_letters.reading import original, taken, view
 from pixstream.errors import PixstreamError
-from pixstream.kafka import Record
-from pixstream.plugin import Reading, Refusal
+from pixstream.event.model import Refusal
+from pixstream.kafka.ports import Record
+from pixstream.plugins.producer import Reading
 from pixstream.privacy import Vault
 
 VAULT = Vault(bytes(range(32)), "k1")

@@ -5,7 +5,7 @@ import pytest
 
 from pixstream.dead_letters.repair import FAILED, from_expression, from_file
 from pixstream.errors import ConfigError, Refused
-from pixstream.identifiers import generate_cpf
+from pixstream.event.identifiers import generate_cpf
 
 CPF = generate_cpf(Random(8))
 

@@ -16,17 +16,18 @@ import pytest
 import yaml
 
 from pixstream import config, kafka
-from pixstream.canonical import Sealer
 from pixstream.config.settings import Settings
 from pixstream.dead_letters import REPLAY_FOR, REPLAY_OF, Letter
 from pixstream.dead_letters.state import REPLAYED, states
-from pixstream.event import Draft, encode
-from pixstream.identifiers import e2e, generate_cpf
-from pixstream.kafka import Client, Record
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS, declared
-from pixstream.plugin import Reading, Refusal
+from pixstream.event.identifiers import e2e, generate_cpf
+from pixstream.event.model import Draft, Refusal, encode
+from pixstream.event.sealing import Sealer
+from pixstream.kafka.names import DLQ, EVENT_TOPICS
+from pixstream.kafka.ports import Client, Record
+from pixstream.kafka.topics.declared import declared
+from pixstream.plugins.producer import Reading
 from pixstream.privacy import create_key_file, keys
-from pixstream.processes.component import letter_writer, letters_directory, sealer
+from pixstream.runtime import letter_writer, letters_directory, sealer
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
@@ -39,11 +40,11 @@ IN_FILES = 5
 MORTAL = """
 import os, signal, sys, threading
 from pixstream.cli import main
-from pixstream.dead_letters import desk
+from pixstream.dead_letters import replay_transaction
 
 step, _, number = sys.argv[1].partition(":")
 left = {step: int(number or 0)}
-desk.MAX_LETTERS = 40
+replay_transaction.MAX_LETTERS = 40
 
 def reached(name):
     if name in left:

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixstream import identifiers
-from pixstream.event import Draft, Flag
+from pixstream.event import identifiers
+from pixstream.event.model import Draft, Flag, Refusal
 from pixstream.formats.api_pix import parse
-from pixstream.plugin import Refusal
 
 SAMPLES = Path(__file__).parents[2] / ".." / "shared" / "samples"
 needs_samples = pytest.mark.skipif(

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pixstream import identifiers
-from pixstream.event import Draft, Flag, Person, Reason
+from pixstream.event import identifiers
+from pixstream.event.model import Draft, Flag, Person, Reason
 from pixstream.formats.api_pix_objects import devolucao, pix, problem
 
 RNG = random.Random(2)

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixstream import identifiers, routing
-from pixstream.event import Draft, Flag, Person, Reason, encode
+from pixstream.event import identifiers, routing
+from pixstream.event.model import Draft, Flag, Person, Reason, Refusal, encode
 from pixstream.formats.log_line import FIELDS, parse
-from pixstream.plugin import Refusal
 
 RNG = Random(21)
 CPF, CNPJ = identifiers.generate_cpf(RNG), identifiers.generate_cnpj(RNG)

@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from pixstream import identifiers
-from pixstream.event import Draft, Flag, Person, Reason, encode
+from pixstream.event import identifiers
+from pixstream.event.model import Draft, Flag, Person, Reason, Refusal, encode
 from pixstream.formats import spi
-from pixstream.plugin import Refusal
 
 SHARED = Path(__file__).parents[3] / "shared"
 RNG = Random(20)

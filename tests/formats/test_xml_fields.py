@@ -4,7 +4,7 @@ import pytest
 from lxml import etree
 
 from pixstream.errors import Refused
-from pixstream.event import Flag, Reason
+from pixstream.event.model import Flag, Reason
 from pixstream.formats.xml_fields import Fields, elements, skeleton
 
 

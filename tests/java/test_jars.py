@@ -13,7 +13,7 @@ import pytest
 from pixstream.errors import ArtefactError
 from pixstream.java import maven
 from pixstream.java.jars import JarSet
-from pixstream.kafka.broker_jars import BROKER_JARS, KAFKA_VERSION
+from pixstream.lab.broker.jars import BROKER_JARS, KAFKA_VERSION
 
 
 class Repository(ThreadingHTTPServer):

@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING, Literal, cast
 import pytest
 
 from pixstream.errors import FencedError, KafkaError, TopicChangedError, Transient
-from pixstream.kafka import (
+from pixstream.kafka import connect
+from pixstream.kafka.lag import patiently
+from pixstream.kafka.memory import MemoryKafka
+from pixstream.kafka.ports import (
     Client,
     Inbox,
     Listener,
     Outbox,
     Record,
+    TopicIdPartition,
     TopicPartition,
     TopicSpec,
-    connect,
 )
-from pixstream.kafka.broker import EmbeddedBroker
-from pixstream.kafka.lag import patiently
-from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.settings import KafkaSettings, Sasl, Tls
-from pixstream.plugin import TopicIdPartition
+from pixstream.lab.broker.embedded import EmbeddedBroker
 
 if TYPE_CHECKING:
-    from pixstream.kafka.confluent_admin import ConfluentAdmin
-    from pixstream.kafka.kafka_python_admin import KafkaPythonAdmin
+    from pixstream.kafka.confluent.admin import ConfluentAdmin
+    from pixstream.kafka.kafka_python.admin import KafkaPythonAdmin
 
 Library = Literal["confluent", "kafka-python"]
 LIBRARIES: list[Library] = ["confluent", "kafka-python"]

@@ -1,7 +1,8 @@
 import pytest
 
 from pixstream.errors import FencedError, KafkaError, Transient
-from pixstream.kafka import TopicSpec, faults
+from pixstream.kafka import faults
+from pixstream.kafka.ports import TopicSpec
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,17 @@ from confluent_kafka import Producer
 
 from pixstream import kafka
 from pixstream.errors import Transient
-from pixstream.kafka import Admin, Client, Listener, TopicPartition, TopicSpec
 from pixstream.kafka import lag as lag_module
 from pixstream.kafka.lag import PartitionLag, lag, of_topic, totals
+from pixstream.kafka.ports import (
+    Admin,
+    Client,
+    Listener,
+    TopicIdPartition,
+    TopicPartition,
+    TopicSpec,
+)
 from pixstream.kafka.settings import KafkaSettings
-from pixstream.plugin import TopicIdPartition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pytest
 
-from pixstream.chaos.proxy import Proxy
 from pixstream.errors import FencedError, PixstreamError, Transient
-from pixstream.kafka import Client, Outbox, TopicSpec, connect
+from pixstream.kafka import connect
+from pixstream.kafka.ports import Client, Outbox, TopicSpec
 from pixstream.kafka.settings import KafkaSettings
+from pixstream.lab.chaos.proxy import Proxy
 
 if TYPE_CHECKING:
-    from pixstream.kafka.confluent_admin import ConfluentAdmin
-    from pixstream.kafka.kafka_python_admin import KafkaPythonAdmin
+    from pixstream.kafka.confluent.admin import ConfluentAdmin
+    from pixstream.kafka.kafka_python.admin import KafkaPythonAdmin
 
 pytestmark = pytest.mark.broker
 

@@ -5,9 +5,8 @@ from collections.abc import Collection, Mapping
 import pytest
 
 from pixstream.errors import FencedError, KafkaError, TopicChangedError, Transient
-from pixstream.kafka import Listener, TopicSpec
 from pixstream.kafka.memory import MemoryInbox, MemoryKafka
-from pixstream.plugin import TopicIdPartition
+from pixstream.kafka.ports import Listener, TopicIdPartition, TopicSpec
 
 FROM_THE_START = Listener(lambda new, _: dict.fromkeys(new, 0), lambda _: None)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pixstream import kafka
-from pixstream.kafka import TopicSpec
+from pixstream.kafka.ports import TopicSpec
 from pixstream.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.broker
@@ -23,7 +23,7 @@ MEMBER = """
 import os, signal, sys
 from pathlib import Path
 from pixstream import kafka
-from pixstream.kafka import Listener
+from pixstream.kafka.ports import Listener
 from pixstream.kafka.settings import KafkaSettings
 
 library, address, topic, name, dies, told = sys.argv[1:]

@@ -1,19 +1,17 @@
 """Events and rows for the tests of the tables."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from pixstream.decoding import decode
-from pixstream.event import PixEvent, encode
-from pixstream.kafka import Record
+from pixstream.event.model import PixEvent
 from pixstream.lake import files
-from pixstream.lake.identity import KnownIds
+from pixstream.lake.deduplication import screen
+from pixstream.lake.known_ids import KnownIds
 from pixstream.lake.location import Location
-from pixstream.lake.screening import screen
 from pixstream.lake.table import LakeTable
 
 EventFactory = Callable[..., PixEvent]
@@ -23,22 +21,6 @@ LakeFactory = Callable[[int], "Lake"]
 
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
-
-
-def _rows(events: Sequence[PixEvent], *, partition: int = 0, first: int = 0) -> pa.Table:
-    records = [
-        Record("pix.pagamentos", partition, first + n, 1_700_000_000_000, None, encode(event), ())
-        for n, event in enumerate(events)
-    ]
-    decoded = decode(records)
-    assert not decoded.bad
-    return decoded.table
-
-
-@pytest.fixture(scope="session")
-def rows() -> RowFactory:
-    """`rows(events, partition=0, first=0)`: the decoded batch of these events."""
-    return _rows
 
 
 class Lake:

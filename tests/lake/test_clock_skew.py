@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pixstream.canonical import Sealer
-from pixstream.consumers.delta_lake import DeltaLake
-from pixstream.decoding import decode
-from pixstream.event import Draft, Flag, PixEvent, encode
-from pixstream.kafka import Record
+from pixstream.columns.batch import EventBatch
+from pixstream.columns.decoding import decode
+from pixstream.consumers.delta_lake.consumer import DeltaLake
+from pixstream.event.model import Draft, Flag, PixEvent, encode
+from pixstream.event.sealing import Sealer
+from pixstream.kafka.ports import Record, TopicIdPartition
 from pixstream.lake.location import Location
 from pixstream.lake.table import LakeTable
-from pixstream.plugin import EventBatch, TopicIdPartition
 from pixstream.privacy import Pseudonymiser, Vault
 
 EventFactory = Callable[..., PixEvent]

@@ -6,10 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pixstream.demo import tables
-from pixstream.event import PixEvent
-from pixstream.lake import durability, files
+from pixstream.event.model import PixEvent
+from pixstream.lab.demo import tables
+from pixstream.lake import files
 from pixstream.lake.location import Location
+from pixstream.lake.log import durability
 from pixstream.lake.table import LakeTable
 
 EventFactory = Callable[..., PixEvent]

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from pixstream.consumers.delta_lake import DeltaLake
-from pixstream.demo import tables
+from pixstream.columns.batch import EventBatch
+from pixstream.consumers.delta_lake.consumer import DeltaLake
 from pixstream.errors import DestinationError, Transient
-from pixstream.event import PixEvent
-from pixstream.lake import feed, maintenance
+from pixstream.event.model import PixEvent
+from pixstream.kafka.ports import TopicIdPartition
+from pixstream.lab.demo import tables
+from pixstream.lake import append, maintenance
 from pixstream.lake.location import Location
 from pixstream.lake.table import LakeTable
-from pixstream.plugin import EventBatch, TopicIdPartition
 
 EventFactory = Callable[..., PixEvent]
 RowFactory = Callable[..., Any]
@@ -156,7 +157,7 @@ def test_maintenance_on_a_full_disk_changes_no_row(
     disk: Disk, kafka: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "ENOUGH", 2)
-    monkeypatch.setattr(feed, "_SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(append, "_SWEEP_SECONDS", 0.0)
     lake = Lake(disk, kafka, maintain_every=1)
     number = 0
     for pages in range(60):

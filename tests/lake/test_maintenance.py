@@ -9,11 +9,12 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from pixstream.demo import tables
 from pixstream.errors import DestinationError
-from pixstream.event import PixEvent
-from pixstream.lake import durability, files, maintenance
+from pixstream.event.model import PixEvent
+from pixstream.lab.demo import tables
+from pixstream.lake import files, maintenance
 from pixstream.lake.location import Location
+from pixstream.lake.log import durability
 from pixstream.lake.table import LakeTable
 
 EventFactory = Callable[..., PixEvent]

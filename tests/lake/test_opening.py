@@ -6,9 +6,9 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 
+from pixstream.columns.schema import EVENT_SCHEMA
 from pixstream.errors import DestinationError, Transient
 from pixstream.lake.location import Location
-from pixstream.lake.schema import EVENT_SCHEMA
 from pixstream.lake.table import LakeTable
 
 

@@ -20,12 +20,14 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.table import TableAlterer
 
-from pixstream.consumers.delta_lake import DeltaLake
-from pixstream.demo import tables
+from pixstream.columns.batch import EventBatch
+from pixstream.consumers.delta_lake.consumer import DeltaLake
 from pixstream.errors import PixstreamError
-from pixstream.event import PixEvent
-from pixstream.lake import durability, feed, files, maintenance, opening
-from pixstream.plugin import EventBatch, TopicIdPartition
+from pixstream.event.model import PixEvent
+from pixstream.kafka.ports import TopicIdPartition
+from pixstream.lab.demo import tables
+from pixstream.lake import append, files, maintenance, opening
+from pixstream.lake.log import durability
 
 EventFactory = Callable[..., PixEvent]
 RowFactory = Callable[..., Any]
@@ -189,7 +191,7 @@ class Run:
         """Eight commits, with all that the consumer does beside them: merge, checkpoint, sweep."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(maintenance, "ENOUGH", 2)
-            patch.setattr(feed, "_SWEEP_SECONDS", 0.0)
+            patch.setattr(append, "_SWEEP_SECONDS", 0.0)
             quickly = {
                 "delta.logRetentionDuration": "interval 0 seconds",
                 "delta.deletedFileRetentionDuration": "interval 0 seconds",

@@ -9,9 +9,10 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pixstream.errors import ClusterChangedError, DestinationError, TopicChangedError, Transient
-from pixstream.event import PixEvent
-from pixstream.lake import durability, files
+from pixstream.event.model import PixEvent
+from pixstream.lake import files
 from pixstream.lake.location import Location
+from pixstream.lake.log import durability
 from pixstream.lake.table import LakeTable
 
 EventFactory = Callable[..., PixEvent]

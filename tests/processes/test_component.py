@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from pixstream import config, kafka
-from pixstream.canonical import Sealer
-from pixstream.event import Draft, encode
-from pixstream.identifiers import e2e
-from pixstream.kafka.topics import declared
+from pixstream.event.identifiers import e2e
+from pixstream.event.model import Draft, encode
+from pixstream.event.sealing import Sealer
+from pixstream.kafka.topics.declared import declared
 from pixstream.privacy import Pseudonymiser, Vault, create_key_file
 from pixstream.processes import run_status
 
@@ -32,7 +32,7 @@ from pathlib import Path
 from pixstream import config
 from pixstream.cli.run import stop_signals
 from pixstream.processes.component import Order
-from pixstream.observability import logs
+from pixstream import logs
 from pixstream.processes.supervisor import Supervisor, select
 file, child = sys.argv[1:]
 settings = config.load(Path(file))
@@ -48,7 +48,7 @@ with stop_signals() as requested:
 CHILD = """
 import ctypes, pathlib, sys, time
 from pixstream.processes import component
-from pixstream.consumers.console import Console
+from pixstream.consumers.console.consumer import Console
 from pixstream.errors import Transient
 def write(self, batch, reject):
     pathlib.Path(__file__).with_suffix(".called").touch()

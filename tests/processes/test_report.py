@@ -11,7 +11,7 @@ import pytest
 
 from pixstream import config, kafka
 from pixstream.kafka.memory import MemoryKafka
-from pixstream.kafka.topics import declared
+from pixstream.kafka.topics.declared import declared
 from pixstream.privacy import create_key_file
 from pixstream.processes import component
 from pixstream.processes.lifeline import Stop

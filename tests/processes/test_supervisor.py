@@ -12,7 +12,7 @@ import pytest
 from pixstream.backoff import BackoffSettings
 from pixstream.config.settings import SupervisorSettings
 from pixstream.errors import ConfigError, PixstreamError
-from pixstream.plugin import Producer
+from pixstream.plugins.producer import Producer
 from pixstream.processes import run_lock, run_status
 from pixstream.processes.component import Order
 from pixstream.processes.replica_locks import ReplicaLocks

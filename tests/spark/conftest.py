@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pixstream import kafka
-from pixstream.contract import ContractSettings
 from pixstream.dead_letters import LetterWriter
-from pixstream.event import PixEvent, encode
-from pixstream.kafka.broker import EmbeddedBroker
+from pixstream.event.contract import ContractSettings
+from pixstream.event.model import PixEvent, encode
+from pixstream.kafka.names import EVENT_TOPICS
 from pixstream.kafka.settings import KafkaSettings
-from pixstream.kafka.topics import EVENT_TOPICS, declared
-from pixstream.plugin import BatchLimits
+from pixstream.kafka.topics.declared import declared
+from pixstream.lab.broker.embedded import EmbeddedBroker
+from pixstream.plugins.component import BatchLimits
 from pixstream.privacy import PrivacySettings, keys
 from pixstream.spark import session
 from pixstream.spark.settings import SparkSettings

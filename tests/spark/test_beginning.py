@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pixstream.errors import DestinationError, TopicChangedError
-from pixstream.plugin import TopicIdPartition
+from pixstream.kafka.ports import TopicIdPartition
 from pixstream.spark.beginning import Beginning, Last, beginning
 from pixstream.spark.schemas import BRONZE_SCHEMA, to_spark
 

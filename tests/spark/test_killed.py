@@ -16,7 +16,7 @@ import pytest
 import yaml
 from deltalake import DeltaTable
 
-from pixstream.event import PixEvent
+from pixstream.event.model import PixEvent
 from pixstream.processes.component import Order
 from pixstream.spark import session
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pixstream.event import Category, Party, PixEvent
+from pixstream.event.categories import Category
+from pixstream.event.model import Party, PixEvent
 from pixstream.privacy import keys
 from pixstream.spark import uniqueness, upkeep
 from pixstream.spark.gold import Gold

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pixstream.errors import PixstreamError
-from pixstream.event import Category, PixEvent
-from pixstream.kafka.acls import for_consumer, group_id
+from pixstream.event.categories import Category
+from pixstream.event.model import PixEvent
+from pixstream.kafka.names import DLQ, EVENT_TOPICS, group_id
 from pixstream.kafka.settings import KafkaSettings, Sasl
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS
+from pixstream.kafka.topics.acls import for_consumer
 from pixstream.spark.places import BRONZE, Places
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from deltalake.schema import PrimitiveType
 
 from pixstream.dead_letters import views
 from pixstream.errors import DestinationError, TopicChangedError
-from pixstream.event import Category, PixEvent, encode
+from pixstream.event.categories import Category
+from pixstream.event.model import PixEvent, encode
 from pixstream.kafka import lag
-from pixstream.kafka.acls import group_id
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS
+from pixstream.kafka.names import DLQ, EVENT_TOPICS, group_id
 from pixstream.spark.ingestion import Ingestion
 from pixstream.spark.kafka_options import kafka_options
 from pixstream.spark.places import BRONZE, Places

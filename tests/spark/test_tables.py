@@ -9,11 +9,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from pixstream.decoding import decode
+from pixstream.columns import merging
+from pixstream.columns.decoding import decode
 from pixstream.errors import DestinationError
-from pixstream.event import Category, Direction, Party, PixEvent, Status, encode
-from pixstream.kafka import Record
-from pixstream.lake import merging
+from pixstream.event.categories import Category
+from pixstream.event.model import Direction, Party, PixEvent, Status, encode
+from pixstream.kafka.ports import Record
 from pixstream.spark import places, uniqueness, upkeep
 from pixstream.spark.gold import Gold
 from pixstream.spark.places import ACCOUNT_PROFILES, GOLD_DAILY, GOLD_HOURLY, Places

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pixstream import audit
-from pixstream.identifiers import document_valid, normalise_document
+from pixstream.event.identifiers import document_valid, normalise_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from pixstream.kafka import acls as rights
-from pixstream.kafka.topics import EVENT_TOPICS, declared
+from pixstream.kafka.names import EVENT_TOPICS, principal
+from pixstream.kafka.topics import acls as rights
+from pixstream.kafka.topics.declared import declared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,11 +68,11 @@ def _acls(settings: Settings, template: str) -> dict[str, list[rights.Acl]]:
     """The rights of each component, disabled ones too, and of the operator."""
     result: dict[str, list[rights.Acl]] = {}
     for name in settings.producers:
-        result[name] = rights.for_producer(rights.principal(name, template), name)
+        result[name] = rights.for_producer(principal(name, template), name)
     for name, consumer in settings.consumers.items():
         read = [EVENT_TOPICS[category] for category in consumer.categories]
-        result[name] = rights.for_consumer(rights.principal(name, template), name, read)
-    operator = rights.principal(rights.OPERATOR, template)
+        result[name] = rights.for_consumer(principal(name, template), name, read)
+    operator = principal(rights.OPERATOR, template)
     names = [spec.name for spec in declared(settings.topics)]
     result[rights.OPERATOR] = rights.for_operator(operator, names)
     return result

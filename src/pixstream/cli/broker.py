@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
-from pixstream.errors import BrokerError, ConfigError
+from pixstream.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,38 +16,18 @@ if TYPE_CHECKING:
     from pixstream.cli.main import Root
     from pixstream.config.settings import Settings
     from pixstream.java.maven import Progress
-    from pixstream.kafka.broker import EmbeddedBroker
-    from pixstream.kafka.settings import KafkaSettings
+    from pixstream.lab.broker.embedded import EmbeddedBroker
 
 
 def embedded(settings: Settings) -> EmbeddedBroker:
     """The embedded broker of this configuration's data directory."""
-    from pixstream.kafka.broker import EmbeddedBroker
+    from pixstream.lab.broker.embedded import EmbeddedBroker
 
     return EmbeddedBroker(
         Path(settings.data_dir) / "kafka",
         heap=settings.broker.heap,
         properties=settings.broker.properties,
     )
-
-
-def with_address(kafka: KafkaSettings, data_dir: Path) -> KafkaSettings:
-    """The same settings with an address: the configured one, else the running embedded broker's.
-
-    Raises:
-        BrokerError: neither is there.
-    """
-    from pixstream.kafka.broker import EmbeddedBroker
-
-    if kafka.bootstrap_servers:
-        return kafka
-    status = EmbeddedBroker(data_dir / "kafka").status()
-    if not status.running:
-        raise BrokerError(
-            "no broker: kafka.bootstrap_servers is not set and the embedded broker does not run; "
-            "start it with `pixstream broker start`"
-        )
-    return msgspec.structs.replace(kafka, bootstrap_servers=status.bootstrap)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from pixstream.chaos.run import Run
+    from pixstream.lab.chaos.run import Run
 
 PLAIN_WIDTH = 160
 """Columns where there is no terminal to ask."""
@@ -62,12 +62,12 @@ def chaos(events: int, minutes: float, seed: int, client: str | None, directory:
     import msgspec
     from rich.console import Console
 
-    from pixstream.chaos.run import Run
-    from pixstream.chaos.site import Site
-    from pixstream.chaos.storm import Weather
     from pixstream.cli.broker import fetching
     from pixstream.cli.run import stop_signals
-    from pixstream.kafka.broker_jars import BROKER_JARS
+    from pixstream.lab.broker.jars import BROKER_JARS
+    from pixstream.lab.chaos.run import Run
+    from pixstream.lab.chaos.site import Site
+    from pixstream.lab.chaos.storm import Weather
 
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     with fetching() as progress:

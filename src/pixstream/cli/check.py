@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -26,7 +25,7 @@ def check(root: Root) -> int:
     One line each; exit 0 when all that was tried works, 2 otherwise.
       pixstream --env prod check
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
-    from pixstream.doctor import examine
+    from pixstream.preflight import examine
 
     settings = root.load()
     click.echo(f"{MARKS[True]}configuration  {root.path}")
@@ -38,9 +37,9 @@ def check(root: Root) -> int:
 
 
 def _address(settings: Settings) -> KafkaSettings | None:
-    from pixstream.cli.broker import with_address
+    from pixstream import runtime
 
     try:
-        return with_address(settings.kafka, Path(settings.data_dir))
+        return runtime.kafka_settings(settings)
     except BrokerError:
         return None

@@ -16,11 +16,11 @@ from pixstream.cli.letter_marks import discard, reopen
 from pixstream.cli.letter_options import choosing, state_option
 from pixstream.cli.letter_replay import replay
 from pixstream.dead_letters import content, views
+from pixstream.dead_letters.masking import masked
 from pixstream.dead_letters.selection import ALL
 from pixstream.dead_letters.state import OPEN, mark_of, state_of, states
 from pixstream.errors import PixstreamError
-from pixstream.kafka.topics import DLQ
-from pixstream.masking import masked
+from pixstream.kafka.names import DLQ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -135,7 +135,7 @@ def show(root: Root, letter_id: str, *, reveal: bool, who: str, why: str | None)
       pixstream dead-letters show 3f2a… --reveal --why "ticket 4711"
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
     from pixstream.privacy import keys
-    from pixstream.processes.component import letters_directory
+    from pixstream.runtime import letters_directory
 
     settings = root.load()
     if reveal and not why:

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pixstream.demo.reconcile import Outcome, Reconciliation
+    from pixstream.lab.demo.reconcile import Outcome, Reconciliation
 
 
 PLAIN_WIDTH = 160
@@ -53,10 +53,10 @@ def demo(events: int, seed: int, client: str, directory: Path, *, spark: bool) -
 
     from pixstream.cli.broker import fetching
     from pixstream.cli.run import stop_signals
-    from pixstream.demo.place import Place
-    from pixstream.demo.run import Demo, as_line
     from pixstream.errors import DestinationError
-    from pixstream.kafka.broker_jars import BROKER_JARS
+    from pixstream.lab.broker.jars import BROKER_JARS
+    from pixstream.lab.demo.place import Place
+    from pixstream.lab.demo.run import Demo, as_line
     from pixstream.spark import session
     from pixstream.spark.jars import SPARK_JARS
 
@@ -122,7 +122,7 @@ def _samples(console: Console, directory: Path) -> None:
     """A few rows of each table, as a person would query them."""
     from rich.table import Table
 
-    from pixstream.demo.tables import read
+    from pixstream.lab.demo.tables import read
 
     columns = ["event_time", "status", "amount_centavos", "end_to_end_id", "source", "flags"]
     table = Table(title="\nSample rows", title_justify="left", box=None, pad_edge=False)

@@ -14,17 +14,17 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pixstream.bundle.definition import WheelWork
+from pixstream.bundle.results import BAD, State
+from pixstream.bundle.values import in_words
 from pixstream.cli.run import handling
-from pixstream.jobs.definition import WheelWork
-from pixstream.jobs.results import BAD, State
-from pixstream.jobs.values import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pixstream.jobs.calling import Ending
-    from pixstream.jobs.definition import Bundle, Job, Task
-    from pixstream.jobs.results import JobResult, TaskResult
+    from pixstream.bundle.calling import Ending
+    from pixstream.bundle.definition import Bundle, Job, Task
+    from pixstream.bundle.results import JobResult, TaskResult
 
 PLAIN_WIDTH = 160
 """Columns where there is no terminal to ask."""

@@ -15,9 +15,9 @@ from pixstream.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixstream.bundle.definition import Bundle
+    from pixstream.bundle.results import JobResult
     from pixstream.cli.main import Root
-    from pixstream.jobs.definition import Bundle
-    from pixstream.jobs.results import JobResult
 
 _EXIT_WRONG = 2
 _EXIT_INTERRUPTED = 130
@@ -51,7 +51,7 @@ def list_command(directory: Path, target: str) -> None:
       pixstream jobs list
       pixstream jobs list --target prod
     """  # noqa: D301  \b is click's mark
-    from pixstream.jobs.bundle import load
+    from pixstream.bundle.bundle import load
 
     bundle = load(directory, target)
     console().print(list_page(bundle))
@@ -82,7 +82,7 @@ def check_command(
       databricks bundle schema > bundle-schema.json
       pixstream jobs check --schema bundle-schema.json
     """  # noqa: D301
-    from pixstream.jobs.checking import check
+    from pixstream.bundle.checking import check
 
     report = check(directory, target=target, schema=schema)
     for line in report.problems:
@@ -140,10 +140,10 @@ def run_command(
       pixstream jobs run daily --param since=2026-11-23
       pixstream -c data/demo/kafka_config.yaml jobs run --all --max-wait 1
     """  # noqa: D301
-    from pixstream.jobs.all_jobs import run_all
-    from pixstream.jobs.arguments import Here
-    from pixstream.jobs.bundle import load
-    from pixstream.jobs.running import Runner
+    from pixstream.bundle.all_jobs import run_all
+    from pixstream.bundle.arguments import Here
+    from pixstream.bundle.bundle import load
+    from pixstream.bundle.running import Runner
 
     if everything == (name is not None):
         raise click.UsageError("name one job, or give --all")

@@ -10,10 +10,9 @@ import msgspec
 from rich.table import Table
 
 from pixstream.cli.looking import looking, show
-from pixstream.kafka.acls import group_id
 from pixstream.kafka.lag import lag as measure
 from pixstream.kafka.lag import totals
-from pixstream.kafka.topics import EVENT_TOPICS
+from pixstream.kafka.names import EVENT_TOPICS, group_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

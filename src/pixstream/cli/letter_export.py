@@ -15,11 +15,11 @@ import msgspec
 from pixstream.cli.accounting import account, accounting
 from pixstream.cli.letter_options import choosing, find, state_option
 from pixstream.cli.progress import Progress
+from pixstream.dead_letters.masking import masked
 from pixstream.dead_letters.reading import content, taken
 from pixstream.dead_letters.state import state_of, states
 from pixstream.errors import PixstreamError
-from pixstream.kafka.topics import DLQ
-from pixstream.masking import masked
+from pixstream.kafka.names import DLQ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def export(
       pixstream dead-letters export 3f2a… --to one.ndjson --reveal --why "ticket 4711"
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
     from pixstream.privacy import keys
-    from pixstream.processes.component import letters_directory
+    from pixstream.runtime import letters_directory
 
     if reveal and not why:
         raise click.UsageError("--reveal needs --why: it is written to the audit log")

@@ -8,7 +8,7 @@ import click
 
 from pixstream.cli.accounting import account, accounting
 from pixstream.cli.letter_options import check_named, choosing, every_option, find
-from pixstream.dead_letters.desk import Desk
+from pixstream.dead_letters.replay_transaction import Desk
 from pixstream.dead_letters.state import DISCARDED, OPEN
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from pixstream.dead_letters.reading import views
 from pixstream.dead_letters.selection import ALL, Selection, choose, moment
 from pixstream.dead_letters.state import STATES
 from pixstream.errors import ConfigError
-from pixstream.kafka.topics import DLQ
+from pixstream.kafka.names import DLQ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pixstream.kafka import Client
+    from pixstream.kafka.ports import Client
 
 
 def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> dt.datetime | None:

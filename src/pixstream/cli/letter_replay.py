@@ -15,12 +15,12 @@ from pixstream.cli.accounting import account, accounting
 from pixstream.cli.letter_options import check_named, choosing, every_option, find
 from pixstream.cli.progress import Progress
 from pixstream.dead_letters import repair as repairing
-from pixstream.dead_letters.becoming import LEFT_BY_REPAIR, Becoming
-from pixstream.dead_letters.desk import Desk
 from pixstream.dead_letters.reading import taken
+from pixstream.dead_letters.replay import LEFT_BY_REPAIR, Becoming
+from pixstream.dead_letters.replay_transaction import Desk
 from pixstream.dead_letters.state import REPLAYED, states
 from pixstream.errors import Refused
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS
+from pixstream.kafka.names import DLQ, EVENT_TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pixstream.dead_letters.reading import LetterView
     from pixstream.dead_letters.repair import Repair
     from pixstream.dead_letters.selection import Selection
-    from pixstream.kafka import Client
+    from pixstream.kafka.ports import Client
 
 NAMED = 20
 """Letters that stay open are named one by one, up to so many of each reason."""
@@ -116,7 +116,7 @@ def _becoming(
     settings: Settings, client: Client, repair: Repair | None, *, new_topic: bool
 ) -> Becoming:
     from pixstream.privacy import keys
-    from pixstream.processes.component import letters_directory, sealer
+    from pixstream.runtime import letters_directory, sealer
 
     becoming = Becoming(
         settings.producers,

@@ -16,7 +16,7 @@ from pixstream.errors import ConfigError, PixstreamError
 
 if TYPE_CHECKING:
     from pixstream.config.settings import Settings
-    from pixstream.kafka import Client
+    from pixstream.kafka.ports import Client
 
 COMMANDS = {
     "broker": "start, stop and look at the embedded Kafka broker",
@@ -68,10 +68,9 @@ class Root:
         Raises:
             BrokerError: none is configured and the embedded one does not run.
         """
-        from pixstream import kafka
-        from pixstream.cli.broker import with_address
+        from pixstream import runtime
 
-        return kafka.connect(with_address(settings.kafka, Path(settings.data_dir)))
+        return runtime.client(settings)
 
 
 class LazyGroup(click.Group):
@@ -129,7 +128,7 @@ def cli(ctx: click.Context, path: Path, env: str | None, overrides: tuple[str, .
       pixstream --env prod check
       pixstream --set kafka.client=kafka-python run webhook delta_lake
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
-    from pixstream.observability import logs
+    from pixstream import logs
 
     logs.for_people()
     ctx.obj = Root(path, env, overrides)

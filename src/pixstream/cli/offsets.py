@@ -11,20 +11,19 @@ import msgspec
 
 from pixstream.cli.accounting import account, accounting
 from pixstream.errors import PixstreamError
-from pixstream.ingest import offsets as ways
-from pixstream.kafka.acls import group_id
 from pixstream.kafka.lag import patiently
-from pixstream.kafka.topics import EVENT_TOPICS
+from pixstream.kafka.names import EVENT_TOPICS, group_id
+from pixstream.loops import offsets as ways
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from pixstream.cli.main import Root
     from pixstream.config.settings import Settings
-    from pixstream.ingest.offsets import Change, Target
-    from pixstream.ingest.standing import Standing
-    from pixstream.kafka import Admin
-    from pixstream.plugin import Consumer
+    from pixstream.kafka.ports import Admin
+    from pixstream.loops.offsets import Change, Target
+    from pixstream.loops.partition_state import Standing
+    from pixstream.plugins.consumer import Consumer
 
 _PIPE_COLUMNS = 200
 _SHOWN = ("consumer", "topic", "partition", "remembered", "committed", "beginning", "end")

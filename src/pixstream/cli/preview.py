@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from pixstream import plugin
-from pixstream.canonical import Sealer
 from pixstream.errors import ConfigError, Refused
-from pixstream.plugin import Producer, Refusal
+from pixstream.event.model import Refusal
+from pixstream.event.sealing import Sealer
+from pixstream.plugins import discovery
+from pixstream.plugins.producer import Producer
 from pixstream.privacy import KEY_BYTES, Pseudonymiser, Vault
 
 if TYPE_CHECKING:
     from pixstream.cli.main import Root
-    from pixstream.event import Draft
+    from pixstream.event.model import Draft
 
 
 @click.command()
@@ -66,9 +67,9 @@ def _line(
 
 def _as_configured(root: Root, type_name: str) -> tuple[Producer, Sealer]:
     """The producer and keys of the configuration; its defaults and passing keys without one."""
-    from pixstream.processes.component import sealer
+    from pixstream.runtime import sealer
 
-    kind = plugin.load(Producer, type_name)
+    kind = discovery.load(Producer, type_name)
     fallback = kind(type=type_name)
     try:
         settings = root.load()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pixstream.observability import logs
+from pixstream import logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +96,7 @@ def _create_topics(root: Root, settings: Settings) -> None:
     """Create what an embedded broker lacks; what exists is left to `pixstream topics apply`."""
     from contextlib import closing
 
-    from pixstream.kafka.topics import declared
+    from pixstream.kafka.topics.declared import declared
 
     with closing(root.client(settings).admin()) as admin:
         existing = admin.topics()

@@ -37,10 +37,10 @@ def sandbox(
     (PUT /pix/v2/webhook/{chave}) and posts to them, and orders returns; errors come in RFC 7807.
       pixstream sandbox --events 5000 --webhook http://127.0.0.1:8080
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
-    from pixstream.simulation.bank import Bank
-    from pixstream.simulation.bank_server import serve
-    from pixstream.simulation.offers import Plan
-    from pixstream.simulation.pieces import BANK_API, WEBHOOK
+    from pixstream.lab.sandbox.bank import Bank
+    from pixstream.lab.sandbox.server import serve
+    from pixstream.lab.simulation.offers import Plan
+    from pixstream.lab.simulation.pieces import BANK_API, WEBHOOK
 
     secret = client_secret or secrets.token_urlsafe(16)
     bank = Bank({client_id: secret}, default_webhook=webhook)

@@ -47,7 +47,7 @@ def simulate(
     """  # noqa: D301  \b is click's mark for a paragraph to leave alone
     from rich.progress import Progress
 
-    from pixstream.simulation.directory import simulate as write
+    from pixstream.lab.simulation.directory import simulate as write
 
     with Progress(transient=True) as bar:
         task = bar.add_task("simulating", total=events)

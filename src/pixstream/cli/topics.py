@@ -11,16 +11,18 @@ import msgspec
 
 from pixstream.cli.acls import acls, print_columns
 from pixstream.cli.lag import consumer_groups
-from pixstream.kafka import lag, topic_plan
-from pixstream.kafka.topics import OWN_PREFIX, declared
+from pixstream.event.categories import TOPIC_PREFIX
+from pixstream.kafka import lag
+from pixstream.kafka.topics import plan as topic_plan
+from pixstream.kafka.topics.declared import declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pixstream.cli.main import Root
     from pixstream.config.settings import Settings
-    from pixstream.kafka import Admin, TopicState
-    from pixstream.kafka.topic_changes import Plan
+    from pixstream.kafka.ports import Admin, TopicState
+    from pixstream.kafka.topics.changes import Plan
 
 _EXIT_REFUSED = 2
 
@@ -105,7 +107,7 @@ def list_command(root: Root, form: str) -> None:
     with closing(root.client(settings).admin()) as admin:
         actual = admin.topics()
     names = [spec.name for spec in declared(settings.topics)]
-    others = (n for n in actual if n.startswith(OWN_PREFIX) and n not in names)
+    others = (n for n in actual if n.startswith(TOPIC_PREFIX) and n not in names)
     states = {name: actual.get(name) for name in [*names, *sorted(others)]}
     if form == "json":
         rows = [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pixstream import plugin
 from pixstream.config.schema import KINDS, NAME_PATTERN, of_component, of_core, without
+from pixstream.plugins import discovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pixstream.config.schema import Schema
-    from pixstream.plugin import Component
+    from pixstream.plugins.component import Component
 
 _VARIABLE = {"type": "string", "pattern": r"\$\{", "description": "${NAME} or ${NAME:-default}"}
 _NAME = {"type": "string", "pattern": NAME_PATTERN}
@@ -22,7 +22,7 @@ def build() -> Schema:
     core = of_core()
     definitions: dict[str, Schema] = dict(core["properties"])
     for section, kind in KINDS.items():
-        names = plugin.builtin(kind)
+        names = discovery.builtin(kind)
         definitions[section] = definitions[section] | _any_component(section, names)
         definitions |= {f"{section}.{name}": _component(kind, name) for name in names}
     sections = {name: {"$ref": f"#/$defs/{name}"} for name in core["properties"]}
@@ -52,7 +52,7 @@ def build() -> Schema:
 
 
 def _component(kind: type[Component], name: str) -> Schema:
-    return of_component(plugin.load(kind, name), name)
+    return of_component(discovery.load(kind, name), name)
 
 
 def _any_component(section: str, names: Iterable[str]) -> Schema:

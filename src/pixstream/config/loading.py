@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
-from pixstream import plugin
 from pixstream.config import rules
 from pixstream.config import schema as settings_schema
 from pixstream.config.check import Data, check
@@ -23,6 +22,7 @@ from pixstream.config.yaml_layers import fill, merge, override
 from pixstream.config.yaml_source import read
 from pixstream.config.yaml_tree import Listing, Origin, Problems, Section, origin
 from pixstream.errors import ConfigError
+from pixstream.plugins import discovery
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pixstream.config.schema import Schema
     from pixstream.config.yaml_tree import Node
-    from pixstream.plugin import Component
+    from pixstream.plugins.component import Component
 
 __all__ = ["Effective", "Settings", "load", "resolve"]
 
@@ -174,9 +174,9 @@ def _classes(
         type_name = name if type_node is None else type_node.text
         place = (type_node or node).origin
         try:
-            found[name] = plugin.load(kind, type_name)
+            found[name] = discovery.load(kind, type_name)
         except ConfigError as error:
-            close = near(type_name, {*plugin.available(kind)} - {type_name})
+            close = near(type_name, {*discovery.available(kind)} - {type_name})
             problems.add(place, f"{error}; nearest: {close}" if close else str(error))
         except ImportError as error:
             problems.add(place, f"plugin {type_name} cannot be imported: {error}; install it whole")

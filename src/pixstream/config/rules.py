@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixstream.errors import ConfigError
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS, spec
+from pixstream.kafka.names import DLQ, EVENT_TOPICS
+from pixstream.kafka.topics.declared import spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

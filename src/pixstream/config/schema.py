@@ -14,11 +14,14 @@ import msgspec
 
 from pixstream.config.settings import Settings
 from pixstream.errors import ConfigError
-from pixstream.kafka.topics import DEFAULT_TOPICS
-from pixstream.plugin import Component, Consumer, Producer
+from pixstream.kafka.topics.declared import DEFAULT_TOPICS
+from pixstream.plugins.consumer import Consumer
+from pixstream.plugins.producer import Producer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from pixstream.plugins.component import Component
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -9,12 +9,13 @@ from msgspec import Meta
 
 from pixstream.backoff import BackoffSettings
 from pixstream.breaker import RetrySettings
-from pixstream.canonical import TimeSettings
-from pixstream.contract import SchemaSettings
+from pixstream.event.contract import SchemaSettings
+from pixstream.event.sealing import TimeSettings
 from pixstream.kafka.settings import KafkaSettings
-from pixstream.kafka.topics import TopicSettings
-from pixstream.observability.logs import LoggingSettings
-from pixstream.plugin import Consumer, Producer
+from pixstream.kafka.topics.declared import TopicSettings
+from pixstream.logs import LoggingSettings
+from pixstream.plugins.consumer import Consumer
+from pixstream.plugins.producer import Producer
 from pixstream.privacy import PrivacySettings
 from pixstream.spark.settings import SparkSettings
 

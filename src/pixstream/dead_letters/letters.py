@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from pixstream.outgoing import traceparent
+from pixstream.event.record import traceparent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pixstream.kafka import Headers, Record
-    from pixstream.plugin import Reading, Refusal
+    from pixstream.event.model import Refusal
+    from pixstream.event.record import Headers
+    from pixstream.kafka.ports import Record
+    from pixstream.plugins.producer import Reading
     from pixstream.privacy import Vault
 
 STAGES = ("read", "seal", "produce", "decode", "write")

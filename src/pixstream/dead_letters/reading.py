@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from pixstream.kafka import Headers, Record
+    from pixstream.event.record import Headers
+    from pixstream.kafka.ports import Record
     from pixstream.privacy import Vault
 
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)

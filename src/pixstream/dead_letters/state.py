@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pixstream.errors import PixstreamError
-from pixstream.kafka.topics import DLQ_STATE
+from pixstream.kafka.names import DLQ_STATE
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
     from pixstream.dead_letters.reading import LetterView
-    from pixstream.kafka import Client
+    from pixstream.kafka.ports import Client
 
 OPEN, REPLAYED, DISCARDED = "open", "replayed", "discarded"
 STATES = (OPEN, REPLAYED, DISCARDED)

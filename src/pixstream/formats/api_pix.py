@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixstream.errors import Refused
-from pixstream.event import Draft, Flag, Reason
+from pixstream.event.model import Draft, Flag, Reason, Refusal
 from pixstream.formats import api_pix_objects
 from pixstream.formats.json_body import Body
-from pixstream.plugin import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from pixstream import identifiers
-from pixstream.event import Draft, Flag, Person, Reason
+from pixstream.event import identifiers
+from pixstream.event.model import Draft, Flag, Person, Reason
+from pixstream.event.routing import TABLE
 from pixstream.formats.json_body import Fields
-from pixstream.routing import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

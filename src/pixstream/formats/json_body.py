@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from pixstream.errors import Refused
-from pixstream.event import Reason
+from pixstream.event.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

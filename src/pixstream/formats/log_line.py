@@ -20,9 +20,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pixstream.errors import Refused
-from pixstream.event import Draft, Flag, Person, Reason
+from pixstream.event.model import Draft, Flag, Person, Reason, Refusal
 from pixstream.formats.json_body import Body, Fields
-from pixstream.plugin import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

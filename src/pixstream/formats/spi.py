@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from pixstream.errors import Refused
-from pixstream.event import Draft, Flag, Reason
+from pixstream.event.model import Draft, Flag, Reason, Refusal
 from pixstream.formats.spi_camt import camt_054
 from pixstream.formats.spi_pacs import (
     CONTENT_TYPE,
@@ -25,7 +25,6 @@ from pixstream.formats.spi_pacs import (
     pacs_008,
 )
 from pixstream.formats.xml_fields import Fields, elements, local_name, skeleton
-from pixstream.plugin import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

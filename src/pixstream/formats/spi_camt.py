@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pixstream.event import Flag, Reason
+from pixstream.event.model import Flag, Reason
 from pixstream.formats.spi_pacs import REMITTANCE, amount, identified, person, refusal
 from pixstream.formats.xml_fields import Fields
 
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
-    from pixstream.event import Draft, Person
+    from pixstream.event.model import Draft, Person, Refusal
     from pixstream.formats.spi_pacs import Header
-    from pixstream.plugin import Refusal
 
 _RETURN = "RRTN"
 _RESERVES = "CAMT"

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lxml import etree
 
-from pixstream.event import Draft, Person, Reason
+from pixstream.event.model import Draft, Person, Reason, Refusal
 from pixstream.formats.xml_fields import Fields, local_name
-from pixstream.plugin import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

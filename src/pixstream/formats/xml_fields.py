@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lxml import etree
 
 from pixstream.errors import Refused
-from pixstream.event import Flag, Reason
+from pixstream.event.model import Flag, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

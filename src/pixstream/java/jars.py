@@ -9,14 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixstream.errors import ArtefactError
-from pixstream.java.maven import (
-    THREADS,
-    TIMEOUT_SECONDS,
-    Jar,
-    Progress,
-    fetch,
-    repository_address,
-)
+from pixstream.java.maven import THREADS, TIMEOUT_SECONDS, Jar, Progress, fetch, repository_address
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pixstream.errors import FencedError, KafkaError, PixstreamError, TopicChangedError, Transient
 
 if TYPE_CHECKING:
-    from pixstream.kafka import TopicSpec
+    from pixstream.kafka.ports import TopicSpec
 
 UNKNOWN_TOPIC = 3
 TOPIC_DENIED = 29

@@ -12,12 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from pixstream.errors import Transient
-from pixstream.kafka import TopicPartition
+from pixstream.kafka.ports import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from pixstream.kafka import Admin
+    from pixstream.kafka.ports import Admin
 
 _COORDINATOR_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.2

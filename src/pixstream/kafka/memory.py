@@ -14,21 +14,21 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pixstream.errors import KafkaError, Transient
-from pixstream.kafka import (
-    Headers,
+from pixstream.kafka import faults, scanning
+from pixstream.kafka.ports import (
     Listener,
     Record,
+    TopicIdPartition,
     TopicPartition,
     TopicSpec,
     TopicState,
-    faults,
-    reading,
 )
 from pixstream.kafka.record_limits import RecordLimits
-from pixstream.plugin import TopicIdPartition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from pixstream.event.record import Headers
 
 _LARGEST = 1_048_588
 
@@ -179,7 +179,7 @@ class MemoryClient:
     def load(self, topic: str, key_prefix: str) -> Mapping[str, bytes]:
         """See `kafka.Client`."""
         self._kafka.attempt("load")
-        return reading.last_values(self.scan(topic), key_prefix)
+        return scanning.last_values(self.scan(topic), key_prefix)
 
     def scan(self, topic: str) -> Iterator[Record]:
         """See `kafka.Client`; a transaction left open is not waited for."""

@@ -13,7 +13,7 @@ from pixstream.errors import KafkaError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pixstream.kafka import Headers
+    from pixstream.event.record import Headers
     from pixstream.kafka.settings import KafkaSettings
 
 _BATCH_BYTES = 128

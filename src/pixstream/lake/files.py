@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from pixstream.lake import durability
-from pixstream.lake.schema import DICTIONARY_COLUMNS, EVENT_SCHEMA, PARTITION_COLUMN
-from pixstream.lake.shapes import aligned
+from pixstream.columns.schema import DICTIONARY_COLUMNS, EVENT_SCHEMA, PARTITION_COLUMN
+from pixstream.columns.shapes import aligned
+from pixstream.lake.log import durability
 
 if TYPE_CHECKING:
     import datetime as dt

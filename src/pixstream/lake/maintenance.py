@@ -17,10 +17,10 @@ from deltalake import CommitProperties
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import RemoveAction
 
+from pixstream.columns.schema import PARTITION_COLUMN
+from pixstream.columns.shapes import aligned
 from pixstream.errors import DestinationError
 from pixstream.lake import files
-from pixstream.lake.schema import PARTITION_COLUMN
-from pixstream.lake.shapes import aligned
 from pixstream.lake.table import NO_HOOKS
 
 if TYPE_CHECKING:

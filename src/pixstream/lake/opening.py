@@ -12,10 +12,11 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
+from pixstream.columns.schema import PARTITION_COLUMN, TABLE_SCHEMA
+from pixstream.columns.shapes import differences
 from pixstream.errors import DestinationError
-from pixstream.lake import durability, entries, failures, files, recovery, verification
-from pixstream.lake.schema import PARTITION_COLUMN, TABLE_SCHEMA
-from pixstream.lake.shapes import differences
+from pixstream.lake import failures, files
+from pixstream.lake.log import durability, entries, recovery, verification
 
 if TYPE_CHECKING:
     from pixstream.lake.location import Location

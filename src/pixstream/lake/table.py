@@ -13,9 +13,10 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake.exceptions import DeltaError
 
+from pixstream.columns.schema import PARTITION_COLUMN
 from pixstream.errors import ClusterChangedError, DestinationError, TopicChangedError
-from pixstream.lake import durability, entries, failures, files, opening
-from pixstream.lake.schema import PARTITION_COLUMN
+from pixstream.lake import failures, files, opening
+from pixstream.lake.log import durability, entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,9 +15,9 @@ from deltalake import CommitProperties
 from deltalake import Field as DeltaField
 from deltalake.exceptions import DeltaError
 
+from pixstream.columns.schema import PARTIES
+from pixstream.columns.shapes import beyond, missing
 from pixstream.errors import Transient
-from pixstream.lake.schema import PARTIES
-from pixstream.lake.shapes import beyond, missing
 from pixstream.lake.table import NO_HOOKS
 
 if TYPE_CHECKING:

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pixstream import config, kafka
-from pixstream.canonical import Sealer
-from pixstream.dead_letters import LetterWriter
+from pixstream import config, kafka, logs
 from pixstream.errors import ConfigError, FencedError, PixstreamError
-from pixstream.ingest.consume import ConsumeLoop
-from pixstream.ingest.produce import ProduceLoop
-from pixstream.observability import logs
+from pixstream.event.sealing import Sealer
+from pixstream.loops.consume import ConsumeLoop
+from pixstream.loops.produce import ProduceLoop
 from pixstream.privacy import keys
 from pixstream.processes import lifeline
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
@@ -31,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pixstream.config.settings import Settings
-    from pixstream.plugin import Loop
-    from pixstream.privacy import Vault
+    from pixstream.plugins.component import Loop
+
+from pixstream.runtime import letter_writer, sealer
 
 log = logging.getLogger("pixstream.component")
 
@@ -149,33 +148,6 @@ def run(
     if reporter is not None:
         reporter.follow(loop, stats, waits)
     loop.run()
-
-
-def sealer(settings: Settings) -> Sealer:
-    """What makes drafts canonical, as configured.
-
-    Raises:
-        KeysMissingError: a privacy key is absent.
-    """
-    pseudonym, vault = keys(settings.privacy)
-    return Sealer(
-        pseudonym,
-        vault,
-        own_ispbs=frozenset(settings.institution.ispbs),
-        free_text=settings.privacy.free_text,
-        allowlist=frozenset(settings.privacy.extra_allowlist),
-        time=settings.time,
-    )
-
-
-def letter_writer(settings: Settings, name: str, vault: Vault) -> LetterWriter:
-    """What makes the dead letters of a component."""
-    return LetterWriter(name, vault, settings.kafka.max_letter_bytes, letters_directory(settings))
-
-
-def letters_directory(settings: Settings) -> Path:
-    """Where letters too large for Kafka lie."""
-    return Path(settings.data_dir) / "letters"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pixstream.plugin import Loop
+    from pixstream.plugins.component import Loop
     from pixstream.processes.lifeline import Stop
 
 log = logging.getLogger("pixstream.component")

@@ -25,8 +25,8 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from pixstream.errors import ConfigError
-from pixstream.observability.endpoint import Endpoint
 from pixstream.processes.child import COMMAND, Child
+from pixstream.processes.endpoint import Endpoint
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FENCED, EXIT_OK
 from pixstream.processes.replica_locks import ReplicaLocks
 from pixstream.processes.report import STARTING
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixstream.config.settings import MetricsSettings, SupervisorSettings
-    from pixstream.plugin import Component
+    from pixstream.plugins.component import Component
     from pixstream.processes.component import Order
 
 __all__ = ["Child", "Supervisor", "select"]

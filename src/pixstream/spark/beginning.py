@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from pixstream.errors import DestinationError, TopicChangedError
-from pixstream.plugin import TopicIdPartition
+from pixstream.kafka.ports import TopicIdPartition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,26 +7,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pyarrow as pa
 
-from pixstream.canonical import Sealer
+from pixstream.columns.decoding import decode
+from pixstream.columns.shapes import aligned, beyond
 from pixstream.dead_letters import REPLAY_FOR
-from pixstream.decoding import decode
-from pixstream.kafka import Record
-from pixstream.lake.shapes import aligned, beyond
+from pixstream.event.sealing import Sealer
+from pixstream.kafka.ports import Record
 from pixstream.privacy import keys
-from pixstream.spark.schemas import (
-    BRONZE_SCHEMA,
-    MESSAGE,
-    NEW,
-    RAW,
-    REASON,
-    decoded_schema,
-)
+from pixstream.spark.schemas import BRONZE_SCHEMA, MESSAGE, NEW, RAW, REASON, decoded_schema
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pixstream.contract import ContractSettings
+    from pixstream.event.contract import ContractSettings
     from pixstream.privacy import PrivacySettings
 
 _TYPES = {"int64": pa.int64(), "bool": pa.bool_(), "string": pa.string()}

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from pixstream.errors import DestinationError
-from pixstream.event import Category, Status
+from pixstream.event.categories import Category
+from pixstream.event.model import Status
 from pixstream.spark import places
 from pixstream.spark.places import ACCOUNT_PROFILES, GOLD_DAILY, GOLD_HOURLY
 

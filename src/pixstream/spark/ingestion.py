@@ -16,8 +16,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pixstream.errors import DestinationError, Transient
-from pixstream.event import Category, Reason
-from pixstream.kafka.topics import DLQ, EVENT_TOPICS
+from pixstream.event.categories import Category
+from pixstream.event.model import Reason
+from pixstream.kafka.names import DLQ, EVENT_TOPICS
 from pixstream.spark.conflicts import again
 from pixstream.spark.decoding import Decoder, new_columns, to_record
 from pixstream.spark.places import BRONZE
@@ -38,11 +39,11 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from pixstream.contract import ContractSettings
     from pixstream.dead_letters import LetterWriter
-    from pixstream.kafka import Client, Outbox
+    from pixstream.event.contract import ContractSettings
+    from pixstream.kafka.ports import Client, Outbox
     from pixstream.kafka.settings import KafkaSettings
-    from pixstream.plugin import BatchLimits
+    from pixstream.plugins.component import BatchLimits
     from pixstream.privacy import PrivacySettings
     from pixstream.spark.places import Places
     from pixstream.spark.settings import SparkSettings

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixstream.event import Category
+from pixstream.event.categories import Category
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

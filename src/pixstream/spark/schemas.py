@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pixstream.lake.schema import EVENT_SCHEMA, TIMESTAMP
+from pixstream.columns.schema import EVENT_SCHEMA, TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pixstream.event import Category
-from pixstream.lake import merging
-from pixstream.lake.schema import PARTITION_COLUMN
-from pixstream.lake.shapes import beyond
+from pixstream.columns import merging
+from pixstream.columns.schema import PARTITION_COLUMN
+from pixstream.columns.shapes import beyond
+from pixstream.event.categories import Category
 from pixstream.spark import places
 from pixstream.spark.schemas import telling_schema, to_spark
 from pixstream.spark.workers import Discreet

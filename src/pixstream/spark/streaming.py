@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from pixstream.errors import DestinationError, KafkaError, PixstreamError, Transient
-from pixstream.kafka import TopicPartition
-from pixstream.kafka.acls import group_id, transactional_id
-from pixstream.kafka.topics import EVENT_TOPICS
+from pixstream.kafka.names import EVENT_TOPICS, group_id, transactional_id
+from pixstream.kafka.ports import TopicPartition
 from pixstream.spark.beginning import beginning
 from pixstream.spark.ingestion import COUNTS, Ingestion, batch_of
 from pixstream.spark.kafka_options import kafka_options
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
-    from pixstream.kafka import Admin, Client, Outbox
-    from pixstream.plugin import TopicIdPartition
+    from pixstream.kafka.ports import Admin, Client, Outbox, TopicIdPartition
     from pixstream.spark.ingestion import Surroundings
 
 log = logging.getLogger("pixstream.spark")

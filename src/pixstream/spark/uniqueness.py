@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pixstream.lake import merging
-from pixstream.lake.schema import PARTITION_COLUMN
+from pixstream.columns import merging
+from pixstream.columns.schema import PARTITION_COLUMN
 from pixstream.spark import places
 from pixstream.spark.conflicts import again
 from pixstream.spark.schemas import to_spark
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from pixstream.event import Category
+    from pixstream.event.categories import Category
     from pixstream.spark.places import Places
 
 _EVENTS_AT_ONCE = 10_000

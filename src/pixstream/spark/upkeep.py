@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, NamedTuple
 
-from pixstream.event import Category
-from pixstream.lake.schema import PARTITION_COLUMN
+from pixstream.columns.schema import PARTITION_COLUMN
+from pixstream.event.categories import Category
 from pixstream.spark import places
 from pixstream.spark.conflicts import again
 from pixstream.spark.gold import DAY

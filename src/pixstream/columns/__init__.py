@@ -1,0 +1,1 @@
+"""The event in Arrow: its schema, decoding, new fields, revisions and merging."""

@@ -1,0 +1,1 @@
+"""Console: one line per event on standard output."""

@@ -1,0 +1,1 @@
+"""Delta Lake: one table per category, each event once."""

@@ -1,0 +1,210 @@
+"""Kafka → Delta Lake: one table per category, each event once, for good when `write` returns.
+
+Rows and the offsets they end at travel in the same Delta commit, so the table itself knows where
+to go on; after a crash, at any moment, reading starts there. On local disks rows are on the disk
+before the commit that names them, and the commit before `write` returns. A power cut may take
+away commits that were made but not yet returned: Kafka still holds their rows and gives them again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Meta
+
+from pixstream.columns.shapes import beyond
+from pixstream.errors import DestinationError
+from pixstream.event.categories import Category
+from pixstream.lake import opening
+from pixstream.lake.append import COUNTS, Feed
+from pixstream.lake.location import Location
+from pixstream.lake.log import durability
+from pixstream.lake.table import LakeTable
+from pixstream.plugins.consumer import Consumer, Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from pixstream.columns.batch import EventBatch
+    from pixstream.kafka.ports import TopicIdPartition
+
+_TABLES = frozenset(category.plural for category in Category)
+
+
+@dataclasses.dataclass(kw_only=True)
+class DeltaLake(Consumer):
+    """Delta tables `pagamentos`, `recebimentos` and `estornos`, partitioned by UTC event date."""
+
+    uri: Annotated[str, Meta(description="directory or object store prefix of the tables")] = (
+        "data/lake"
+    )
+    storage_options: Annotated[
+        dict[str, str],
+        Meta(
+            description="settings of the object store (AWS_REGION, …), secrets as ${VAR}",
+            extra_json_schema={"secret": True},
+        ),
+    ] = dataclasses.field(default_factory=dict)
+    compression: Annotated[
+        Literal["zstd", "snappy"], Meta(description="codec of the data files")
+    ] = "zstd"
+    known_ids: Annotated[
+        Annotated[int, Meta(ge=0)],
+        Meta(
+            description="event ids in memory per table, about 110 bytes each; those of older dates "
+            "are looked up in the table"
+        ),
+    ] = 1_000_000
+    maintain_every: Annotated[
+        Annotated[int, Meta(ge=0)],
+        Meta(
+            description="commits between two turns of merging small files, checkpoint and sweep; "
+            "0: somebody else maintains the tables"
+        ),
+    ] = 50
+    fsync: Annotated[
+        bool, Meta(description="wait for the local disk before offsets are let go to Kafka")
+    ] = True
+
+    def __post_init__(self) -> None:
+        """Start with no table open."""
+        super().__post_init__()
+        self._tables: dict[str, LakeTable] = {}
+        self._feeds: dict[str, Feed] = {}
+        self.counts = Counter(dict.fromkeys(COUNTS, 0))
+
+    def check(self) -> str:
+        """Open the tables that are there, try the place of each; create none."""
+        found = []
+        for category in self.categories:
+            location = self._location(category)
+            if opening.is_there(location):
+                files = self._table(category).live().values()
+                found.append(f"{category}: {sum(f.rows or 0 for f in files)} rows")
+            else:
+                found.append(f"{category}: no table yet")
+            opening.try_to_write(location)
+        return ", ".join(found)
+
+    def offsets(
+        self, partitions: Collection[TopicIdPartition], cluster_id: str
+    ) -> Mapping[TopicIdPartition, int]:
+        """Where the tables say that each partition goes on; absent for those they never saw.
+
+        A table that is not there yet is not created, but its place is tried.
+
+        Raises:
+            TopicChangedError: a table was fed from another incarnation of its topic.
+            ClusterChangedError: a table was fed from another cluster.
+            DestinationError: a table cannot be opened or created, or has another schema.
+        """
+        known: dict[TopicIdPartition, int] = {}
+        there = {p.topic for p in partitions if self._is_there(p.topic)}
+        for topic in there:
+            self._table(topic).refresh()
+        for partition in partitions:
+            if partition.topic in there:
+                table = self._table(partition.topic)
+                table.check_tie(self._fed_from(partition, cluster_id), partition.topic_id)
+                offset = table.offset(f"{self._app(partition, cluster_id)}{partition.partition}")
+                if offset is not None:
+                    known[partition] = offset
+        return known
+
+    def columns(self) -> Mapping[str, pa.DataType]:
+        """What the tables have beyond an event; nothing is put where two of them disagree."""
+        found: dict[str, pa.DataType] = {}
+        for topic in filter(self._is_there, self.categories):
+            table = self._table(topic)
+            table.refresh()
+            for path, kind in beyond(table.schema).items():
+                found[path] = kind if found.get(path, kind).equals(kind) else pa.null()
+        return found
+
+    def set_offsets(self, offsets: Mapping[TopicIdPartition, int], cluster_id: str) -> None:
+        """Let each topic's table remember these offsets, in one commit a table."""
+        for topic in {partition.topic for partition in offsets}:
+            mine = {p: offset for p, offset in offsets.items() if p.topic == topic}
+            some = next(iter(mine))
+            self._table(topic).decide(
+                {f"{self._app(p, cluster_id)}{p.partition}": at for p, at in mine.items()},
+                self._fed_from(some, cluster_id),
+                some.topic_id,
+            )
+
+    def write(self, batch: EventBatch, reject: Reject) -> None:
+        """Append each topic's new rows and the new offsets to its table, exactly once."""
+        del reject  # whatever was decoded has the columns of the tables
+        by_topic: dict[str, dict[TopicIdPartition, int]] = {}
+        for partition, offset in batch.next_offsets.items():
+            by_topic.setdefault(partition.topic, {})[partition] = offset
+        for topic, next_offsets in by_topic.items():
+            some = next(iter(next_offsets))
+            self._tie(some, batch.cluster_id)
+            rows = batch.table
+            if len(by_topic) > 1:
+                rows = rows.filter(pc.equal(rows["_topic"], topic))
+            self._feed(topic).write(
+                rows,
+                self._app(some, batch.cluster_id),
+                {partition.partition: offset for partition, offset in next_offsets.items()},
+                {p.partition: at for p, at in batch.begins.items() if p.topic == topic},
+            )
+
+    def stats(self) -> Mapping[str, int]:
+        """Rows written, revisions among them, arrivals that added nothing, records replayed."""
+        return dict(self.counts)
+
+    def _tie(self, partition: TopicIdPartition, cluster_id: str) -> None:
+        """Hold the table to the topic's incarnation that feeds it."""
+        fed_from = self._fed_from(partition, cluster_id)
+        self._table(partition.topic).remember(fed_from, partition.topic_id)
+
+    def _fed_from(self, partition: TopicIdPartition, cluster_id: str) -> str:
+        """What a table remembers the id of its topic by."""
+        return f"{cluster_id}/{self.name}/{partition.topic}"
+
+    def _app(self, partition: TopicIdPartition, cluster_id: str) -> str:
+        """What the application ids of a topic's partitions begin with in its table."""
+        return f"pixstream/{cluster_id}/{self.name}/{partition.topic_id}/"
+
+    def _is_there(self, topic: str) -> bool:
+        """Tell whether there is a table, also one whose log a power cut tore: opening mends it."""
+        location = self._location(self._table_name(topic))
+        if location.directory is not None and (location.directory / durability.LOG).is_dir():
+            return True
+        return opening.is_there(location)
+
+    def _location(self, name: str) -> Location:
+        return Location(self.uri, name, options=self.storage_options, fsync=self.fsync)
+
+    def _table(self, topic: str) -> LakeTable:
+        """The table of a topic, opened or created."""
+        name = self._table_name(topic)
+        if name not in self._tables:
+            self._tables[name] = LakeTable(self._location(name))
+        return self._tables[name]
+
+    def _table_name(self, topic: str) -> str:
+        """The last word of the topic."""
+        name = topic.rsplit(".", 1)[-1]
+        if name not in _TABLES:
+            raise DestinationError(f"topic {topic}: is none of the topics of events, has no table")
+        return name
+
+    def _feed(self, topic: str) -> Feed:
+        table = self._table(topic)
+        name = table.location.name
+        if name not in self._feeds:
+            self._feeds[name] = Feed(
+                table,
+                self.counts,
+                codec=self.compression,
+                known_ids=self.known_ids,
+                maintain_every=self.maintain_every,
+            )
+        return self._feeds[name]

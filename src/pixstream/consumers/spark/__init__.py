@@ -1,0 +1,1 @@
+"""Spark: starts, watches and stops the streaming query."""

@@ -1,0 +1,205 @@
+"""What a letter becomes when it is read again: its events, or the reason why it stays open.
+
+A producer's letter goes the way of a reading: the producer's own `parse_again`, the sealer, the
+same key and headers. A consumer's letter goes back into its topic as it was, for that consumer
+alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from pixstream.columns.decoding import decode
+from pixstream.dead_letters.letters import DRAFT, REPLAY_FOR, REPLAY_OF
+from pixstream.dead_letters.reading import content, original
+from pixstream.errors import ConfigError, DestinationError, PixstreamError, Refused
+from pixstream.event import lenient
+from pixstream.event.model import Draft, Reason, Refusal
+from pixstream.event.record import Outgoing, outgoing
+from pixstream.kafka.names import EVENT_TOPICS
+from pixstream.kafka.ports import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pixstream.dead_letters.reading import LetterView
+    from pixstream.dead_letters.repair import Repair
+    from pixstream.event.contract import ContractSettings
+    from pixstream.event.model import PixEvent
+    from pixstream.event.sealing import Sealer
+    from pixstream.plugins.consumer import Consumer
+    from pixstream.plugins.producer import Producer
+    from pixstream.privacy import Vault
+
+UNREADABLE = "unreadable"
+"""Reason code: its content cannot be opened here (another key, a file that is elsewhere)."""
+
+NOT_CONFIGURED = "not_configured"
+"""Reason code: nobody in this configuration would read or take it."""
+
+TOPIC_CHANGED = "topic_changed"
+"""Reason code: the topic it came from is gone, or was created anew."""
+
+LEFT_BY_REPAIR = "left_by_repair"
+"""Reason code: the repair returned nothing for it, which is no failure."""
+
+
+class Became(NamedTuple):
+    """One event of a letter, ready to be sent."""
+
+    event_id: str
+    record: Outgoing
+
+
+class Becoming:
+    """Turns letters into what will be sent; sends nothing itself.
+
+    Args:
+        producers: of the configuration, by name.
+        consumers: of the configuration, by name.
+        sealer: makes canonical events.
+        vault: opens the letters.
+        directory: where letters too large for Kafka lie.
+        max_event_bytes: a larger event stays a letter.
+    """
+
+    def __init__(
+        self,
+        producers: Mapping[str, Producer],
+        consumers: Mapping[str, Consumer],
+        *,
+        sealer: Sealer,
+        vault: Vault,
+        directory: Path,
+        max_event_bytes: int,
+    ) -> None:
+        self._producers = producers
+        self._consumers = consumers
+        self._sealer = sealer
+        self._vault = vault
+        self._directory = directory
+        self._max_event_bytes = max_event_bytes
+        self.repair: Repair | None = None
+        """Applied to the content first, when it is set."""
+        self.topic_ids: Mapping[str, str] = {}
+        """The id that each topic of events has now."""
+        self.new_topic = False
+        """Whether a letter may go to a topic created anew since."""
+        self.contract: ContractSettings | None = None
+        """What consumers do with new fields of a newer version; columns when absent."""
+
+    def __call__(self, letter: LetterView) -> list[Became]:
+        """All events of a letter.
+
+        Raises:
+            Refused: why it stays open: a code of `event.Reason` or of this package.
+        """
+        try:
+            raw = content(letter, self._vault, self._directory)
+        except PixstreamError as error:
+            raise Refused(UNREADABLE, str(error)) from None
+        if self.repair is not None:
+            repaired = self.repair(raw, letter.headers)
+            if repaired is None:
+                raise Refused(LEFT_BY_REPAIR, "the repair leaves it as it is")
+            raw = repaired
+        if "consumer" in letter.headers:
+            found = [self._sent_back(letter, raw)]
+        else:
+            found = [Became(event.event_id, outgoing(event)) for event in self._events(letter, raw)]
+        if not found:
+            raise Refused(Reason.EMPTY, "its content holds no event")
+        for became in found:
+            if became.record.size > self._max_event_bytes:
+                size = became.record.size
+                message = f"event: larger than kafka.max_event_bytes, {size} bytes"
+                raise Refused(Reason.TOO_LARGE, message)
+        return found
+
+    def _events(self, letter: LetterView, raw: bytes) -> Iterator[PixEvent]:
+        """What a producer's letter holds, made canonical now."""
+        if letter.headers.get("stage") == "produce":
+            yield lenient.read(raw, self._seal_extra)
+            return
+        now, source = dt.datetime.now(dt.UTC), letter.component
+        for draft in self._drafts(letter, raw):
+            if isinstance(draft, Refusal):
+                raise Refused(draft.reason, draft.message)
+            if draft.source_ref is None:
+                draft.source_ref = f"dead letter {letter.letter_id}"
+            yield self._sealer.seal(draft, source=source, now=now)
+
+    def _drafts(self, letter: LetterView, raw: bytes) -> Iterator[Draft | Refusal]:
+        if letter.headers.get("content-type") == DRAFT:
+            yield _draft(raw)
+            return
+        producer = self._producers.get(letter.component)
+        if producer is None:
+            raise Refused(
+                NOT_CONFIGURED,
+                f"no producer {letter.component} in the configuration to read it with",
+            )
+        try:
+            yield from producer.parse_again(raw, letter.headers.get("stream", ""))
+        except ConfigError as error:
+            raise Refused(NOT_CONFIGURED, str(error)) from None
+
+    def _sent_back(self, letter: LetterView, raw: bytes) -> Became:
+        """A consumer's letter as a record of its own topic, for that consumer alone."""
+        topic, name = letter.headers.get("origin-topic", ""), letter.component
+        self._check_reader(topic, name)
+        actual = self.topic_ids.get(topic)
+        if actual is None:
+            raise Refused(TOPIC_CHANGED, f"topic {topic} does not exist any more")
+        if actual != letter.headers.get("origin-topic-id") and not self.new_topic:
+            raise Refused(
+                TOPIC_CHANGED,
+                f"topic {topic} was created anew since; --new-topic sends it there all the same",
+            )
+        try:
+            key, headers = original(letter, self._vault)
+        except PixstreamError as error:
+            raise Refused(UNREADABLE, str(error)) from None
+        record = Record(topic, 0, 0, -1, key, raw, headers)
+        try:
+            decoded = decode([record], seal_extra=self._seal_extra, contract=self.contract)
+        except DestinationError:
+            message = "new fields of a newer schema_version, and schema.contract says freeze"
+            raise Refused(Reason.SCHEMA_CONTRACT, message) from None
+        for bad in decoded.bad:
+            raise Refused(bad.reason, bad.message)
+        kept = [pair for pair in headers if pair[0] not in {REPLAY_FOR, REPLAY_OF}]
+        marks = [(REPLAY_FOR, name.encode()), (REPLAY_OF, letter.letter_id.encode())]
+        event_id = str(decoded.table["event_id"][0])
+        return Became(event_id, Outgoing(topic, key, raw, [*kept, *marks]))
+
+    def _check_reader(self, topic: str, name: str) -> None:
+        """Refuse to send what nobody would take: only the consumer of this name does."""
+        consumer = self._consumers.get(name)
+        if consumer is None:
+            raise Refused(NOT_CONFIGURED, f"no consumer {name} in the configuration to take it")
+        if topic not in {EVENT_TOPICS[category] for category in consumer.categories}:
+            raise Refused(NOT_CONFIGURED, f"consumer {name} does not read topic {topic} any more")
+
+    def _seal_extra(self, extra: dict[str, object], event_id: str) -> dict[str, str]:
+        return self._sealer.seal_extra(extra, {}, event_id)
+
+
+def _draft(raw: bytes) -> Draft:
+    """A draft, strictly: a field of another name would vanish without a word.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        draft = msgspec.json.decode(raw, type=Draft)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise Refused(Reason.FIELD_INVALID, "draft: is no JSON of a draft's fields") from None
+    if not fields.keys() <= set(Draft.__struct_fields__):
+        raise Refused(Reason.FIELD_INVALID, "draft: has a field that no draft has")
+    return draft

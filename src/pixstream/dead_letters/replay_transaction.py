@@ -1,0 +1,164 @@
+"""The only place that changes what becomes of letters: events and marks in one transaction.
+
+One transactional id for all: opening the desk fences whoever else has one open, and only then are
+the marks read. So a letter that somebody replayed in between is seen, one that somebody is about to
+replay never is, and no letter is replayed twice, whatever is killed at whatever moment.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import msgspec
+
+from pixstream.backoff import Backoff
+from pixstream.dead_letters.state import Mark, states
+from pixstream.errors import FencedError, Transient
+from pixstream.kafka.names import DEAD_LETTERS, DLQ_STATE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pixstream.backoff import BackoffSettings
+    from pixstream.event.record import Outgoing
+    from pixstream.kafka.ports import Client, Outbox
+
+log = logging.getLogger("pixstream.dead_letters")
+
+MAX_LETTERS, MAX_RECORDS, MAX_BYTES = 500, 5_000, 8 * 2**20
+"""A transaction closes at the first of these; it is written in one go, so it is short."""
+
+TRIES = 5
+"""How often a transaction that Kafka could not take is tried before the replay ends."""
+
+
+class _Settled(NamedTuple):
+    letter_id: str
+    state: str | None
+    records: Sequence[Outgoing]
+    mark: bytes | None
+
+
+class Desk:
+    """Open it with `with`; what was put is written by `flush`, or when a transaction is full.
+
+    Args:
+        client: Kafka.
+        retry: waits between tries of a transaction.
+        who: stands in every mark.
+        why: stands in every mark.
+
+    Attributes:
+        states: of the letters that are not open, read once the former desk was fenced, and what
+            was flushed since.
+        counts: letters and events of the committed transactions.
+    """
+
+    def __init__(self, client: Client, retry: BackoffSettings, *, who: str, why: str) -> None:
+        self._client = client
+        self._backoff = Backoff(retry)
+        self._who, self._why = who, why
+        self._outbox: Outbox | None = None
+        self._waiting: list[_Settled] = []
+        self._records = self._bytes = 0
+        self.counts: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        """Fence whoever has a desk open, then read the marks.
+
+        Raises:
+            KafkaError: this user may not, or `pix.dlq.state` does not exist.
+        """
+        self._outbox = self._client.outbox(DEAD_LETTERS)
+        try:
+            self.states = states(self._client)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release the connection; what was not flushed is not written."""
+        self._close()
+
+    def put(self, letter_id: str, state: str | None, records: Sequence[Outgoing] = ()) -> None:
+        """Settle a letter: its events, and the mark of its new state (None: open again).
+
+        Raises:
+            FencedError: somebody else opened a desk: nothing more is written from here.
+            PixstreamError: the transaction was not written; letters put since the last one are
+                as they were.
+        """
+        mark = None
+        if state is not None:
+            now = dt.datetime.now(dt.UTC)
+            fields = Mark.now(state, now, who=self._who, why=self._why, events=len(records))
+            mark = msgspec.json.encode(fields)
+        self._waiting.append(_Settled(letter_id, state, records, mark))
+        self._records += len(records)
+        self._bytes += sum(record.size for record in records)
+        if (
+            len(self._waiting) >= MAX_LETTERS
+            or self._records >= MAX_RECORDS
+            or self._bytes >= MAX_BYTES
+        ):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was put and not yet written; raises as `put` does."""
+        if not self._waiting:
+            return
+        for left in reversed(range(TRIES)):
+            try:
+                self._write(self._outbox or self._open_again())
+            except Transient as error:
+                self._close()
+                if not left:
+                    raise
+                wait = self._backoff.next()
+                log.warning("%s; the transaction is tried again in %.1f s", error, wait)
+                time.sleep(wait)
+            else:
+                break
+        self._backoff.reset()
+        self._remember()
+        self.counts["letters"] += len(self._waiting)
+        self.counts["events"] += self._records
+        self._waiting.clear()
+        self._records = self._bytes = 0
+
+    def _open_again(self) -> Outbox:
+        """A new writer, for one that failed; it fences whoever opened a desk meanwhile."""
+        self._outbox = self._client.outbox(DEAD_LETTERS)
+        if states(self._client) != self.states:
+            raise FencedError(
+                "another replay or discard changed dead letters while Kafka did not answer this "
+                "one. Nothing more is written from here: start it again"
+            )
+        return self._outbox
+
+    def _close(self) -> None:
+        if self._outbox is not None:
+            self._outbox.close()
+            self._outbox = None
+
+    def _write(self, outbox: Outbox) -> None:
+        """One transaction; a failure leaves nothing of it."""
+        outbox.begin()
+        for letter in self._waiting:
+            for record in letter.records:
+                outbox.send(*record)
+            outbox.send(DLQ_STATE, letter.letter_id.encode(), letter.mark, ())
+        outbox.commit()
+
+    def _remember(self) -> None:
+        for letter in self._waiting:
+            letter_id = bytes.fromhex(letter.letter_id)
+            if letter.state is None:
+                self.states.pop(letter_id, None)
+            else:
+                self.states[letter_id] = letter.state

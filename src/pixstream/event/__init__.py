@@ -1,0 +1,1 @@
+"""The Pix event: model, categories, identifiers, routing, sealing, and its record in Kafka."""

@@ -1,0 +1,44 @@
+"""How an event stands in Kafka: its topic, key, value and headers, the same whoever sends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from pixstream.event.model import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pixstream.event.model import PixEvent
+
+
+Headers: TypeAlias = "Sequence[tuple[str, bytes]]"
+"""Headers of a record: names and values, in order; a name may come twice."""
+
+
+class Outgoing(NamedTuple):
+    """A record that is about to be sent."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: Headers
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value, what `kafka.max_event_bytes` bounds."""
+        return len(self.value) + len(self.key or b"")
+
+
+def outgoing(event: PixEvent) -> Outgoing:
+    """The record of an event: keyed so that all events of one Pix stay in order."""
+    headers = (
+        ("schema-version", str(event.schema_version).encode()),
+        ("traceparent", traceparent(event.event_id).encode()),
+    )
+    return Outgoing(event.category.topic, event.record_key, encode(event), headers)
+
+
+def traceparent(trace_id: str) -> str:
+    """W3C trace context that starts at an event or letter: its 128-bit id is the trace's id."""
+    return f"00-{trace_id}-{trace_id[:16]}-01"

@@ -1,0 +1,89 @@
+"""Kafka through confluent-kafka (librdkafka): the default client, the cheapest per record."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as Partition
+
+from pixstream.errors import Transient
+from pixstream.kafka import scanning
+from pixstream.kafka.confluent.admin import ConfluentAdmin
+from pixstream.kafka.confluent.inbox import ConfluentInbox, consumer_config, records
+from pixstream.kafka.confluent.link import translate
+from pixstream.kafka.confluent.outbox import ConfluentOutbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from confluent_kafka import Message
+
+    from pixstream.kafka.ports import Listener, Record
+    from pixstream.kafka.settings import KafkaSettings
+
+_READ_RECORDS = 2000
+
+
+def connect(settings: KafkaSettings) -> ConfluentClient:
+    """Return the client; nothing is connected yet."""
+    return ConfluentClient(settings)
+
+
+class ConfluentClient:
+    """`kafka.Client` through confluent-kafka."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+
+    def outbox(self, transactional_id: str) -> ConfluentOutbox:
+        """See `kafka.Client`."""
+        return ConfluentOutbox(self._settings, transactional_id)
+
+    def inbox(
+        self, *, group: str, topics: Sequence[str], member: str, listener: Listener
+    ) -> ConfluentInbox:
+        """See `kafka.Client`."""
+        return ConfluentInbox(self._settings, group, topics, member, listener)
+
+    def load(self, topic: str, key_prefix: str) -> Mapping[str, bytes]:
+        """See `kafka.Client`."""
+        return scanning.last_values(self.scan(topic), key_prefix)
+
+    def scan(self, topic: str) -> Iterator[Record]:
+        """See `kafka.Client`."""
+        settings = self._settings
+        with closing(ConfluentAdmin(settings)) as admin:
+            admin.connect()
+            begins = admin.beginning_offsets([topic])
+            ends = admin.uncommitted_ends(topic)
+        starts = [Partition(topic, p.partition, at) for p, at in begins.items() if at < ends[p]]
+        with closing(Consumer(consumer_config(settings, "pixstream-reader"))) as consumer:
+            consumer.assign(starts)
+            yield from scanning.to_end(
+                topic,
+                {p.partition: ends[p] for p in begins if begins[p] < ends[p]},
+                lambda seconds: _readable(topic, consumer.consume(_READ_RECORDS, seconds)),
+                lambda number: consumer.position([Partition(topic, number)])[0].offset,
+                (settings.transaction_timeout_ms + settings.request_timeout_ms) / 1000,
+            )
+
+    def admin(self) -> ConfluentAdmin:
+        """See `kafka.Client`."""
+        return ConfluentAdmin(self._settings)
+
+
+def _readable(topic: str, messages: list[Message]) -> list[Record]:
+    """The records; what forbids to read the topic is raised, what concerns the group is not.
+
+    Raises:
+        KafkaError: the topic may not be read.
+    """
+    for message in messages:
+        fault = message.error()
+        if fault is not None and message.topic() is not None:
+            failure = translate(f"topic {topic}", fault)
+            if not isinstance(failure, Transient):
+                raise failure
+    return records(messages)

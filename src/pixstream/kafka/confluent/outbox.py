@@ -1,0 +1,169 @@
+"""Writing to Kafka in transactions through confluent-kafka."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
+
+from confluent_kafka import KafkaException, Message, Producer
+
+from pixstream.errors import PixstreamError, Transient
+from pixstream.kafka import faults
+from pixstream.kafka.confluent.admin import ConfluentAdmin
+from pixstream.kafka.confluent.link import PURGED, cause, connection, translate
+from pixstream.kafka.record_limits import RecordLimits
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError as Fault
+
+    from pixstream.event.record import Headers
+    from pixstream.kafka.settings import KafkaSettings
+
+_QUEUE_KILOBYTES = 64 * 1024
+_BATCH_BYTES = 256 * 1024
+_ROOM_SECONDS = 0.1
+_ABORT_SECONDS = 5.0
+_METADATA_MILLISECONDS = 5000
+
+
+class ConfluentOutbox:
+    """`kafka.Outbox` through confluent-kafka.
+
+    librdkafka 2.16 gives the sequence numbers of records that an abort took out of its queue to the
+    next ones. Kafka may hold the former, their answer having been lost with a connection: then it
+    takes the next ones for a repetition, acknowledges and drops them. So an abort waits for every
+    answer first, and where a record was given up all the same, no transaction follows.
+    """
+
+    def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
+        self._admin = ConfluentAdmin(settings)
+        self._admin.connect()
+        self._limits = RecordLimits(self._admin.max_message_bytes)
+        self._seconds = (settings.transaction_timeout_ms + settings.request_timeout_ms) / 1000
+        self._name = f"transactional id {transactional_id}"
+        self._open = False
+        self._spent = False
+        self._failure: PixstreamError | None = None
+        self._producer = Producer(
+            connection(settings)
+            | {
+                "error_cb": self._on_error,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": settings.transaction_timeout_ms,
+                # A request that outlived its transaction would be of no use; librdkafka insists.
+                "socket.timeout.ms": min(
+                    settings.request_timeout_ms, settings.transaction_timeout_ms
+                ),
+                "acks": "all",
+                "enable.idempotence": True,
+                "compression.type": settings.compression,
+                "linger.ms": settings.linger_ms,
+                "batch.size": _BATCH_BYTES,
+                "queue.buffering.max.kbytes": _QUEUE_KILOBYTES,
+                "partitioner": "murmur2_random",  # as kafka-python's and Java's
+                "topic.metadata.propagation.max.ms": _METADATA_MILLISECONDS,
+                # A commit proves that everything was delivered: only failures are told one by one.
+                "delivery.report.only.error": True,
+            }
+        )
+        try:
+            self._producer.init_transactions(settings.request_timeout_ms / 1000)
+        except KafkaException as error:
+            raise translate(self._name, cause(error)) from error
+
+    def begin(self) -> None:
+        """See `kafka.Outbox`."""
+        if not self._spent:
+            self.abort()  # what a broker that did not answer left open
+        if self._spent:
+            raise faults.spent(self._name)
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            raise translate(self._name, cause(error)) from error
+        self._open, self._failure = True, None
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """See `kafka.Outbox`."""
+        try:
+            self._limits.check(topic, key, value, headers)
+        except PixstreamError as error:
+            self._give_up(error)
+        while self._failure is None:
+            try:
+                self._producer.produce(
+                    topic, value, key, headers=list(headers), on_delivery=self._on_failure
+                )
+            except BufferError:
+                self._hear(_ROOM_SECONDS)
+            except KafkaException as error:
+                self._hear(0)  # the cause, if it is an earlier record's
+                self._failure = self._failure or translate(f"topic {topic}", cause(error))
+            else:
+                return
+        self._give_up(self._failure)
+
+    def commit(self) -> None:
+        """See `kafka.Outbox`; a KafkaError may leave open whether it is committed."""
+        deadline = time.monotonic() + self._seconds
+        while True:
+            try:
+                self._producer.commit_transaction(max(deadline - time.monotonic(), 0.1))
+            except KafkaException as error:
+                fault = cause(error)
+                if fault.txn_requires_abort():
+                    self._hear(0)
+                    self._give_up(self._failure or translate(self._name, fault))
+                failure = translate(self._name, fault)
+                if not isinstance(failure, Transient):
+                    raise failure from error
+                if time.monotonic() >= deadline:
+                    raise faults.in_doubt(self._name, fault.name()) from error
+            else:
+                self._open = False
+                return
+
+    def abort(self) -> None:
+        """See `kafka.Outbox`; nothing happens when no transaction is open."""
+        if not self._open:
+            return
+        try:
+            if self._producer.flush(_ABORT_SECONDS):
+                raise Transient(f"{self._name}: Kafka does not answer, nothing is committed")
+            self._producer.abort_transaction(_ABORT_SECONDS)
+        except KafkaException as error:
+            raise translate(self._name, cause(error)) from error
+        self._open = False
+
+    def close(self) -> None:
+        """See `kafka.Outbox`."""
+        if self._open:
+            with suppress(KafkaException):
+                self._producer.abort_transaction(_ABORT_SECONDS)
+        # Destroyed by letting go: `Producer.close` would try to abort again, and complain.
+        del self._producer
+        self._admin.close()
+
+    def _give_up(self, failure: PixstreamError) -> NoReturn:
+        """Abort and raise `failure`; if that fails too, the next `begin` says so."""
+        with suppress(PixstreamError):
+            self.abort()
+        self._limits.forget()
+        raise failure
+
+    def _hear(self, seconds: float) -> None:
+        """Take reports of what was sent before; what is fatal is told and raised at once."""
+        try:
+            self._producer.poll(seconds)
+        except KafkaException as error:
+            self._failure = self._failure or translate(self._name, cause(error))
+
+    def _on_error(self, error: Fault) -> None:
+        if error.fatal() and self._failure is None:
+            self._failure = translate(self._name, error)
+
+    def _on_failure(self, error: Fault | None, message: Message) -> None:
+        self._spent = True
+        if error is not None and error.code() not in PURGED and self._failure is None:
+            self._failure = translate(f"topic {message.topic()}: a record was not taken", error)

@@ -1,0 +1,142 @@
+"""The embedded broker as its clients see it: its files, what it remembers, whether it runs.
+
+The broker itself, which needs the extra `lab`, is `lab.broker`.
+"""
+
+import base64
+import json
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+
+HOST = "127.0.0.1"
+MAIN_LISTENER = "PLAINTEXT"
+"""Always there: for local clients, and for the broker and its controller themselves."""
+
+MAIN_CLASS = "kafka.Kafka"
+
+_log = logging.getLogger(__name__)
+
+
+def address(data_dir: Path) -> str | None:
+    """`host:port` of the broker that runs in this data directory; None: it does not run."""
+    files = BrokerFiles((data_dir / "kafka").resolve())
+    state = load_state(files.state)
+    if state.pid is None or find(state.pid, files) is None:
+        return None
+    return f"{HOST}:{state.ports[MAIN_LISTENER]}"
+
+
+@dataclass(frozen=True)
+class BrokerFiles:
+    """The files of one broker, all below `directory`."""
+
+    directory: Path
+
+    @property
+    def state(self) -> Path:
+        """Its ports, and the pid of its last start."""
+        return self.directory / "broker.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held during a start."""
+        return self.directory / "broker.lock"
+
+    @property
+    def properties(self) -> Path:
+        """Kafka's settings, written anew at each start; they may hold passwords."""
+        return self.directory / "server.properties"
+
+    @property
+    def topics(self) -> Path:
+        """Kafka's records."""
+        return self.directory / "topics"
+
+    @property
+    def metadata(self) -> Path:
+        """What Kafka knows about itself."""
+        return self.directory / "metadata"
+
+    @property
+    def temporary(self) -> Path:
+        """Where Kafka unpacks its native libraries; emptied at each start."""
+        return self.directory / "tmp"
+
+    @property
+    def log(self) -> Path:
+        """Kafka's log."""
+        return self.directory / "logs" / "broker.log"
+
+    @property
+    def output(self) -> Path:
+        """What the Java virtual machine itself said since the last start."""
+        return self.log.with_suffix(".out")
+
+
+@dataclass(frozen=True)
+class BrokerState:
+    """The content of `broker.json`.
+
+    Args:
+        cluster_id: what the data directories were prepared with.
+        ports: one per listener.
+        pid: of the last start.
+    """
+
+    cluster_id: str
+    ports: Mapping[str, int] = field(default_factory=dict)
+    pid: int | None = None
+
+    def save(self, file: Path) -> None:
+        """Replace the file at once: a reader never sees half of it."""
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(asdict(self)), "utf-8")
+        part.replace(file)
+
+
+def load_state(file: Path) -> BrokerState:
+    """Read the file; without it, or when it is damaged, there is a new id and nothing else."""
+    try:
+        content = json.loads(file.read_bytes())
+        ports = {str(name): int(port) for name, port in content["ports"].items()}
+        pid = content["pid"]
+        return BrokerState(str(content["cluster_id"]), ports, None if pid is None else int(pid))
+    except FileNotFoundError:
+        return BrokerState(_new_cluster_id())
+    except (ValueError, TypeError, KeyError, AttributeError):
+        _log.warning("%s is damaged: the broker's ports are chosen anew", file)
+        return BrokerState(_new_cluster_id())
+
+
+def _new_cluster_id() -> str:
+    """Make 16 bytes as Kafka writes them; the prefix keeps them from starting with a hyphen."""
+    return base64.urlsafe_b64encode(b"pix" + secrets.token_bytes(13)).decode("ascii").rstrip("=")
+
+
+def find(pid: int, files: BrokerFiles) -> psutil.Process | None:
+    """Return the process if it is the broker of these `files`, and alive.
+
+    A pid alone proves nothing: after a crash or a reboot it may be anybody's.
+    """
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        if is_alive(process) and process.cmdline()[-2:] == [MAIN_CLASS, str(files.properties)]:
+            return process
+    return None
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Tell whether it still runs; a child that has ended is taken off the process table."""
+    with suppress(psutil.Error):
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return process.is_running()
+        with suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)
+    return False

@@ -1,0 +1,192 @@
+"""Writing to Kafka in transactions through kafka-python."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import TimeoutError as NoAnswer
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kafka.errors import KafkaError as Fault
+
+from kafka import KafkaProducer
+from pixstream.errors import FencedError, KafkaError, PixstreamError, Transient
+from pixstream.kafka import faults
+from pixstream.kafka.kafka_python.admin import KafkaPythonAdmin
+from pixstream.kafka.kafka_python.link import build, connection, in_thread, translate
+from pixstream.kafka.record_limits import RecordLimits, largest_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from pixstream.event.record import Headers
+    from pixstream.kafka.settings import KafkaSettings
+
+_QUEUE_BYTES = 32 * 2**20
+_BATCH_BYTES = 256 * 1024
+_ABORT_SECONDS = 5.0
+_CLOSE_SECONDS = 1.0
+
+
+class KafkaPythonOutbox:
+    """`kafka.Outbox` through kafka-python.
+
+    A record that timed out may still be on its way, and the library begins the next transaction
+    under the same epoch: what arrives late would be part of that one. So no transaction follows one
+    of which Kafka did not answer for every record; the next writer's epoch shuts late ones out.
+    """
+
+    def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
+        self._name = f"transactional id {transactional_id}"
+        self._seconds = (settings.transaction_timeout_ms + settings.request_timeout_ms) / 1000
+        self._open = False
+        self._spent = False
+        self._fenced: FencedError | None = None
+        self._ending: Future[None] | None = None
+        self._sent: list[tuple[str, Any]] = []
+        self._queued_bytes = 0
+        self._producer: Any = None
+        self._admin = KafkaPythonAdmin(settings)
+        self._limits = RecordLimits(self._admin.max_message_bytes)
+        try:
+            self._admin.connect()
+            self._producer, _ = build(KafkaProducer, _config(settings, transactional_id))
+            self._producer.init_transactions()
+        except Fault as error:
+            self.close()
+            raise translate(self._name, error) from error
+        except RuntimeError as error:
+            self.close()
+            raise KafkaError(
+                f"kafka-python cannot compress with {settings.compression}: the package for it is "
+                "not installed. Choose lz4 or zstd as kafka.compression, or kafka.client: confluent"
+            ) from error
+        except PixstreamError:
+            self.close()
+            raise
+
+    def begin(self) -> None:
+        """See `kafka.Outbox`."""
+        if self._fenced is not None:
+            raise self._fenced
+        if not self._spent:
+            self.abort()  # what a broker that did not answer left open
+        if self._spent:
+            raise faults.spent(self._name)
+        try:
+            self._producer.begin_transaction()
+        except Fault as error:
+            raise translate(self._name, error) from error
+        self._open = True
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """See `kafka.Outbox`."""
+        try:
+            self._limits.check(topic, key, value, headers)
+        except PixstreamError as error:
+            self._give_up(error)
+        # The library's queue has no bound of its own.
+        if self._queued_bytes > _QUEUE_BYTES:
+            self._deliver()
+        try:
+            sent = self._producer.send(topic, value=value, key=key, headers=list(headers))
+        except Fault as error:
+            self._deliver()  # the cause, if it is an earlier record's
+            self._give_up(translate(f"topic {topic}: a record was not taken", error))
+        self._sent.append((topic, sent))
+        self._queued_bytes += len(key or b"") + len(value or b"")
+
+    def commit(self) -> None:
+        """See `kafka.Outbox`; a KafkaError may leave open whether it is committed."""
+        # A record that timed out does not keep the library from committing the others.
+        self._deliver()
+        try:
+            self._end(self._producer.commit_transaction, self._seconds)
+        except NoAnswer as error:
+            raise faults.in_doubt(self._name, "no answer") from error
+        except Fault as error:
+            self._give_up(translate(self._name, error))
+
+    def abort(self) -> None:
+        """See `kafka.Outbox`; nothing happens when no transaction is open."""
+        if not self._open:
+            return
+        with suppress(Fault):
+            self._producer.flush(timeout=_ABORT_SECONDS)
+        self._spent |= not all(answer.succeeded() for _, answer in self._sent)
+        self._abort()
+
+    def close(self) -> None:
+        """See `kafka.Outbox`."""
+        if self._open:
+            with suppress(PixstreamError):
+                self._abort()
+        if self._producer is not None:
+            try:
+                self._producer.close(timeout=_CLOSE_SECONDS)
+            except Fault:  # undelivered records: its thread would go on with them
+                self._producer._sender.force_close()  # noqa: SLF001  there is no public way
+        self._admin.close()
+
+    def _abort(self) -> None:
+        try:
+            self._end(self._producer.abort_transaction, _ABORT_SECONDS)
+        except NoAnswer as error:
+            raise Transient(f"{self._name}: Kafka does not answer, nothing is committed") from error
+        except Fault as error:
+            raise translate(self._name, error) from error
+
+    def _deliver(self) -> None:
+        """Wait until Kafka took everything sent; if it did not, give up the transaction."""
+        deadline = time.monotonic() + self._seconds
+        with suppress(Fault):  # told record by record below
+            self._producer.flush(timeout=self._seconds)
+        sent, self._sent, self._queued_bytes = self._sent, [], 0
+        for topic, answer in sent:
+            try:
+                if not answer.succeeded():
+                    answer.get(timeout=max(deadline - time.monotonic(), 0))
+            except Fault as error:
+                self._spent = True
+                self._give_up(translate(f"topic {topic}: a record was not taken", error))
+
+    def _end(self, how: Callable[[], None], seconds: float) -> None:
+        """Commit or abort, within limits; what did not end in time is waited for at the next."""
+        if self._ending is None:
+            self._ending = in_thread(how)
+        try:
+            self._ending.result(seconds)
+        except Fault:
+            self._ending = None
+            raise
+        self._open, self._ending = False, None
+        self._sent, self._queued_bytes = [], 0
+
+    def _give_up(self, failure: PixstreamError) -> NoReturn:
+        """Abort and raise `failure`; if that fails too, the next `begin` says so."""
+        if isinstance(failure, FencedError):
+            self._fenced = failure
+        else:
+            with suppress(PixstreamError):
+                self.abort()
+        self._limits.forget()
+        raise failure
+
+
+def _config(settings: KafkaSettings, transactional_id: str) -> dict[str, Any]:
+    patience = min(settings.request_timeout_ms, settings.transaction_timeout_ms)
+    return {
+        **connection(settings),
+        "transactional_id": transactional_id,
+        "transaction_timeout_ms": settings.transaction_timeout_ms,
+        "request_timeout_ms": patience,
+        "delivery_timeout_ms": patience + settings.linger_ms,
+        "max_block_ms": settings.request_timeout_ms,
+        "acks": "all",
+        "compression_type": None if settings.compression == "none" else settings.compression,
+        "linger_ms": settings.linger_ms,
+        "batch_size": _BATCH_BYTES,
+        "max_request_size": largest_request(settings),
+        "allow_auto_create_topics": False,
+    }

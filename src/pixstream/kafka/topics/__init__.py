@@ -1,0 +1,1 @@
+"""The topics of pixstream: declared, planned, changed, and the ACLs that they need."""

@@ -1,0 +1,110 @@
+"""What each component may do in Kafka: exactly the rights that its work needs, as ACLs.
+
+One principal a component. Every component writes dead letters; only producers touch positions;
+nobody but an operator creates or changes topics. Kafka's own authorizer takes the right to describe
+a resource from any of Read, Write, Alter and Delete, the right to describe settings from
+AlterConfigs, and (since 2.8) the right to idempotent writes from Write; so none of these is here.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pixstream.event.categories import TOPIC_PREFIX
+from pixstream.kafka.names import DLQ, DLQ_STATE, EVENT_TOPICS, POSITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+from pixstream.kafka.names import DEAD_LETTERS, group_id, transactional_prefix
+
+Operation = Literal["Alter", "AlterConfigs", "Create", "Delete", "Describe", "Read", "Write"]
+
+
+ResourceType = Literal["topic", "group", "transactional-id"]
+
+
+Pattern = Literal["literal", "prefixed"]
+
+
+OPERATOR = "operator"
+"""The component name under which the rights of `pixstream topics`, `lag`, … are listed."""
+
+
+_TOPIC_CARE: tuple[Operation, ...] = ("Create", "Alter", "AlterConfigs", "Delete")
+
+
+class Acl(NamedTuple):
+    """One right: `principal` may do `operation` on the named resource, from any host."""
+
+    principal: str
+    operation: Operation
+    resource: ResourceType
+    name: str
+    pattern: Pattern = "literal"
+
+
+def for_producer(who: str, component: str) -> list[Acl]:
+    """The rights of a producer: events, dead letters and positions in its own transactions."""
+    return [
+        *(Acl(who, "Write", "topic", topic) for topic in (*EVENT_TOPICS.values(), DLQ, POSITIONS)),
+        Acl(who, "Read", "topic", POSITIONS),
+        _own_transactions(who, component),
+    ]
+
+
+def for_consumer(who: str, component: str, topics: Iterable[str]) -> list[Acl]:
+    """The rights of a consumer: its topics with its group, dead letters in its own transactions."""
+    return [
+        *(Acl(who, "Read", "topic", topic) for topic in topics),
+        Acl(who, "Read", "group", group_id(component)),
+        Acl(who, "Write", "topic", DLQ),
+        _own_transactions(who, component),
+    ]
+
+
+def for_operator(who: str, topics: Iterable[str]) -> list[Acl]:
+    """The rights of whoever applies `topics`, sets offsets, reads and replays dead letters.
+
+    Deleting is in it for `topics apply --allow-delete`; leave it away where nobody may.
+    """
+    patterns: list[tuple[str, Pattern]] = [(TOPIC_PREFIX, "prefixed")]
+    patterns += [(topic, "literal") for topic in topics if not topic.startswith(TOPIC_PREFIX)]
+    return [
+        *(
+            Acl(who, operation, "topic", name, pattern)
+            for name, pattern in patterns
+            for operation in _TOPIC_CARE
+        ),
+        Acl(who, "Read", "topic", DLQ),
+        Acl(who, "Read", "topic", DLQ_STATE),
+        *(Acl(who, "Write", "topic", topic) for topic in (DLQ_STATE, *EVENT_TOPICS.values())),
+        Acl(who, "Write", "transactional-id", DEAD_LETTERS),
+        # Kafka asks for both before it lets anybody set the offsets of a group.
+        *(Acl(who, "Read", "topic", topic) for topic in EVENT_TOPICS.values()),
+        Acl(who, "Read", "group", group_id(""), "prefixed"),
+    ]
+
+
+def commands(acls: Iterable[Acl], bootstrap_servers: str) -> Iterator[str]:
+    """The same as command lines of Kafka's own tool, one a principal and resource."""
+    operations: dict[tuple[str, ResourceType, str, Pattern], list[str]] = {}
+    for acl in acls:
+        key = (acl.principal, acl.resource, acl.name, acl.pattern)
+        operations.setdefault(key, []).append(acl.operation)
+    for (who, resource, name, pattern), allowed in operations.items():
+        yield shlex.join(
+            [
+                "kafka-acls.sh",
+                *("--bootstrap-server", bootstrap_servers),
+                *("--add", "--allow-principal", who),
+                *(word for operation in allowed for word in ("--operation", operation)),
+                *(f"--{resource}", name),
+                *("--resource-pattern-type", pattern),
+            ]
+        )
+
+
+def _own_transactions(who: str, component: str) -> Acl:
+    return Acl(who, "Write", "transactional-id", transactional_prefix(component), "prefixed")

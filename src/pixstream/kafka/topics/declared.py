@@ -1,0 +1,201 @@
+"""The topics of pixstream: their names, their settings in the YAML, and what Kafka should hold.
+
+The names are fixed because producers, consumers, tables and dead letters agree on them; everything
+else about a topic is declared in the YAML's `topics` section, above the defaults of this module.
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pixstream.errors import ConfigError
+from pixstream.kafka.ports import TopicSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+from pixstream.kafka.names import DLQ, DLQ_STATE, EVENT_TOPICS, POSITIONS
+
+_MILLISECONDS: Final = MappingProxyType(
+    {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+)
+
+
+_RETENTION: Final = r"^(forever|[1-9][0-9]{0,11}(ms|s|m|h|d|w))$"
+
+
+class TopicSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One topic of the `topics` section. A null is this topic's default, else the broker's."""
+
+    partitions: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="partitions; they can grow later, never shrink"),
+    ] = None
+    replication: Annotated[
+        Annotated[int, Meta(ge=1, le=32_767)] | None,
+        Meta(description="copies of each partition; 3 in production"),
+    ] = None
+    retention: Annotated[
+        Annotated[str, Meta(pattern=_RETENTION)] | None,
+        Meta(description="how long records stay: 12h, 7d, 4w, … or forever"),
+    ] = None
+    compression: Annotated[
+        Literal["producer", "lz4", "zstd", "gzip", "snappy", "uncompressed"] | None,
+        Meta(description="codec at rest; producer: as the records came"),
+    ] = None
+    min_insync_replicas: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="copies that must hold a record before it counts; 2 in production"),
+    ] = None
+    cleanup_policy: Annotated[
+        Literal["delete", "compact"] | None,
+        Meta(description="delete: by age; compact: the last record per key stays"),
+    ] = None
+    max_message_bytes: Annotated[
+        Annotated[int, Meta(ge=1024)] | None,
+        Meta(description="largest batch of records that the topic takes, bytes"),
+    ] = None
+    config: Annotated[
+        dict[str, str], Meta(description="further topic settings under Kafka's own names")
+    ] = msgspec.field(default_factory=dict)
+
+
+def _kept_by_key() -> TopicSettings:
+    return TopicSettings(
+        partitions=1,
+        replication=1,
+        compression="producer",
+        min_insync_replicas=1,
+        cleanup_policy="compact",
+        max_message_bytes=2**20,
+    )
+
+
+def _events() -> TopicSettings:
+    return TopicSettings(
+        partitions=3,
+        replication=1,
+        retention="7d",
+        compression="producer",
+        min_insync_replicas=1,
+        cleanup_policy="delete",
+        max_message_bytes=2 * 2**20,
+    )
+
+
+DEFAULT_TOPICS: Final[Mapping[str, TopicSettings]] = MappingProxyType(
+    {
+        **{topic: _events() for topic in EVENT_TOPICS.values()},
+        DLQ: TopicSettings(
+            partitions=1,
+            replication=1,
+            retention="forever",
+            compression="producer",
+            min_insync_replicas=1,
+            cleanup_policy="delete",
+            max_message_bytes=16 * 2**20,
+            config={"retention.bytes": "-1"},
+        ),
+        POSITIONS: _kept_by_key(),
+        DLQ_STATE: _kept_by_key(),
+    }
+)
+"""What each topic is where the YAML says nothing."""
+
+
+def retention_ms(text: str) -> int:
+    """Kafka's `retention.ms` of a text such as 7d; -1 for forever.
+
+    Raises:
+        ConfigError: the text is no such duration.
+    """
+    if re.search(_RETENTION, text) is None:
+        raise ConfigError(f"retention {text!r} is neither forever nor a duration as 90s, 12h, 7d")
+    if text == "forever":
+        return -1
+    number = text.rstrip("mshdw")
+    return int(number) * _MILLISECONDS[text[len(number) :]]
+
+
+def declared(topics: Mapping[str, TopicSettings]) -> list[TopicSpec]:
+    """Every topic that should exist: the fixed ones always, and whatever the YAML adds.
+
+    Args:
+        topics: the `topics` section, by name.
+
+    Raises:
+        ConfigError: see `spec`.
+    """
+    names = [*DEFAULT_TOPICS, *(name for name in topics if name not in DEFAULT_TOPICS)]
+    return [spec(name, topics.get(name, TopicSettings())) for name in names]
+
+
+def spec(name: str, settings: TopicSettings) -> TopicSpec:
+    """What Kafka should hold for `name`: its settings above the defaults of its role.
+
+    Raises:
+        ConfigError: the settings contradict one another, or would lose records of a fixed topic.
+    """
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) is None:
+        raise ConfigError(f"topic {name!r}: a name has 1 to 249 letters, digits, '.', '_' or '-'")
+    values = _merged(name, settings)
+    named = {
+        "retention.ms": str(retention_ms(values.retention)) if values.retention else None,
+        "compression.type": values.compression,
+        "min.insync.replicas": _text(values.min_insync_replicas),
+        "cleanup.policy": values.cleanup_policy,
+        "max.message.bytes": _text(values.max_message_bytes),
+    }
+    twice = sorted(named.keys() & values.config.keys())
+    if twice:
+        raise ConfigError(
+            f"topic {name}: {', '.join(twice)} has its own setting; take it out of config"
+        )
+    config = {key: value for key, value in named.items() if value is not None} | values.config
+    result = TopicSpec(name, values.partitions or 1, values.replication or 1, config)
+    _check(result)
+    return result
+
+
+def _merged(name: str, settings: TopicSettings) -> TopicSettings:
+    """Fill the nulls of `settings` from the topic's defaults; `config` is merged by key."""
+    default = DEFAULT_TOPICS.get(name, TopicSettings())
+    given = {
+        field: value
+        for field in TopicSettings.__struct_fields__
+        if (value := getattr(settings, field)) is not None
+    }
+    return msgspec.structs.replace(default, **given | {"config": default.config | settings.config})
+
+
+def _check(wanted: TopicSpec) -> None:
+    """Refuse what could never be written to, and what would lose records of a fixed topic."""
+    name, config = wanted.name, wanted.config
+    if int(config.get("min.insync.replicas", "1")) > wanted.replication:
+        raise ConfigError(
+            f"topic {name}: min_insync_replicas {config['min.insync.replicas']} above replication "
+            f"{wanted.replication}: no record could ever be written"
+        )
+    fixed: dict[str, str] = {}
+    if name in EVENT_TOPICS.values():
+        fixed = {"cleanup.policy": "delete"}
+    elif name == DLQ:
+        fixed = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    elif name in {POSITIONS, DLQ_STATE}:
+        fixed = {"cleanup.policy": "compact"}
+        if wanted.partitions != 1:
+            raise ConfigError(f"topic {name}: it has one partition, so that its records keep order")
+    for key, value in fixed.items():
+        if config[key] != value:
+            raise ConfigError(
+                f"topic {name}: {key} {config[key]} would lose records; it must be {value}"
+            )
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)

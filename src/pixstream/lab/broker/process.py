@@ -1,0 +1,141 @@
+"""The operating-system process of the embedded broker: starting it, finding it again, ending it."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from pixstream.errors import BrokerError
+from pixstream.kafka.embedded import MAIN_CLASS, BrokerFiles
+
+_STORAGE_TOOL = "kafka.tools.StorageTool"
+_FORMAT_SECONDS = 60
+_KILL_SECONDS = 10.0
+_LOG_CONFIGURATION = Path(__file__).with_name("log.properties")
+# The broker outlives the command that starts it, so it inherits none of that command's secrets.
+_ENVIRONMENT = ("HOME", "PATH", "TZ", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class Jvm:
+    """A Java with Kafka's jars, for the broker of one directory.
+
+    Args:
+        java: the program.
+        jars: the class path.
+        heap: the largest heap, as Java writes it ("512m").
+        files: what it reads and where it writes.
+    """
+
+    java: Path
+    jars: Sequence[Path]
+    heap: str
+    files: BrokerFiles
+
+    def format(self, cluster_id: str) -> None:
+        """Prepare the empty data directories; finish what was interrupted.
+
+        Raises:
+            BrokerError: Kafka refused, for instance a setting that it does not know.
+        """
+        arguments = ["format", "--ignore-formatted", "--cluster-id", cluster_id]
+        arguments += ["--config", str(self.files.properties)]
+        with self.files.output.open("wb") as output:
+            try:
+                subprocess.run(
+                    [*self._command(), _STORAGE_TOOL, *arguments],
+                    env=self._environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    timeout=_FORMAT_SECONDS,
+                    check=True,
+                )
+            except subprocess.SubprocessError as error:
+                raise BrokerError(
+                    "Kafka could not prepare its data directories. The broker was not started. Its "
+                    f"words are in {self.files.output}."
+                ) from error
+
+    def run(self) -> int:
+        """Start the broker in a session of its own, so that it outlives us; return its pid."""
+        command = [*self._command(), MAIN_CLASS, str(self.files.properties)]
+        truncate = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        return os.posix_spawn(
+            command[0],
+            command,
+            self._environment(),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(self.files.output), truncate, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+
+    def last_words(self, since: float) -> str:
+        """Return what the virtual machine and Kafka wrote after `since`, seconds of the epoch."""
+        files = [self.files.output, self.files.log]
+        fresh = [file for file in files if file.exists() and file.stat().st_mtime >= since - 1]
+        return "".join(file.read_text("utf-8", "replace") for file in fresh)
+
+    def _command(self) -> list[str]:
+        return [
+            str(self.java),
+            "-Xms128m",
+            f"-Xmx{self.heap}",
+            "-XX:+UseSerialGC",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:-UsePerfData",
+            f"-XX:ErrorFile={self.files.log.with_suffix('.crash')}",
+            "-Djava.awt.headless=true",
+            f"-Djava.io.tmpdir={self.files.temporary}",
+            f"-Dlog4j2.configurationFile={_LOG_CONFIGURATION.as_uri()}",
+            f"-Dpixstream.broker.log={self.files.log}",
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        # In the "C" locale Java cannot open a path with an accent.
+        return kept | {"CLASSPATH": os.pathsep.join(map(str, self.jars)), "LC_ALL": "C.UTF-8"}
+
+
+def end(process: psutil.Process, how: signal.Signals, timeout: float) -> int | None:
+    """Send a signal and wait; return the exit code if `process` is our child, else None.
+
+    Raises:
+        TimeoutError: it still runs after `timeout` seconds.
+        BrokerError: it belongs to another user.
+    """
+    try:
+        process.send_signal(how)
+        code = process.wait(timeout)
+    except psutil.NoSuchProcess:
+        return None
+    except psutil.TimeoutExpired as error:
+        raise TimeoutError from error
+    except psutil.AccessDenied as error:
+        raise BrokerError(
+            f"The broker, pid {process.pid}, belongs to another user and goes on. Let that user "
+            "stop it."
+        ) from error
+    return None if code is None else int(code)
+
+
+def kill(process: psutil.Process) -> int | None:
+    """End it at once, wait until it is gone, return as `end`; one that is gone already is fine.
+
+    Raises:
+        BrokerError: it does not go, or belongs to another user.
+    """
+    try:
+        return end(process, signal.SIGKILL, _KILL_SECONDS)
+    except TimeoutError as error:
+        raise BrokerError(
+            f"The broker, pid {process.pid}, cannot be killed: the system holds it, perhaps in a "
+            "write to a disk that hangs. Look at that disk."
+        ) from error

@@ -1,0 +1,300 @@
+"""The pipeline under attack: its directory and disk, its broker behind a proxy, its processes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import psutil
+
+from pixstream import config, kafka
+from pixstream.errors import PixstreamError
+from pixstream.kafka.topics import plan as topic_plan
+from pixstream.kafka.topics.declared import declared
+from pixstream.lab.broker.embedded import EmbeddedBroker
+from pixstream.lab.broker.properties import PROXIED
+from pixstream.lab.chaos.proxy import Proxy
+from pixstream.lab.chaos.supervised import Supervised
+from pixstream.lab.demo.place import Place, free_port
+from pixstream.processes.component import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from pixstream.config.settings import Settings
+    from pixstream.kafka.ports import Client
+
+log = logging.getLogger("pixstream.lab.chaos")
+
+CONSUMER = "delta_lake"
+REPLICAS = 2
+SESSION_MS = 6_000
+ORPHAN_SECONDS = 30.0
+"""Children of a killed supervisor must be gone after this."""
+
+_DISK_BYTES, _DISK_BYTES_PER_FACT = 256 * 2**20, 1024
+
+
+class _Place(Place):
+    """The demo's directory, with settings that recover fast and a broker behind the proxy."""
+
+    def __init__(self, directory: Path, client: str) -> None:
+        super().__init__(directory, client)
+        self.proxy_port = free_port()
+
+    def _settings(self) -> dict[str, Any]:
+        settings = super()._settings()
+        settings["kafka"] |= {
+            "bootstrap_servers": f"127.0.0.1:{self.proxy_port}",
+            "session_timeout_ms": SESSION_MS,
+            "transaction_timeout_ms": 10_000,
+        }
+        settings["retry"] = {"max_seconds": 1.0}
+        settings["supervisor"] = {"restart": {"min_seconds": 0.1, "max_seconds": 1.0}}
+        settings["producers"]["bank_api"] |= {
+            "poll_seconds": 1,
+            "overlap_seconds": 5,
+            # Each look tells every return again: often would be most of a long run's work.
+            "returns_every_seconds": 15,
+        }
+        settings["consumers"][CONSUMER] |= {
+            "replicas": REPLICAS,
+            "batch": {"rows": 5_000, "seconds": 0.5},
+        }
+        return settings
+
+
+class Site:
+    """Everything that can be hit.
+
+    Args:
+        directory: emptied by `prepare`.
+        client: `confluent` or `kafka-python`.
+        facts: how many will come; the tables' disk is made to hold them.
+        environment: variables of the pipeline's processes beside our own.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        client: str,
+        facts: int,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.place = _Place(directory, client)
+        self.broker = EmbeddedBroker(directory / "kafka", proxy_port=self.place.proxy_port)
+        self.proxy = Proxy(self.place.proxy_port)
+        self._environment = {**os.environ, **(environment or {})}
+        self._supervised = Supervised(self._environment)
+        self._disk_bytes = _DISK_BYTES + facts * _DISK_BYTES_PER_FACT
+        self._joined: subprocess.Popen[bytes] | None = None
+        self._starts = 0
+        self._errors: Any = None
+        self.settings: Settings
+        self.client: Client
+        self.own_disk = False
+
+    def prepare(self) -> None:
+        """Directory, disk, broker, topics and proxy; nothing runs on them yet.
+
+        Raises:
+            PixstreamError: the broker does not start, or a port is taken.
+        """
+        self.broker.stop()
+        self._unmount()
+        self.place.prepare()
+        self.place.lake.mkdir()
+        self._mount()
+        bootstrap = self.broker.start()
+        self.proxy.upstream = int(self.broker.status().listeners[PROXIED].rpartition(":")[2])
+        self.proxy.start()
+        self.settings = config.load(self.place.config)
+        direct = msgspec.structs.replace(self.settings.kafka, bootstrap_servers=bootstrap)
+        self.client = kafka.connect(direct)
+        admin = self.client.admin()
+        plan = topic_plan.plan(declared(self.settings.topics), {}, lags=lambda _: {})
+        for _ in topic_plan.apply(plan, admin):
+            continue
+        admin.close()
+        self._errors = (self.place.logs / "components.err").open("ab")
+
+    def close(self) -> None:
+        """End every process and give the disk back; safe to call at any time."""
+        if self._joined is not None and self._joined.poll() is None:
+            self._joined.kill()
+            self._joined.wait()
+        self._supervised.kill()
+        self.proxy.stop()
+        self.broker.stop()
+        if self._errors is not None:
+            self._errors.close()
+        self._unmount()
+
+    # Processes
+
+    def start(self) -> None:
+        """Start the supervisor, which starts the components.
+
+        Every other time the logs have one reader more: streams move between replicas.
+        """
+        replicas = f"producers.system_log.replicas={1 + self._starts % 2}"
+        self._starts += 1
+        command = [sys.executable, "-m", "pixstream.cli", "-c", str(self.place.config)]
+        self._supervised.start([*command, "--set", replicas, "run"], self._errors)
+
+    def unasked_ends(self) -> Sequence[str]:
+        """Every end of the supervisor so far that was not ours, in words."""
+        self._supervised.look()
+        return self._supervised.ends
+
+    def revive(self) -> None:
+        """Start another supervisor if it ended by itself: what it left undone can still be judged.
+
+        Only when no storm strikes, which does the same with its next kill.
+        """
+        if self._supervised.look() is None:
+            self.start()
+
+    def drain(self, seconds: float) -> int | None:
+        """Stop the supervisor with SIGTERM as an operator would.
+
+        Returns:
+            Its exit code; None when it had ended by itself.
+
+        Raises:
+            PixstreamError: it does not end in time.
+        """
+        return self._supervised.drain(seconds)
+
+    def components(self) -> dict[str, psutil.Process]:
+        """The components' living processes by `name-replica`."""
+        supervisor = self._supervised.look()
+        if supervisor is None:
+            return {}
+        found: dict[str, psutil.Process] = {}
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(supervisor).children():
+                with suppress(psutil.Error, msgspec.DecodeError, IndexError):
+                    order = msgspec.json.decode(child.cmdline()[-1], type=Order)
+                    if child.status() != psutil.STATUS_ZOMBIE:
+                        found[f"{order.name}-{order.replica}"] = child
+        return found
+
+    def kill_supervisor(self) -> bool:
+        """SIGKILL it, check that its children end, start another; False when none was running.
+
+        Raises:
+            PixstreamError: children outlived it.
+        """
+        children = list(self.components().values())
+        killed = self._supervised.kill()
+        self.start()
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while any(map(_is_alive, children)):
+            if time.monotonic() > deadline:
+                raise PixstreamError("components outlived their killed supervisor")
+            time.sleep(0.1)
+        return killed
+
+    def join(self) -> None:
+        """One more replica of the consumer joins the group; the former extra one, if any, goes."""
+        self.leave()
+        order = Order(
+            config_path=str(self.place.config),
+            environment=None,
+            overrides=[],
+            name=CONSUMER,
+            replica=REPLICAS,
+        )
+        self._joined = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "pixstream.processes.component",
+                msgspec.json.encode(order).decode(),
+            ],
+            stdin=subprocess.PIPE,
+            stderr=self._errors,
+            env=self._environment,
+        )
+
+    def leave(self) -> None:
+        """The extra replica drains and leaves; it is killed when it does not."""
+        if self._joined is None:
+            return
+        self._joined.terminate()
+        try:
+            self._joined.wait(20)
+        except subprocess.TimeoutExpired:
+            self._joined.kill()
+            self._joined.wait()
+        self._joined = None
+
+    def kill_broker(self, after: Callable[[], None]) -> None:
+        """SIGKILL Kafka, do `after`, and start it again on its data."""
+        self.broker.kill()
+        after()
+        self.broker.start()
+
+    # The tables' disk
+
+    def fill_disk(self) -> Path | None:
+        """Leave no byte free beside the tables; the file to remove. None without an own disk."""
+        if not self.own_disk:
+            return None
+        ballast = self.place.lake / ".ballast"
+        with ballast.open("wb") as out, suppress(OSError):
+            while True:
+                free = os.statvfs(self.place.lake)
+                size = ballast.stat().st_size
+                os.posix_fallocate(out.fileno(), size, max(1, free.f_bavail) * free.f_frsize)
+        return ballast
+
+    def read_only(self, *, on: bool) -> bool:
+        """Remount the tables' disk read-only or writable; False when that is not possible now."""
+        if not self.own_disk:
+            return False
+        how = "remount,ro" if on else "remount,rw"
+        done = subprocess.run(
+            ["mount", "-o", how, str(self.place.lake)],  # noqa: S607  the system's own command
+            capture_output=True,
+            check=False,
+        )
+        return done.returncode == 0
+
+    def _mount(self) -> None:
+        """A disk of its own for the tables, where this user may mount one."""
+        size = f"size={self._disk_bytes}"
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self.place.lake)],  # noqa: S607
+            capture_output=True,
+            check=False,
+        )
+        self.own_disk = done.returncode == 0
+
+    def _unmount(self) -> None:
+        lake = self.place.lake
+        if lake.is_mount():
+            command = ["umount", "-l", str(lake)]
+            subprocess.run(command, capture_output=True, check=False)
+            self.own_disk = False
+
+    def keep_tables(self) -> None:
+        """Copy the tables from their own disk beside it: they outlive the run."""
+        if self.own_disk:
+            shutil.copytree(self.place.lake, self.place.directory / "lake-kept")
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

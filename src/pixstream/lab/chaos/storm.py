@@ -1,0 +1,334 @@
+"""Decides which fault strikes when, and strikes: two lanes that do not wait for each other.
+
+One lane hits processes, the other the world around them: broker, connections, disk, sources. The
+seed decides the order; how far a process had come when it was hit is left to chance.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from random import Random
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+
+from pixstream.errors import PixstreamError
+from pixstream.kafka.names import EVENT_TOPICS
+from pixstream.lab.chaos.site import CONSUMER, SESSION_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pixstream.lab.chaos.oracle import Oracle
+    from pixstream.lab.chaos.site import Site
+    from pixstream.lab.chaos.sources import Sources
+
+log = logging.getLogger("pixstream.lab.chaos")
+
+PROCESS_FAULTS = {
+    "kill_producer": 8.0,
+    "kill_consumer": 10.0,
+    "kill_supervisor": 1.9,
+    "burst": 0.4,
+    "stop": 0.5,
+    "join": 0.5,
+}
+"""Strikes a minute of the first lane; some are left out on a busy machine, see `stalls`."""
+
+WORLD_FAULTS = {
+    "kill_broker": 0.85,
+    "cut": 1.5,
+    "lose_answers": 1.5,
+    "slow": 0.7,
+    "disk_full": 0.5,
+    "storage_error": 0.4,
+    "rotate": 2.0,
+    "poison_at_end": 2.0,
+}
+"""Strikes a minute of the second lane."""
+
+KILLED = ("producers", "consumers", "supervisor", "broker")
+_BURST_SECONDS = 10.0
+_VICTIM_SECONDS = 3.0
+
+
+class Weather(NamedTuple):
+    """What comes over the site.
+
+    Attributes:
+        facts: distinct facts that are told while it lasts, at an even pace.
+        seconds: how long it lasts.
+        seed: of facts and strikes.
+        rates: strikes a minute by fault; one that is not named is left out.
+    """
+
+    facts: int
+    seconds: float
+    seed: int
+    rates: Mapping[str, float] = MappingProxyType({**PROCESS_FAULTS, **WORLD_FAULTS})
+
+
+class _Later(NamedTuple):
+    """What puts a fault right, and when (monotonic seconds)."""
+
+    when: float
+    action: Callable[[], None]
+
+
+class Storm:
+    """Strikes for so many seconds.
+
+    Args:
+        site: what is hit.
+        sources: rotate, and tell malformed pieces.
+        oracle: numbers the malformed pieces.
+        weather: how long and how hard.
+        spare: tells whether processes have been hit too often to get anything done, and are left
+            alone for now.
+
+    Attributes:
+        kills: SIGKILLs that hit a living process, by what it was.
+        faults: everything else that struck.
+        spared: strikes on processes that were left out.
+        disk_shut: the tables' disk takes nothing at this moment.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        sources: Sources,
+        oracle: Oracle,
+        weather: Weather,
+        spare: Callable[[], bool],
+    ) -> None:
+        self._spare = spare
+        self._site = site
+        self._sources = sources
+        self._oracle = oracle
+        self._rng = Random(f"storm/{weather.seed}")
+        self._seconds = weather.seconds
+        self._rates = weather.rates
+        self._over = threading.Event()
+        self._error: BaseException | None = None
+        self._later: list[_Later] = []
+        # Not the lane's: it may be waiting for a supervisor's children, one of them frozen.
+        self._wakings: list[threading.Timer] = []
+        self._threads = [
+            threading.Thread(target=self._lane, args=lane, name=f"storm-{n}", daemon=True)
+            for n, lane in enumerate([(PROCESS_FAULTS, self._later), (WORLD_FAULTS, [])])
+        ]
+        self.kills: Counter[str] = Counter(dict.fromkeys(KILLED, 0))
+        self.faults: Counter[str] = Counter()
+        self.spared = 0
+        self.disk_shut = False
+
+    def start(self) -> None:
+        """Begin to strike."""
+        self._started = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+
+    def over(self) -> bool:
+        """Tell whether it has passed.
+
+        Raises:
+            PixstreamError: a fault found what must never be: an orphan, a broker that stays down.
+        """
+        if self._error is not None:
+            raise self._error
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def stop(self) -> None:
+        """End early, with everything put right again."""
+        self._over.set()
+        for thread in [*self._threads, *self._wakings]:
+            thread.join()
+
+    def _lane(self, rates: dict[str, float], later: list[_Later]) -> None:
+        try:
+            for due, name in self._schedule(rates):
+                while (wait := self._started + due - time.monotonic()) > 0:
+                    self._put_right(later)
+                    if self._over.wait(min(wait, 0.5)):
+                        break
+                if self._over.is_set() or time.monotonic() > self._started + self._seconds:
+                    break
+                if rates is PROCESS_FAULTS and self._spare():
+                    self.spared += 1
+                else:
+                    getattr(self, f"_{name}")()
+        except BaseException as error:  # noqa: BLE001  `over` raises it in the main thread
+            self._error = error
+        finally:
+            self._put_right(later, everything=True)
+
+    def _schedule(self, rates: dict[str, float]) -> list[tuple[float, str]]:
+        """Every strike with its second: evenly spread, each at a moment of its own stretch."""
+        strikes: list[tuple[float, str]] = []
+        for name in rates:
+            count = round(self._rates.get(name, 0.0) * self._seconds / 60)
+            stretch = self._seconds / max(1, count)
+            strikes += [((place + self._rng.random()) * stretch, name) for place in range(count)]
+        return sorted(strikes)
+
+    def _put_right(self, lane: list[_Later], *, everything: bool = False) -> None:
+        """Let leave who joined, when the time has come."""
+        now = time.monotonic()
+        due = [item for item in lane if everything or item.when <= now]
+        lane[:] = [item for item in lane if item not in due]
+        for item in due:
+            item.action()
+
+    # Processes
+
+    def _victims(self, *, consumers: bool | None) -> list[psutil.Process]:
+        return [
+            process
+            for label, process in self._site.components().items()
+            if consumers is None or label.startswith(CONSUMER) == consumers
+        ]
+
+    def _kill(self, *, consumers: bool | None) -> None:
+        """SIGKILL one living component; waits a little for one to be there."""
+        deadline = time.monotonic() + _VICTIM_SECONDS
+        while time.monotonic() < deadline and not self._over.is_set():
+            living = self._site.components()
+            labels = [
+                label
+                for label in sorted(living)
+                if consumers is None or label.startswith(CONSUMER) == consumers
+            ]
+            if labels:
+                label = self._rng.choice(labels)
+                try:
+                    living[label].kill()
+                except psutil.NoSuchProcess:
+                    continue
+                self.kills["consumers" if label.startswith(CONSUMER) else "producers"] += 1
+                return
+            time.sleep(0.1)
+
+    def _kill_producer(self) -> None:
+        self._kill(consumers=False)
+
+    def _kill_consumer(self) -> None:
+        self._kill(consumers=True)
+
+    def _kill_supervisor(self) -> None:
+        self.kills["supervisor"] += self._site.kill_supervisor()
+
+    def _burst(self) -> None:
+        """Some member dies every 0.1 to 1 s: none lives long enough to finish anything."""
+        self.faults["bursts"] += 1
+        deadline = time.monotonic() + min(_BURST_SECONDS, self._seconds / 6)
+        while time.monotonic() < deadline and not self._over.is_set():
+            self._kill(consumers=None)
+            time.sleep(self._rng.uniform(0.1, 1.0))
+
+    def _stop(self) -> None:
+        """A member freezes for longer than its session and its transaction, then goes on."""
+        victims = self._victims(consumers=None)
+        if not victims:
+            return
+        victim = self._rng.choice(victims)
+        try:
+            victim.suspend()
+        except psutil.NoSuchProcess:
+            return
+        self.faults["stops"] += 1
+        seconds = SESSION_MS / 1000 + self._rng.uniform(1, 7)
+        waking = threading.Timer(seconds, _wake, [victim])
+        waking.daemon = True
+        waking.start()
+        self._wakings.append(waking)
+
+    def _join(self) -> None:
+        """A replica more for some seconds: the group rebalances twice."""
+        self._site.join()
+        self.faults["joins"] += 1
+        until = time.monotonic() + self._rng.uniform(6, 15)
+        self._later.append(_Later(until, self._site.leave))
+
+    # The world around them
+
+    def _kill_broker(self) -> None:
+        self._site.kill_broker(lambda: time.sleep(self._rng.uniform(0, 2)))
+        self.kills["broker"] += 1
+
+    def _cut(self) -> None:
+        self._site.proxy.refusing = True
+        self._site.proxy.cut()
+        self.faults["cuts"] += 1
+        self._over.wait(self._rng.choice((0, 0.2, 1, 4)))
+        self._site.proxy.refusing = False
+
+    def _lose_answers(self) -> None:
+        """What was asked meanwhile is done, and nobody hears of it: the connections are cut."""
+        self._site.proxy.silent = True
+        self._over.wait(self._rng.uniform(0.1, 1))
+        self._site.proxy.cut()
+        self._site.proxy.silent = False
+        self.faults["lost_answers"] += 1
+
+    def _slow(self) -> None:
+        self.faults["slowdowns"] += 1
+        self._site.proxy.delay = self._rng.uniform(0.02, 0.3)
+        self._over.wait(self._rng.uniform(2, 6))
+        self._site.proxy.delay = 0.0
+
+    def _disk_full(self) -> None:
+        ballast = self._site.fill_disk()
+        if ballast is not None:
+            self.faults["disk_full"] += 1
+            self.disk_shut = True
+            self._over.wait(self._rng.uniform(1, 5))
+            ballast.unlink()
+            self.disk_shut = False
+
+    def _storage_error(self) -> None:
+        """The tables' disk turns read-only; it is busy, and refuses, while a file is written."""
+        for _ in range(50):
+            if self._site.read_only(on=True):
+                self.faults["storage_errors"] += 1
+                self.disk_shut = True
+                self._over.wait(self._rng.uniform(1, 4))
+                break
+            time.sleep(0.02)
+        while self._site.own_disk and not self._site.read_only(on=False):
+            time.sleep(0.05)
+        self.disk_shut = False
+
+    def _rotate(self) -> None:
+        self._sources.log.rotate()
+
+    def _poison_at_end(self) -> None:
+        """What is no event as the last record of a partition: a batch may end with it."""
+        number = self._sources.next_poison()
+        topic = self._rng.choice(sorted(EVENT_TOPICS.values()))
+        self._oracle.poison_offered.add(number, 1)
+        value = self._oracle.poison(number).encode()
+        try:
+            outbox = self._site.client.outbox("pixstream/chaos/stray")
+        except PixstreamError:
+            return
+        try:
+            outbox.begin()
+            outbox.send(topic, value, value, ())
+            outbox.commit()
+        except PixstreamError:
+            return  # offered, never acknowledged
+        finally:
+            outbox.close()
+        self._oracle.poison_acknowledged.add(number, 1)
+        self.faults["poison_at_end"] += 1
+
+
+def _wake(process: psutil.Process) -> None:
+    try:
+        process.resume()
+    except psutil.NoSuchProcess:
+        log.info("a stopped member was gone before it was woken")

@@ -1,0 +1,207 @@
+"""What the storm has left: every obligation once, nothing unknown, nothing altered.
+
+Tables and dead letters are read as any reader would, and compared with what the oracle computes;
+no counter of the pipeline is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pixstream import dead_letters
+from pixstream.event.categories import Category
+from pixstream.kafka.names import DLQ
+from pixstream.lab.chaos.oracle import Marks, Side
+from pixstream.lab.demo import tables
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pixstream.kafka.ports import Client
+    from pixstream.lab.chaos.oracle import Fact, Oracle
+    from pixstream.privacy import Pseudonymiser, Vault
+
+_COLUMNS = (
+    *("event_id", "category", "end_to_end_id", "return_id", "amount_centavos", "event_time"),
+    *("status", "source", "revision", "direction", "payer", "payee"),
+)
+_NAMING = (
+    *("event_id", "end_to_end_id", "return_id", "source", "revision", "letter-id"),
+    *("number", "reason", "stage", "stream", "position", "origin-topic", "origin-offset"),
+)
+"""What names a row or letter without telling anything of a person."""
+
+_ROWS = 20_000
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """The last line of a run, as JSON.
+
+    Attributes:
+        offered: facts and malformed pieces handed to their sources.
+        acknowledged: those that must have arrived.
+        kills: SIGKILLs by what they hit.
+        faults: everything else that struck.
+        lost: acknowledged ones that are nowhere.
+        duplicates: further rows of a fact, further letters of a malformed piece.
+        unknown: rows and letters that the oracle never made.
+        altered: rows whose payload is not the one that was told.
+    """
+
+    offered: int
+    acknowledged: int
+    kills: dict[str, int]
+    faults: dict[str, int]
+    lost: int
+    duplicates: int
+    unknown: int
+    altered: int
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether what must be zero is."""
+        return not (self.lost or self.duplicates or self.unknown or self.altered)
+
+
+class Auditor:
+    """Reads everything once and compares.
+
+    Args:
+        oracle: what was told.
+        lake: directory of the tables.
+        client: Kafka, for the dead letters.
+        pseudonym: what documents and keys must have become.
+        vault: opens the letters.
+        letters: where large ones lie.
+
+    Attributes:
+        examples: up to ten of what is wrong, for people; no personal data.
+    """
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        *,
+        lake: Path,
+        client: Client,
+        pseudonym: Pseudonymiser,
+        vault: Vault,
+        letters: Path,
+    ) -> None:
+        self._oracle = oracle
+        self._lake = lake
+        self._client = client
+        self._pseudonym = pseudonym
+        self._vault = vault
+        self._letters = letters
+        self._pseudonyms: dict[tuple[str, str], str] = {}
+        self._found = Marks()
+        self._poison_found = Marks()
+        self._duplicates = self._unknown = self._altered = 0
+        self.examples: list[str] = []
+
+    def audit(self, kills: dict[str, int], faults: dict[str, int]) -> Verdict:
+        """Read tables and letters, and judge."""
+        for category in Category:
+            self._table(category)
+        self._read_letters()
+        oracle = self._oracle
+        for number in oracle.acknowledged.missing_numbers(self._found):
+            self._note("lost", {"source": oracle.told(number).source, "number": number})
+        return Verdict(
+            offered=oracle.offered.count() + oracle.poison_offered.count(),
+            acknowledged=oracle.acknowledged.count() + oracle.poison_acknowledged.count(),
+            kills=kills,
+            faults=faults,
+            lost=oracle.acknowledged.missing_in(self._found)
+            + oracle.poison_acknowledged.missing_in(self._poison_found),
+            duplicates=self._duplicates,
+            unknown=self._unknown,
+            altered=self._altered,
+        )
+
+    def _table(self, category: Category) -> None:
+        table = tables.read(self._lake / category.plural, _COLUMNS)
+        if table is None:
+            return
+        for batch in table.to_batches(max_chunksize=_ROWS):
+            for row in batch.to_pylist():
+                self._row(row, category)
+
+    def _row(self, row: dict[str, Any], category: Category) -> None:
+        identifier = row["return_id"] or row["end_to_end_id"]
+        fact = self._fact(identifier)
+        number = self._oracle.number(identifier)
+        if fact is None or number is None or fact.event_id != row["event_id"]:
+            self._unknown += 1
+            self._note("unknown", row)
+            return
+        if self._found[number] & fact.bit:
+            self._duplicates += 1
+            self._note("double", row)
+        self._found.add(number, fact.bit)
+        if not self._same(row, fact, self._oracle.told(number).source, category):
+            self._altered += 1
+            self._note("altered", row)
+
+    def _fact(self, identifier: str) -> Fact | None:
+        """The fact that a row claims to be, if it was ever offered."""
+        number = self._oracle.number(identifier)
+        if number is None:
+            return None
+        for fact in self._oracle.told(number).facts:
+            if fact.identifier == identifier and self._oracle.offered[number] & fact.bit:
+                return fact
+        return None
+
+    def _same(self, row: dict[str, Any], fact: Fact, source: str, category: Category) -> bool:
+        told: dict[str, Any] = {
+            "category": fact.category.value,
+            "amount_centavos": fact.centavos,
+            "event_time": fact.event_time,
+            "status": fact.status.value,
+            "source": source,
+            "direction": fact.direction.value,
+        }
+        same = all(row[name] == value for name, value in told.items())
+        sides = ((row["payer"], fact.payer), (row["payee"], fact.payee))
+        parties = all(_told_of(party) == self._hidden(side) for party, side in sides)
+        return same and parties and row["category"] == category.value
+
+    def _hidden(self, side: Side) -> Side:
+        """The same as a row tells it: of the keys, the CPF and CNPJ are all digits."""
+        kind = "document" if (side.key or "").isdigit() else "key"
+        return Side(side.ispb, self._as("document", side.document), self._as(kind, side.key))
+
+    def _as(self, kind: str, text: str | None) -> str | None:
+        if text is None:
+            return None
+        if (kind, text) not in self._pseudonyms:
+            self._pseudonyms[kind, text] = self._pseudonym(kind, text)
+        return self._pseudonyms[kind, text]
+
+    def _read_letters(self) -> None:
+        for letter in dead_letters.views(self._client.scan(DLQ)):
+            content = dead_letters.content(letter, self._vault, self._letters)
+            numbers = self._oracle.poisons(content)
+            offered = [n for n in numbers if self._oracle.poison_offered[n]]
+            if not offered:
+                self._unknown += 1
+                self._note("unknown letter", letter.headers)
+            for number in offered:
+                if self._poison_found[number]:
+                    self._duplicates += 1
+                    self._note("double letter", letter.headers)
+                self._poison_found.add(number, 1)
+
+    def _note(self, what: str, where: dict[str, Any]) -> None:
+        """Keep a few, by what names them: identifiers of our own making, never a payload."""
+        if len(self.examples) < 10:  # noqa: PLR2004  enough to begin with
+            told = ", ".join(f"{name} {where[name]}" for name in _NAMING if where.get(name))
+            self.examples.append(f"{what}: {told}")
+
+
+def _told_of(party: dict[str, Any]) -> Side:
+    return Side(party["ispb"], party["document"], party["key"])

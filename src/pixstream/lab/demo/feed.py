@@ -1,0 +1,157 @@
+"""Delivers the plan's offers to their sources, and keeps the ledger of what was offered."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import threading
+from typing import TYPE_CHECKING
+
+import httpx
+import msgspec
+
+from pixstream.kafka.names import EVENT_TOPICS
+from pixstream.lab.demo.place import CLIENT_ID
+from pixstream.lab.sandbox.bank import Bank
+from pixstream.lab.sandbox.server import BankServer
+from pixstream.lab.simulation.offers import Plan
+from pixstream.lab.simulation.pieces import ISO20022, SYSTEM_LOG, WEBHOOK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixstream.kafka.ports import Client
+    from pixstream.lab.demo.place import Place
+    from pixstream.lab.demo.reconcile import Ledger
+    from pixstream.lab.simulation.offers import Offer
+
+STRAY_SHARE = 1000
+"""One stray record, written to a topic by somebody else, for so many facts."""
+
+
+class Feeder:
+    """Plays every source: the bank behind its API and its callbacks, log files, SPI files.
+
+    Besides, it plays somebody who writes to the topics what is no event: the consumer's letters.
+
+    Args:
+        place: where files go, and the bank's and the webhook's ports.
+        events: facts to offer, malformed and stray ones included.
+        seed: of the traffic.
+        ledger: filled as offers are delivered.
+        client: Kafka, for the stray records.
+    """
+
+    def __init__(
+        self, place: Place, events: int, seed: int, ledger: Ledger, client: Client
+    ) -> None:
+        self._place = place
+        self._client = client
+        self._strays = events // STRAY_SHARE
+        self._plan = Plan(events - self._strays, seed, now=dt.datetime.now(dt.UTC))
+        self._bank = Bank({CLIENT_ID: place.secret})
+        self._server = BankServer(self._bank, port=place.bank_port)
+        self._stop = threading.Event()
+        self._fed = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._feed, name="feeder", daemon=True)
+        self.ledger = ledger
+
+    @property
+    def offered(self) -> int:
+        """Distinct facts delivered so far, or handed to the bank for delivery."""
+        return self.ledger.offered
+
+    @property
+    def done(self) -> bool:
+        """Tell whether everything was delivered and every callback acknowledged."""
+        callbacks = self._bank.callbacks.stats()
+        return self._fed.is_set() and not callbacks["pending"]
+
+    def start(self) -> None:
+        """Open the bank and begin to deliver."""
+        self._server.start()
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise what went wrong in the feeder's thread."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Stop delivering and close the bank."""
+        self._stop.set()
+        self._thread.join()
+        self._server.stop()
+
+    def clear_identifiers(self) -> set[str]:
+        """Every clear identifier that the offers may hold."""
+        return self._plan.clear_identifiers()
+
+    def _feed(self) -> None:
+        try:
+            self._write_strays()
+            registered: set[str] = set()
+            with (
+                self._place.app_log.open("ab") as log,
+                httpx.Client(base_url=self._server.url, headers=self._authorization()) as bank,
+            ):
+                for offer in self._until_stopped():
+                    self._note(offer)
+                    if offer.source == SYSTEM_LOG:
+                        log.write(offer.content)
+                        log.flush()
+                    elif offer.source == ISO20022:
+                        self._write_file(offer)
+                    else:
+                        if offer.source == WEBHOOK and offer.name not in registered:
+                            registered.add(offer.name)
+                            self._register(bank, offer.name)
+                        self._bank.offer(offer)
+            self._fed.set()
+        except BaseException as error:  # noqa: BLE001  `check` raises it in the main thread
+            self._error = error
+
+    def _until_stopped(self) -> Iterator[Offer]:
+        for offer in self._plan:
+            if self._stop.is_set():
+                return
+            yield offer
+
+    def _note(self, offer: Offer) -> None:
+        for fact in offer.facts:
+            self.ledger.fact(*fact)
+        self.ledger.malformed.update(offer.malformed)
+
+    def _write_file(self, offer: Offer) -> None:
+        """A file appears whole: written aside, then renamed into the directory."""
+        draft = self._place.spi / f".{offer.name}.part"
+        draft.write_bytes(offer.content)
+        draft.rename(self._place.spi / offer.name)
+
+    def _authorization(self) -> dict[str, str]:
+        form = {"grant_type": "client_credentials", "scope": "webhook.write"}
+        answer = httpx.post(
+            f"{self._server.url}/oauth/token", data=form, auth=(CLIENT_ID, self._place.secret)
+        )
+        answer.raise_for_status()
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def _register(self, bank: httpx.Client, key: str) -> None:
+        """PUT /webhook/{chave}, as a receiver does once per key."""
+        path = f"/pix/v2/webhook/{key.replace('+', '%2B')}"
+        bank.put(path, json={"webhookUrl": self._place.webhook_url}).raise_for_status()
+
+    def _write_strays(self) -> None:
+        """Records that are no events: somebody else's program wrote to our topics."""
+        outbox = self._client.outbox("pixstream/demo-stray/0")
+        try:
+            outbox.begin()
+            topics = list(EVENT_TOPICS.values())
+            for number in range(self._strays):
+                value = msgspec.json.encode({"stray": number, "seed": "demo"})
+                outbox.send(topics[number % len(topics)], None, value, ())
+                self.ledger.malformed.add(hashlib.sha256(value).hexdigest())
+            outbox.commit()
+        finally:
+            outbox.close()

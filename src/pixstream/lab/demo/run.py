@@ -1,0 +1,221 @@
+"""Runs the demo: broker, topics, sandbox bank, every producer, the Delta consumer, the proof."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pixstream import config, kafka
+from pixstream.errors import PixstreamError
+from pixstream.kafka import lag
+from pixstream.kafka.names import EVENT_TOPICS, group_id
+from pixstream.kafka.topics import plan
+from pixstream.kafka.topics.declared import declared
+from pixstream.lab.broker.embedded import EmbeddedBroker
+from pixstream.lab.demo import parity, tables
+from pixstream.lab.demo.feed import Feeder
+from pixstream.lab.demo.privacy_scan import PrivacyScan
+from pixstream.lab.demo.reconcile import Ledger, Outcome, Reconciliation
+from pixstream.lab.demo.view import Stage, View
+from pixstream.privacy import keys
+from pixstream.processes.component import Order
+from pixstream.processes.supervisor import Child, Supervisor, select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from pixstream.config.settings import Settings
+    from pixstream.kafka.ports import Admin, Client
+    from pixstream.lab.demo.place import Place
+
+STALLED_SECONDS = 60.0
+"""Without any progress for this long what is missing counts as lost."""
+
+SPARK_STALLED_SECONDS = 180.0
+"""The same beside Spark, which starts slowly and counts when a whole batch is done."""
+
+QUIET_SECONDS = 3.0
+
+
+class Demo:
+    """One run, from an empty directory to the reconciliation.
+
+    Args:
+        place: where it happens.
+        events: distinct facts to offer.
+        seed: of the simulated traffic; the same seed offers the same facts.
+        console: for people.
+        interrupted: how many stop signals came.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        events: int,
+        seed: int,
+        console: Console,
+        interrupted: Callable[[], int],
+    ) -> None:
+        self._place = place
+        self._events = events
+        self._seed = seed
+        self._console = console
+        self._interrupted = interrupted
+        self._broker = EmbeddedBroker(place.directory / "kafka")
+        self.reconciliation: Reconciliation | None = None
+
+    def run(self) -> Outcome:
+        """Run it all; broker, bank and components are stopped at the end, whatever happens.
+
+        Raises:
+            PixstreamError: something could not start, or the demo was interrupted.
+        """
+        started = time.monotonic()
+        self._broker.stop()
+        self._place.prepare()
+        self._say("starting Apache Kafka")
+        bootstrap = self._broker.start()
+        try:
+            overrides = [f"kafka.bootstrap_servers={bootstrap}"]
+            settings = config.load(self._place.config, overrides=overrides)
+            client = kafka.connect(settings.kafka)
+            with closing(client.admin()) as admin:
+                self._say(f"Kafka answers at {bootstrap}; creating topics")
+                for _ in plan.apply(plan.plan(declared(settings.topics), {}, lags=_nobody), admin):
+                    continue
+                ledger = Ledger()
+                feeder = Feeder(self._place, self._events, self._seed, ledger, client)
+                supervisor = self._supervisor(settings, overrides)
+                try:
+                    self._work(supervisor, feeder, admin)
+                finally:
+                    supervisor.stop()
+                    feeder.close()
+            seconds = time.monotonic() - started
+            return self._reconcile(settings, client, feeder, supervisor, seconds)
+        finally:
+            self._broker.stop()
+
+    def _supervisor(self, settings: Settings, overrides: list[str]) -> Supervisor:
+        base = Order(
+            config_path=os.fspath(self._place.config),
+            environment=None,
+            overrides=overrides,
+            name="",
+            replica=0,
+        )
+        components = select(settings.producers, settings.consumers, [])
+        errors = (self._place.logs / "components.err").open("ab")
+        return Supervisor(base, components, settings.supervisor, errors)
+
+    def _work(self, supervisor: Supervisor, feeder: Feeder, admin: Admin) -> None:
+        """Feed the sources and watch until everything has arrived, or nothing moves any more."""
+        self._say("starting the sandbox bank and every component")
+        feeder.start()
+        supervisor.start()
+        moved_at = time.monotonic()
+        former: tuple[object, ...] = ()
+        consumers = ["delta_lake", "spark"] if self._place.spark else ["delta_lake"]
+        topics = list(EVENT_TOPICS.values())
+        stalled = SPARK_STALLED_SECONDS if self._place.spark else STALLED_SECONDS
+        with View(self._console, self._events) as view:
+            while not self._interrupted():
+                supervisor.step(0.2)
+                found = lag.totals(lag.lag(admin, {group_id(n): topics for n in consumers}))
+                behind = {name: found[group_id(name)] for name in consumers}
+                stages = [
+                    _stage(child, behind.get(child.order.name)) for child in supervisor.children
+                ]
+                arrived = sum(s.done for s in stages if s.name == "delta_lake-0")
+                view.update(stages, feeder.offered, arrived)
+                feeder.check()
+                now = (feeder.offered, *stages)
+                if _settled(now) != former:
+                    moved_at, former = time.monotonic(), _settled(now)
+                quiet = time.monotonic() - moved_at
+                at_rest = feeder.done and quiet > QUIET_SECONDS and not behind.get("spark")
+                if at_rest and self._complete(feeder.ledger):
+                    return
+                if quiet > stalled:
+                    self._say("nothing has moved for a long time; reconciling what is there")
+                    return
+        raise PixstreamError("interrupted; everything was stopped, nothing is reconciled")
+
+    def _complete(self, ledger: Ledger) -> bool:
+        """Tell whether every offered fact stands in its table; letters are counted at the end."""
+        for category in EVENT_TOPICS:
+            offered = {i for i, c in ledger.facts.items() if c == category}
+            table = tables.read(self._place.lake / category, ["event_id"])
+            stored = set() if table is None else set(table["event_id"].to_pylist())
+            if not offered <= stored:
+                return False
+        return True
+
+    def _reconcile(
+        self,
+        settings: Settings,
+        client: Client,
+        feeder: Feeder,
+        supervisor: Supervisor,
+        seconds: float,
+    ) -> Outcome:
+        self._say("reconciling: reading every topic, table, letter and log once more")
+        _, vault = keys(settings.privacy)
+        self.reconciliation = Reconciliation(
+            feeder.ledger,
+            client,
+            self._place.lake,
+            vault,
+            self._place.letters,
+            PrivacyScan(feeder.clear_identifiers()),
+        )
+        dropped = sum(child.sum("deduplicated") for child in supervisor.children)
+        logs = sorted(self._place.logs.iterdir())
+        outcome = self.reconciliation.run(dropped, logs, seconds)
+        if self._place.spark:
+            self._say("comparing Spark's silver tables with those of the Delta consumer")
+            letters = self.reconciliation.refused
+            outcome.spark_equal = letters.get("spark") == letters.get("delta_lake") and (
+                parity.equal(self._place.lake, self._place.silver)
+            )
+        return outcome
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+
+def _stage(child: Child, lag_total: int | None) -> Stage:
+    consumer = lag_total is not None
+    fresh = child.counts.get("freshness_ms")
+    return Stage(
+        name=child.label,
+        state=child.state,
+        taken=child.sum("consumed") if consumer else child.sum("read"),
+        done=child.sum("written") if consumer else child.sum("committed"),
+        dropped=child.sum("deduplicated"),
+        letters=child.sum("letters"),
+        lag=lag_total,
+        freshness=fresh / 1000 if consumer and fresh is not None else None,
+    )
+
+
+def _settled(state: tuple[object, ...]) -> tuple[object, ...]:
+    """The part of the state whose change is progress: a poll that finds nothing is none."""
+    return tuple((s.taken, s.dropped, s.letters) if isinstance(s, Stage) else s for s in state)
+
+
+def _nobody(topic: str) -> dict[str, int]:
+    """Lags of the consumers of a topic that does not exist yet."""
+    del topic
+    return {}
+
+
+def as_line(outcome: Outcome) -> str:
+    """The last line of the demo."""
+    return msgspec.json.encode(outcome).decode()

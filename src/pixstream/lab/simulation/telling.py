@@ -1,0 +1,148 @@
+"""Who tells of a transfer: one source for most, now and then the same fact twice.
+
+A shop's receipts come through API Pix, with a txid also through its webhook; a shop's own payments
+through Efí's webhook; everything through the own systems' logs, and what crosses the SPI through
+its messages. A refund of MED travels as a pacs.008, so only the SPI tells it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+
+from pixstream.event.model import Status
+from pixstream.event.routing import RETURN_PURPOSES
+from pixstream.lab.simulation import irregular, log_lines
+from pixstream.lab.simulation.api_documents import payer_extras, received, sent
+from pixstream.lab.simulation.pieces import BANK_API, ISO20022, SYSTEM_LOG, WEBHOOK, Piece
+from pixstream.lab.simulation.spi_messages import transactions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from random import Random
+
+    from pixstream.lab.simulation.transfers import Transfer
+
+REPEATED = 0.01
+"""Share of pieces that a source delivers twice, and of transfers told by a second source."""
+
+RECEIPT_WEIGHTS = {BANK_API: 42, WEBHOOK: 50, SYSTEM_LOG: 4, ISO20022: 4}
+SENT_WEIGHTS = {WEBHOOK: 60, SYSTEM_LOG: 15, ISO20022: 25}
+WEIGHTS = {SYSTEM_LOG: 42, ISO20022: 58}
+
+
+class Told(NamedTuple):
+    """A piece, and after how many further transfers its source delivers it."""
+
+    delay: int
+    piece: Piece
+
+
+class Teller:
+    """Chooses sources and renders pieces.
+
+    Args:
+        rng: randomness of the plan.
+        sources: the producers that run.
+    """
+
+    def __init__(self, rng: Random, sources: Collection[str]) -> None:
+        self._rng = rng
+        self._sources = frozenset(sources)
+        self._turn = 0
+
+    def tell(self, transfer: Transfer, room: int) -> list[Told]:
+        """The pieces of one transfer with at most `room` new facts; none if no source sees it."""
+        source = self._source(transfer)
+        if source is None:
+            return []
+        # a label must name the identifier that the documents show
+        bend = None if transfer.pattern else self._bend(source)
+        if bend == "identifier":
+            transfer = irregular.identifier(transfer, self._rng)
+        told = self._pieces(source, transfer, room)
+        if bend == "shape":
+            told[0] = told[0]._replace(piece=irregular.shape(told[0].piece, self._rng))
+        return told if bend else told + list(self._repeats(source, transfer, told))
+
+    def _pieces(self, source: str, transfer: Transfer, room: int) -> list[Told]:
+        if source == ISO20022:
+            return [Told(0, piece) for piece in transactions(transfer, self._rng)[:room]]
+        if source == SYSTEM_LOG:
+            return [Told(0, piece) for piece in log_lines.lines(transfer, self._rng)[:room]]
+        if transfer.payee.own:
+            return list(self._received(source, transfer, room))
+        return [Told(0, piece) for piece in self._sent(transfer)[:room]]
+
+    def _bend(self, source: str) -> Literal["identifier", "shape"] | None:
+        """Whether this transfer is told irregularly: by turns in its identifier and its shape."""
+        if source not in {WEBHOOK, SYSTEM_LOG}:
+            return None
+        self._turn += 1
+        times, rest = divmod(self._turn, irregular.EVERY)
+        if rest != irregular.EVERY // 2:
+            return None
+        return "shape" if times % 2 else "identifier"
+
+    def _source(self, transfer: Transfer) -> str | None:
+        weights = {s: w for s, w in _weights(transfer).items() if s in self._sources}
+        return self._rng.choices(list(weights), list(weights.values()))[0] if weights else None
+
+    def _received(self, source: str, transfer: Transfer, room: int) -> Iterator[Told]:
+        """The Pix with its returns; half of the time first without them, then again with them."""
+        rng, returns = self._rng, transfer.returns[: room - 1]
+        extras = payer_extras(transfer) if source == WEBHOOK and self._happens(0.3) else None
+        if returns and self._happens(0.5):
+            yield Told(0, received(source, transfer, (), extras))
+            second = received(source, transfer, returns, extras)
+            again = msgspec.structs.replace(second, facts=second.facts[1:], repeats=1)
+            yield Told(rng.randint(20, 200), again)
+            return
+        yield Told(0, received(source, transfer, returns, extras))
+
+    def _sent(self, transfer: Transfer) -> list[Piece]:
+        """A sent Pix, one in six told before its outcome too."""
+        pieces = [sent(transfer, transfer.outcome, self._rng)]
+        if self._rng.randrange(6) == 0:
+            pieces.insert(0, sent(transfer, Status.INITIATED, self._rng))
+        return pieces
+
+    def _repeats(self, source: str, transfer: Transfer, told: list[Told]) -> Iterator[Told]:
+        """The same line again, the same Pix by GET /pix, or a fact of the SPI in a log."""
+        facts = {fact for _, piece in told for fact in piece.facts}
+        if source == SYSTEM_LOG:
+            for _, piece in told:
+                if self._happens(REPEATED):
+                    yield Told(self._rng.randint(1, 100), piece.again())
+        elif not self._happens(2 * REPEATED):
+            return
+        elif source == WEBHOOK and transfer.payee.own and BANK_API in self._sources:
+            piece = received(BANK_API, transfer, ())
+            yield Told(self._rng.randint(0, 50), piece.again())
+        elif source == ISO20022 and SYSTEM_LOG in self._sources:
+            for piece in log_lines.lines(transfer, self._rng):
+                if facts.issuperset(piece.facts):
+                    yield Told(self._rng.randint(0, 50), piece.again())
+
+    def _happens(self, probability: float) -> bool:
+        return self._rng.random() < probability
+
+
+def _weights(transfer: Transfer) -> dict[str, int]:
+    """The sources that see this transfer, and how often each is the one that tells it."""
+    if transfer.purpose in RETURN_PURPOSES:
+        return {ISO20022: 1}
+    crosses = transfer.payer.own != transfer.payee.own
+    if transfer.payee.own and transfer.payee.company and transfer.outcome == Status.SETTLED:
+        weights = RECEIPT_WEIGHTS
+    elif transfer.payer.own and transfer.payer.company and transfer.key and not transfer.old:
+        weights = SENT_WEIGHTS
+    else:
+        weights = WEIGHTS
+    return {
+        source: weight
+        for source, weight in weights.items()
+        if (crosses or source != ISO20022)
+        and (source != WEBHOOK or transfer.txid or not transfer.payee.own)
+    }

@@ -1,0 +1,213 @@
+"""The way of rows into one table: what is new, once, together with the offsets they end at."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake.exceptions import DeltaError
+
+from pixstream.errors import DestinationError, Transient
+from pixstream.lake import failures, files, maintenance, widening
+from pixstream.lake.deduplication import screen
+from pixstream.lake.known_ids import KnownIds
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping, Sequence
+
+    from deltalake.transaction import AddAction
+
+    from pixstream.lake.deduplication import Screened
+    from pixstream.lake.table import LakeTable
+
+log = logging.getLogger("pixstream.lake")
+
+COUNTS = ("written", "revisions", "deduplicated", "replayed")
+"""Rows appended, revisions among them, arrivals that added nothing, and records that the table
+held already by their offsets."""
+
+DECODED = "_ingested_at"
+
+_TRIES = 20
+_SWEEP_SECONDS = 24 * 3600
+
+
+class _Plan(NamedTuple):
+    """What a commit on the snapshot in hand would do."""
+
+    screened: Screened
+    offsets: Mapping[str, int]
+    replayed: int
+
+
+class Feed:
+    """Feeds one table.
+
+    Args:
+        table: open.
+        counts: counts up what is in `COUNTS`, once it is committed.
+        codec: of Parquet: zstd or snappy.
+        known_ids: how many event ids may be in memory.
+        maintain_every: commits between two turns of maintenance; 0 leaves it to somebody else.
+    """
+
+    def __init__(
+        self,
+        table: LakeTable,
+        counts: Counter[str],
+        *,
+        codec: str,
+        known_ids: int,
+        maintain_every: int,
+    ) -> None:
+        self._table = table
+        self._counts = counts
+        self._codec = codec
+        self._ids = KnownIds(table, known_ids)
+        self._maintain_every = maintain_every
+        self._unused: tuple[pa.Table, Sequence[AddAction]] | None = None
+        self._commits = 0
+        self._next_sweep = 0.0
+
+    def write(
+        self,
+        rows: pa.Table,
+        app: str,
+        next_offsets: Mapping[int, int],
+        begins: Mapping[int, int],
+    ) -> None:
+        """Append what the table does not hold, and move the offsets, in one commit.
+
+        Args:
+            rows: of `EVENT_SCHEMA`, and new columns, which the table then gains; of one topic.
+            app: what the application id of each partition begins with.
+            next_offsets: where each partition goes on; also one without rows moves.
+            begins: where reading for these rows began, of partitions of which that is known.
+
+        Raises:
+            Transient: not committed; the same call may succeed later.
+            DestinationError: not committed, and waiting does not help; also where the table wants
+                an offset before `begins`, so that these rows would leave others out.
+        """
+        homeless = set(pc.unique(rows["_partition"]).to_pylist()) - next_offsets.keys()
+        if homeless:
+            raise DestinationError(
+                f"{self._table.location}: the batch has rows of partitions {sorted(homeless)} but "
+                "not the offsets they end at; this is a fault of the caller"
+            )
+        # Many small chunks make every later step slow.
+        rows = widening.trimmed(rows.combine_chunks())
+        doing = f"{self._table.location}: cannot commit"
+        try:
+            for _ in range(_TRIES):
+                base = self._table.refresh()
+                self._check_begins(app, begins)
+                plan = self._plan(rows, app, next_offsets)
+                if plan is None:
+                    self._unused = None
+                    self._table.sync()
+                    return
+                if widening.widen(self._table, plan.screened.rows.schema):
+                    continue
+                new = self._files(plan.screened.rows)
+                if self._commit(new, plan, base):
+                    self._unused = None
+                    self._settle(plan, new)
+                    return
+        except (OSError, DeltaError) as error:
+            raise failures.explain(error, doing) from None
+        except pa.ArrowInvalid:
+            raise DestinationError(
+                f"{doing}: a data file of the table cannot be read; this process stops: restore "
+                "the table from a backup"
+            ) from None
+        raise Transient(f"{doing}: other writers were faster {_TRIES} times")
+
+    def _check_begins(self, app: str, begins: Mapping[int, int]) -> None:
+        """Refuse what was read beyond the offset that the snapshot in hand wants.
+
+        That is a process which slept, out of its group, while somebody set the table back.
+        """
+        for partition, begin in begins.items():
+            known = self._table.offset(f"{app}{partition}")
+            if known is not None and known < begin:
+                raise DestinationError(
+                    f"{self._table.location}: goes on at offset {known} of partition {partition}, "
+                    f"but was read from {begin} on: it was set back while this process was "
+                    "suspended or running. Nothing is committed, this process ends; the one that "
+                    "is started in its place asks the table where to go on"
+                )
+
+    def _plan(self, rows: pa.Table, app: str, next_offsets: Mapping[int, int]) -> _Plan | None:
+        """What is to be done on the snapshot in hand; None when it holds everything already."""
+        since: dict[int, int] = {}
+        for partition, offset in next_offsets.items():
+            known = self._table.offset(f"{app}{partition}")
+            if known is None or offset > known:
+                since[partition] = known or 0
+        if not since:
+            return None
+        self._ids.catch_up()
+        fresh = _after(rows, since)
+        offsets = {f"{app}{partition}": next_offsets[partition] for partition in since}
+        return _Plan(
+            screen(fresh, self._ids, self._table.location), offsets, rows.num_rows - fresh.num_rows
+        )
+
+    def _files(self, rows: pa.Table) -> Sequence[AddAction]:
+        """Write the rows, unless a try that did not commit has left just these behind.
+
+        Otherwise every new try at a disk that is full for the log would fill it further. A new try
+        decodes its records again, so the time of that does not count.
+        """
+        told = rows.drop_columns([DECODED])
+        if self._unused is None or not self._unused[0].equals(told):
+            self._unused = told, files.write(self._table.location, rows, self._codec)
+        return self._unused[1]
+
+    def _commit(self, new: Sequence[AddAction], plan: _Plan, base: int) -> bool:
+        """Try to commit; False when another writer was faster, so that a new plan is needed."""
+        try:
+            self._table.commit(new, plan.offsets)
+        except (OSError, DeltaError):
+            version = self._table.refresh()
+            # The table's word, not the error's: a commit may fail after it happened.
+            if all(self._table.offset(app) == offset for app, offset in plan.offsets.items()):
+                return True
+            if version == base:
+                raise
+            return False
+        self._table.refresh()
+        return True
+
+    def _settle(self, plan: _Plan, new: Sequence[AddAction]) -> None:
+        """After the commit: on the disk, in memory, in the counters; maintenance when due."""
+        self._table.sync()
+        rows = plan.screened.rows
+        self._ids.add(rows)
+        self._ids.expect(action.path for action in new)
+        self._counts["written"] += rows.num_rows
+        self._counts["revisions"] += plan.screened.revisions
+        self._counts["deduplicated"] += plan.screened.deduplicated
+        self._counts["replayed"] += plan.replayed
+        self._commits += 1
+        if self._maintain_every and self._commits % self._maintain_every == 0:
+            self._ids.expect(maintenance.maintain(self._table, self._codec))
+            if time.monotonic() >= self._next_sweep:
+                maintenance.sweep(self._table)
+                self._next_sweep = time.monotonic() + _SWEEP_SECONDS
+
+
+def _after(rows: pa.Table, offsets: Mapping[int, int]) -> pa.Table:
+    """Rows of these partitions at or after these offsets."""
+    keep: pa.Array | pa.ChunkedArray = pa.repeat(pa.scalar(False), rows.num_rows)
+    for partition, offset in offsets.items():
+        here = pc.and_(
+            pc.equal(rows["_partition"], partition), pc.greater_equal(rows["_offset"], offset)
+        )
+        keep = pc.or_(keep, here)
+    return rows.filter(keep) if pc.all(keep).as_py() is False else rows

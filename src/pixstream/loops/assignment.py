@@ -1,0 +1,220 @@
+"""Where a consumer starts in the partitions that it is given, and why it stopped where it did."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from pixstream.backoff import Backoff
+from pixstream.errors import ClusterChangedError, KafkaError, TopicChangedError, Transient
+from pixstream.kafka.lag import patiently
+from pixstream.kafka.names import EVENT_TOPICS, group_id
+from pixstream.loops.partition_state import AnomalyError, Standing
+from pixstream.plugins.consumer import Consumer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from pixstream.backoff import BackoffSettings
+    from pixstream.kafka.ports import Admin, Client, TopicIdPartition
+
+log = logging.getLogger("pixstream.loops")
+
+
+class Start:
+    """A partition's start.
+
+    Attributes:
+        offset: where reading begins.
+        settled: destination, if it remembers, and group know it already.
+    """
+
+    def __init__(self, standing: Standing, cold: int) -> None:
+        at = standing.next
+        self.offset = cold if at is None else at
+        known = [standing.committed, *([standing.remembered] if standing.remembers else [])]
+        self.settled = all(offset == self.offset for offset in known)
+
+
+class Assignment:
+    """Asks destination, group and Kafka where to go on.
+
+    Args:
+        consumer: the plugin.
+        client: Kafka; asked anew each time, nothing is kept open.
+        retry: back-off of asking again after there was no answer.
+    """
+
+    def __init__(self, consumer: Consumer, client: Client, retry: BackoffSettings) -> None:
+        self._consumer = consumer
+        self._client = client
+        self._backoff = Backoff(retry)
+        self._silent_until = 0.0
+        self.remembers = remembers(consumer)
+        self.topics = [EVENT_TOPICS[category] for category in consumer.categories]
+        self.cluster_id = ""
+        self._cold: Mapping[TopicIdPartition, int] = {}
+        self._begun: set[str] = set()
+
+    def look(self) -> None:
+        """Note what a cold start would be, before the group is joined.
+
+        Raises:
+            KafkaError: nobody answers, or a topic does not exist.
+        """
+        with closing(self._client.admin()) as admin:
+            self.cluster_id = admin.cluster_id()
+            latest = self._consumer.start == "latest"
+            ends = admin.end_offsets if latest else admin.beginning_offsets
+            self._cold = ends(self.topics)
+            group = group_id(self._consumer.name)
+            self._begun = {p.topic for p in patiently(lambda: admin.group_offsets(group))}
+
+    def starts(
+        self,
+        partitions: Collection[TopicIdPartition],
+        committed: Mapping[TopicIdPartition, int],
+    ) -> dict[TopicIdPartition, Start]:
+        """The destination's word first, then the group's, then the configured cold start.
+
+        Raises:
+            AnomalyError: there is no going on in one of them without a decision.
+            Transient: the destination or Kafka does not answer now, or did not a moment ago.
+        """
+        if time.monotonic() < self._silent_until:
+            raise Transient(f"{self._consumer.name}: where new partitions start is not known yet")
+        try:
+            with closing(self._client.admin()) as admin:
+                found = standings(self._consumer, admin, self.cluster_id, partitions, committed)
+        except Transient:
+            self._silent_until = time.monotonic() + self._backoff.next()
+            raise
+        self._backoff.reset()
+        starts: dict[TopicIdPartition, Start] = {}
+        for partition, known in found.items():
+            standing = known._replace(begun=known.topic in self._begun)
+            standing.check()
+            starts[partition] = Start(standing, self._cold_start(partition, standing))
+            self._tell(standing, starts[partition])
+        return starts
+
+    def explained(
+        self, error: TopicChangedError, standing: Mapping[TopicIdPartition, int]
+    ) -> TopicChangedError:
+        """The same error with the partition and the command that decides, where Kafka tells.
+
+        Args:
+            error: from the inbox.
+            standing: the next offset of each partition, as far as records were read.
+        """
+        if isinstance(error, AnomalyError):
+            return error
+        try:
+            with closing(self._client.admin()) as admin:
+                kafka = _Kafka(admin, {p.topic for p in standing})
+                for partition, offset in standing.items():
+                    remembered = offset if self.remembers else None
+                    kafka.standing(self._consumer, partition, remembered, offset).check()
+        except AnomalyError as anomaly:
+            return anomaly
+        except (KafkaError, Transient) as silent:
+            log.warning("%s: what happened could not be found out: %s", self._consumer.name, silent)
+        return AnomalyError(f"{error} (`pixstream offsets show {self._consumer.name}` shows where)")
+
+    def _cold_start(self, partition: TopicIdPartition, standing: Standing) -> int:
+        """What the configuration says; a partition that came later is read from its beginning."""
+        if standing.topic in self._begun:
+            return standing.beginning
+        return self._cold.get(partition, standing.beginning)
+
+    def _tell(self, standing: Standing, start: Start) -> None:
+        where = f"{standing.topic}-{standing.partition}"
+        if standing.next is None:
+            log.info(
+                "%s: cold start of %s at offset %d (start: %s)",
+                standing.consumer,
+                where,
+                start.offset,
+                self._consumer.start,
+            )
+        elif standing.committed is not None and standing.committed > start.offset:
+            log.warning(
+                "%s: %s: the group had come to %d, the destination stands at %d, as after a "
+                "restore: reading goes on at %d",
+                standing.consumer,
+                where,
+                standing.committed,
+                start.offset,
+                start.offset,
+            )
+
+
+def remembers(consumer: Consumer) -> bool:
+    """Tell whether the destination keeps offsets itself."""
+    return type(consumer).offsets is not Consumer.offsets
+
+
+def standings(
+    consumer: Consumer,
+    admin: Admin,
+    cluster_id: str,
+    partitions: Collection[TopicIdPartition],
+    committed: Mapping[TopicIdPartition, int],
+) -> dict[TopicIdPartition, Standing]:
+    """What everyone knows of these partitions; see `Standing`, `begun` is left to the caller.
+
+    Raises:
+        PixstreamError: the destination or Kafka does not answer, or refuses.
+    """
+    topics = {p.topic for p in partitions}
+    known: dict[TopicIdPartition, int] = {}
+    moved: dict[str, bool] = {}
+    for topic in topics:
+        try:
+            known |= consumer.offsets([p for p in partitions if p.topic == topic], cluster_id)
+        except TopicChangedError as error:
+            moved[topic] = isinstance(error, ClusterChangedError)
+    kafka = _Kafka(admin, topics)
+    found = {
+        p: kafka.standing(consumer, p, known.get(p), committed.get(p)) for p in sorted(partitions)
+    }
+    return {
+        p: s._replace(recreated=True, moved=moved[p.topic]) if p.topic in moved else s
+        for p, s in found.items()
+    }
+
+
+class _Kafka:
+    """Beginnings, ends and ids of topics at one moment.
+
+    Asked after everyone else: what is written and committed meanwhile then never looks like an
+    offset beyond the end.
+    """
+
+    def __init__(self, admin: Admin, topics: Iterable[str]) -> None:
+        names = sorted(topics)
+        self._beginnings = admin.beginning_offsets(names)
+        self._ends = admin.end_offsets(names)
+
+    def standing(
+        self,
+        consumer: Consumer,
+        partition: TopicIdPartition,
+        remembered: int | None,
+        committed: int | None,
+    ) -> Standing:
+        """Put together; a partition that is not there under its topic id was created anew."""
+        return Standing(
+            consumer=consumer.name,
+            topic=partition.topic,
+            topic_id=partition.topic_id,
+            partition=partition.partition,
+            remembered=remembered,
+            committed=committed,
+            beginning=self._beginnings.get(partition, 0),
+            end=self._ends.get(partition, 0),
+            remembers=remembers(consumer),
+            recreated=partition not in self._ends,
+        )

@@ -1,0 +1,90 @@
+"""What a reading becomes in an open transaction: an event of its category's topic, or a letter."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from pixstream.dead_letters import DRAFT
+from pixstream.errors import Refused
+from pixstream.event.model import Reason, Refusal, encode
+from pixstream.event.record import outgoing
+from pixstream.kafka.names import DLQ
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from pixstream.dead_letters import LetterWriter
+    from pixstream.event.model import PixEvent
+    from pixstream.event.sealing import Sealer
+    from pixstream.kafka.ports import Outbox
+    from pixstream.plugins.producer import Reading
+
+
+class Sending:
+    """Sends readings of one producer.
+
+    Args:
+        source: name of the producer.
+        sealer: makes canonical events.
+        letters: makes dead letters.
+        max_event_bytes: a larger event becomes a letter.
+        counts: counts up what was sent, also in a transaction that is aborted later.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        sealer: Sealer,
+        letters: LetterWriter,
+        max_event_bytes: int,
+        counts: Counter[str],
+    ) -> None:
+        self._source = source
+        self._sealer = sealer
+        self._letters = letters
+        self._max_event_bytes = max_event_bytes
+        self._counts = counts
+
+    def send(self, reading: Reading, outbox: Outbox) -> int:
+        """Hand one reading to the open transaction; its size in bytes, 0 without content."""
+        content = reading.content
+        if content is None:
+            return 0
+        self._counts["read"] += 1
+        if isinstance(content, Refusal):
+            return self._letter(reading, content, outbox, "read", "Refused")
+        now = dt.datetime.now(dt.UTC)
+        try:
+            event = self._sealer.seal(content, source=self._source, now=now)
+        except Refused as error:
+            refusal = Refusal(
+                reason=error.reason,
+                message=error.message,
+                raw=encode(content),
+                content_type=DRAFT,
+            )
+            return self._letter(reading, refusal, outbox, "seal", "Refused")
+        return self._event(reading, event, outbox)
+
+    def _event(self, reading: Reading, event: PixEvent, outbox: Outbox) -> int:
+        record = outgoing(event)
+        if record.size > self._max_event_bytes:
+            refusal = Refusal(
+                reason=Reason.TOO_LARGE,
+                message=f"event: larger than kafka.max_event_bytes, {record.size} bytes",
+                raw=record.value,
+                content_type="application/json",
+            )
+            return self._letter(reading, refusal, outbox, "produce", "TooLarge")
+        outbox.send(*record)
+        self._counts[event.category.plural] += 1
+        return record.size
+
+    def _letter(
+        self, reading: Reading, refusal: Refusal, outbox: Outbox, stage: str, error: str
+    ) -> int:
+        letter = self._letters.from_reading(reading, refusal, stage, error)
+        outbox.send(DLQ, letter.key, letter.value, letter.headers)
+        self._counts["letters"] += 1
+        return len(letter.value)

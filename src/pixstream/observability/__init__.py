@@ -1,1 +1,0 @@
-"""Logs, without personal data."""

@@ -1,0 +1,92 @@
+"""Tries everything that a run needs, without reading or writing an event: `pixstream check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pixstream import kafka
+from pixstream.errors import PixstreamError
+from pixstream.kafka.topics import declared
+from pixstream.privacy import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pixstream.config.settings import Settings
+    from pixstream.kafka.ports import Admin
+    from pixstream.kafka.settings import KafkaSettings
+
+
+class Finding(NamedTuple):
+    """One line of the report; `ok` None: not tried, and `text` says why."""
+
+    ok: bool | None
+    what: str
+    text: str
+
+
+def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Finding]:
+    """Try keys, broker, topics, sources and destinations, in that order.
+
+    Args:
+        settings: a valid configuration.
+        address: how to reach Kafka; None: the embedded broker does not run now.
+    """
+    yield _try("keys", lambda: _keys(settings))
+    if address is None:
+        text = "the embedded broker does not run now; `pixstream run` starts it"
+        yield Finding(None, "broker", text)
+        yield Finding(None, "topics", "not tried without a broker")
+    else:
+        yield from _kafka(settings, address)
+    for name, producer in settings.producers.items():
+        yield _tried(f"producer {name}", producer.check, enabled=producer.enabled)
+    for name, consumer in settings.consumers.items():
+        yield _tried(f"consumer {name}", consumer.check, enabled=consumer.enabled)
+
+
+def _kafka(settings: Settings, address: KafkaSettings) -> Iterator[Finding]:
+    try:
+        admin = kafka.connect(address).admin()
+    except PixstreamError as error:
+        yield Finding(False, "broker", str(error))
+        yield Finding(None, "topics", "not tried without a broker")
+        return
+    try:
+        broker = _try(
+            "broker", lambda: f"{address.bootstrap_servers} is cluster {admin.cluster_id()}"
+        )
+        yield broker
+        if broker.ok:
+            yield _try("topics", lambda: _topics(settings, admin))
+        else:
+            yield Finding(None, "topics", "not tried without a broker")
+    finally:
+        admin.close()
+
+
+def _topics(settings: Settings, admin: Admin) -> str:
+    wanted = declared.declared(settings.topics)
+    existing = admin.topics()
+    missing = [spec.name for spec in wanted if spec.name not in existing]
+    if missing:
+        raise PixstreamError(f"missing: {', '.join(missing)}; create with `pixstream topics apply`")
+    return f"{len(wanted)} as declared by name; `pixstream topics plan` compares their settings"
+
+
+def _keys(settings: Settings) -> str:
+    keys(settings.privacy)
+    return f"both keys are there, key id {settings.privacy.key_id}"
+
+
+def _tried(what: str, check: Callable[[], str], *, enabled: bool) -> Finding:
+    if not enabled:
+        return Finding(None, what, "enabled: false")
+    return _try(what, check)
+
+
+def _try(what: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(True, what, check())
+    except PixstreamError as error:
+        return Finding(False, what, str(error))

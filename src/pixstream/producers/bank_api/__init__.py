@@ -1,0 +1,1 @@
+"""Bank API: asks a bank's API Pix for what was received."""

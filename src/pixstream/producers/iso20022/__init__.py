@@ -1,0 +1,1 @@
+"""ISO 20022: reads a directory of SPI messages."""

@@ -1,0 +1,225 @@
+"""Pix events from a directory of SPI messages: ISO 20022 XML files, each read once.
+
+The directory is one stream. Its position lists the files that were read and still lie there, by
+identity (see `spool`), so that none is missed for its time and none is read twice. With
+`finished: move` the list is as long as one transaction; with `remember` it grows with the
+directory, 16 bytes a file in every position, up to `MAX_KNOWN` files, where the producer stops
+and asks for a cleaning.
+
+The position moves with a file's last reading. A crash before that reads the file again (the same
+events, dropped later by their ids); a crash between Kafka's commit and the move finds the file in
+the position, and moves it.
+
+A file is taken once it has not changed for `settle_seconds`. A writer that pauses longer must use
+another name (a leading dot) and rename: half a message is a dead letter, whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta
+
+from pixstream.errors import PixstreamError
+from pixstream.event.model import Draft, Reason, Refusal
+from pixstream.formats import spi
+from pixstream.formats.spi_pacs import CONTENT_TYPE
+from pixstream.plugins.producer import Producer, Reading
+from pixstream.producers.iso20022.spool import DONE, KEY_LENGTH, Spool, SpoolFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pixstream.plugins.producer import Position, Stream
+
+log = logging.getLogger("pixstream.producers.iso20022.producer")
+
+MAX_KNOWN = 50_000
+"""Files that a position can list: 800 kB of the 1 MiB that Kafka takes."""
+
+WHOLE = 4
+"""Times `max_file_bytes` that a file may have to become a dead letter, which holds it whole."""
+
+_POSITION_BYTES = 4 * 2**20
+_IDLE_SECONDS = 0.05
+
+
+@dataclasses.dataclass(kw_only=True)
+class Iso20022(Producer):
+    """Reads SPI messages (pacs.008, pacs.002, pacs.004, camt.054) from files of a directory."""
+
+    directory: Annotated[str, Meta(min_length=1, description="directory of the files")] = "data/spi"
+    pattern: Annotated[str, Meta(min_length=1, description="glob of their names")] = "*.xml"
+    finished: Annotated[
+        Literal["move", "remember"],
+        Meta(description="files that Kafka holds: moved to done/ inside the directory, or left"),
+    ] = "move"
+    settle_seconds: Annotated[
+        Annotated[float, Meta(ge=0, le=3600)],
+        Meta(description="a file is read when it has not changed for so long, s"),
+    ] = 1.0
+    max_file_bytes: Annotated[
+        Annotated[int, Meta(ge=1024, le=2**30)],
+        Meta(description="a larger file becomes a dead letter; over four times larger, it waits"),
+    ] = 64 * 2**20
+    poll_seconds: Annotated[
+        Annotated[float, Meta(gt=0, le=3600)], Meta(description="pause between looks, s")
+    ] = 0.5
+
+    def __post_init__(self) -> None:
+        """Give what is remembered between looks its place."""
+        super().__post_init__()
+        self._spool = Spool(self.directory, self.pattern, self.settle_seconds)
+        self._known: dict[str, None] = {}
+        self._uncommitted: deque[tuple[Position, SpoolFile]] = deque()
+        self._unread: dict[str, SpoolFile] = {}
+
+    def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
+        """Read the files that rest, the oldest first, see `Producer.read`.
+
+        Raises:
+            PixstreamError: the directory does not exist at the start, or holds more files that
+                were read than a position can list.
+            Transient: it cannot be read any more.
+        """
+        self._uncommitted.clear()
+        self._known = dict.fromkeys(_keys(self.directory, since.get(self.directory)))
+        if self.directory not in since and self.owns(self.directory):
+            log.warning(
+                "%s: first start, no position: every file that lies in %s is read",
+                self.name,
+                self.directory,
+            )
+        while True:
+            if self.owns(self.directory):
+                yield from self._round()
+            yield from self._pause()
+
+    def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
+        """What one file holds, see `Producer.parse`."""
+        return spi.parse(raw)
+
+    def delivered(self, reading: Reading) -> None:
+        """Move the file away whose last reading this is."""
+        if self._uncommitted and reading.position == self._uncommitted[0][0]:
+            self._finish(self._uncommitted.popleft()[1])
+
+    def check(self) -> str:
+        """Try the directory and say how many files lie in it.
+
+        Raises:
+            PixstreamError: it does not exist, or this user may not do there what is needed.
+        """
+        count = len(self._spool.look())
+        if self.finished == "move" and not os.access(self.directory, os.W_OK | os.X_OK):
+            raise PixstreamError(
+                f"{self.directory}: files that were read cannot be moved to {DONE}/; give this "
+                "user the right to write there, or set finished: remember"
+            )
+        return f"{count} files like {self.pattern} in {self.directory}"
+
+    def _round(self) -> Iterator[Reading | None]:
+        """Everything that one look finds at rest."""
+        files = self._spool.look()
+        present = {file.key for file in files}
+        self._miss(files)
+        self._known = {key: None for key in self._known if key in present}
+        size = 0
+        for file in files:
+            if file.key in self._known:
+                if all(file.key != pending.key for _, pending in self._uncommitted):
+                    self._finish(file)
+            elif self._spool.rests(file):
+                for reading in self._readings(file):
+                    yield reading
+                    size += len(reading.position or "")
+            if size > _POSITION_BYTES:
+                # Many positions are large together: let them be committed before the next.
+                yield None
+                size = 0
+
+    def _miss(self, files: list[SpoolFile]) -> None:
+        """Say which files were taken away before they were read: nobody else ever will."""
+        here = {file.inode for file in files}
+        for file in self._unread.values():
+            if file.inode not in here and file.key not in self._known:
+                log.error(
+                    "%s/%s was taken away before it was read, %d bytes: what it held is not in "
+                    "Kafka; put it back if it is one of ours",
+                    self.directory,
+                    file.shown,
+                    file.size,
+                )
+        self._unread = {file.key: file for file in files if file.key not in self._known}
+
+    def _readings(self, file: SpoolFile) -> Iterator[Reading]:
+        """A file's readings; the last one has the position and makes the file known."""
+        raw = self._spool.take(file, WHOLE * self.max_file_bytes)
+        if raw is None:
+            return
+        contents = self._contents(raw)
+        content = next(contents, None)
+        while content is not None:
+            if isinstance(content, Draft) and content.source_ref is None:
+                content.source_ref = file.shown
+            following = next(contents, None)
+            position = None
+            if following is None:
+                position = self._position_after(file)
+                self._uncommitted.append((position, file))
+            yield Reading(stream=self.directory, position=position, content=content)
+            content = following
+
+    def _contents(self, raw: bytes) -> Iterator[Draft | Refusal]:
+        if len(raw) <= self.max_file_bytes:
+            return spi.parse(raw)
+        message = f"file: larger than max_file_bytes, {len(raw)} bytes"
+        return iter(
+            [Refusal(reason=Reason.TOO_LARGE, message=message, raw=raw, content_type=CONTENT_TYPE)]
+        )
+
+    def _position_after(self, file: SpoolFile) -> Position:
+        if len(self._known) >= MAX_KNOWN:
+            raise PixstreamError(
+                f"{self.directory} holds {MAX_KNOWN} files that were read, as many as a position "
+                "can list; take old ones away, or set finished: move; the new ones wait"
+            )
+        self._known[file.key] = None
+        self._unread.pop(file.key, None)
+        return json.dumps({"known": "".join(self._known)})
+
+    def _finish(self, file: SpoolFile) -> None:
+        """Kafka holds the file. It stays known for as long as it lies there."""
+        if self.finished == "move" and self._spool.finish(file):
+            self._known.pop(file.key, None)
+
+    def _pause(self) -> Iterator[None]:
+        deadline = time.monotonic() + self.poll_seconds
+        yield None
+        while (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _IDLE_SECONDS))
+            yield None
+
+
+def _keys(directory: str, position: Position | None) -> list[str]:
+    """The known files in a position.
+
+    Raises:
+        PixstreamError: the position is none of ours.
+    """
+    if position is None:
+        return []
+    try:
+        known = json.loads(position)["known"]
+        return [known[at : at + KEY_LENGTH] for at in range(0, len(known), KEY_LENGTH)]
+    except (ValueError, TypeError, KeyError):
+        raise PixstreamError(
+            f"stream {directory}: its position in Kafka is none that this version reads; nothing "
+            "is read before it is corrected, or the producer gets a new name"
+        ) from None

@@ -1,0 +1,1 @@
+"""System log: follows the JSON lines of the institution's own systems."""

@@ -1,0 +1,1 @@
+"""Webhook: receives the callbacks of API Pix."""

@@ -1,0 +1,220 @@
+"""Receives the callbacks of API Pix: the bank posts `{"pix": […]}` to `{url}/pix`.
+
+The bank is answered 200 only after Kafka holds everything of its body, dead letters included, all
+in one transaction, and 503 otherwise, so that it sends the body again; `event_id` drops what
+arrives twice. A body that is no JSON becomes a dead letter and is answered 200: sent again it would
+be no better. What is held in memory is bounded in number, bytes and age; beyond that bodies are
+answered 503 at once, so that those which are let in are answered soon (see `backlog`).
+
+The path itself, without /pix, is where a bank tries whether anybody listens, and where Efí posts
+when the registered URL has `?ignorar=`: both work, a known trial (`{}`, or Efí's `evento: teste_…`)
+is answered and dropped. Any other body in which no Pix is recognised is a dead letter there too: a
+bank that renames its fields must not lose a Pix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from pixstream.errors import ConfigError, Refused
+from pixstream.formats import api_pix
+from pixstream.formats.json_body import Body
+from pixstream.plugins.component import BatchLimits
+from pixstream.plugins.producer import Producer, Reading
+from pixstream.producers.webhook.backlog import Limits
+from pixstream.producers.webhook.refusals import Refusals
+from pixstream.producers.webhook.server import Intake, Tls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pixstream.event.model import Draft, Refusal
+    from pixstream.plugins.producer import Position, Stream
+    from pixstream.producers.webhook.backlog import Delivery
+
+log = logging.getLogger("pixstream.producers.webhook.producer")
+
+_IDLE_SECONDS = 0.1
+_LINGER_SECONDS = 0.01
+"""How long one body waits for another to share its transaction."""
+
+_TRIAL_EVENT = "teste"
+"""How the `evento` of a trial begins; Efí says `teste_webhook`, others imitate it."""
+
+_TRIAL_LENGTH = 64
+
+
+class _Open:
+    """A body of which `left` readings are not committed yet."""
+
+    def __init__(self, delivery: Delivery, left: int) -> None:
+        self.delivery = delivery
+        self.left = left
+
+
+@dataclasses.dataclass(kw_only=True)
+class Webhook(Producer):
+    """Callbacks of API Pix over HTTP. Its one stream has no position: the bank remembers for us."""
+
+    batch: Annotated[BatchLimits, Meta(description="when a transaction closes")] = (
+        dataclasses.field(default_factory=lambda: BatchLimits(rows=5_000, seconds=0.1))
+    )
+    host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)], Meta(description="port to listen on; 0: a free one")
+    ] = 8080
+    path: Annotated[str, Meta(description="path of the registered URL; the bank adds /pix")] = ""
+    ispb: Annotated[
+        Annotated[str, Meta(pattern="^([0-9A-Z]{8})?$")],
+        Meta(description="ISPB of the bank that calls, which keeps the account"),
+    ] = ""
+    token: Annotated[
+        str,
+        Meta(
+            description="what the caller must know: ?hmac=… or Authorization: Bearer …",
+            extra_json_schema={"secret": True},
+        ),
+    ] = ""
+    max_body_bytes: Annotated[
+        Annotated[int, Meta(ge=1024)], Meta(description="a longer body is answered 413")
+    ] = 2**20
+    max_pending_bodies: Annotated[
+        Annotated[int, Meta(ge=1)],
+        Meta(description="bodies in memory that wait for Kafka; one more is answered 503"),
+    ] = 256
+    max_pending_bytes: Annotated[
+        Annotated[int, Meta(ge=1024)],
+        Meta(description="bytes of these bodies together; what would exceed it is answered 503"),
+    ] = 64 * 2**20
+    busy_after_seconds: Annotated[
+        Annotated[float, Meta(gt=0)],
+        Meta(description="while a body waits longer for Kafka, others are answered 503 at once, s"),
+    ] = 5.0
+    commit_timeout_seconds: Annotated[
+        Annotated[float, Meta(gt=0)],
+        Meta(description="a body that Kafka does not hold after this is answered 503, s"),
+    ] = 20.0
+    certificate: Annotated[str, Meta(description="PEM file of the server; empty: no TLS")] = ""
+    key: Annotated[str, Meta(description="PEM file of the certificate's private key")] = ""
+    client_ca: Annotated[
+        str, Meta(description="PEM file of the authority of the bank's certificate: mutual TLS")
+    ] = ""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing to answer.
+
+        Raises:
+            ConfigError: more than one process for one port.
+        """
+        super().__post_init__()
+        if self.replicas > 1:
+            raise ConfigError(
+                "replicas: a webhook has one, which listens on the port; for more of them add a "
+                "component of type webhook with another port, behind the balancer"
+            )
+        self._refusals = Refusals()
+        self._open: dict[int, tuple[Reading, _Open]] = {}
+
+    def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
+        """Listen until closed; every body not answered by then is answered 503.
+
+        Raises:
+            PixstreamError: the port is taken.
+            ConfigError: the address or a certificate cannot be used.
+        """
+        del since
+        stream = f"webhook/{self.name}"
+        self._open.clear()
+        with self._intake() as intake:
+            log.info("%s: listens on port %d of %s", self.name, intake.port, self.host)
+            while True:
+                delivery = intake.take(_LINGER_SECONDS if self._open else _IDLE_SECONDS)
+                if delivery is None:
+                    yield None
+                else:
+                    yield from self._readings(delivery, stream)
+
+    def _readings(self, delivery: Delivery, stream: Stream) -> Iterator[Reading]:
+        contents = list(self.parse(delivery.raw))
+        if not delivery.place and _is_trial(delivery.raw):
+            log.info("%s: answered a trial call that holds no Pix", self.name)
+            contents = []
+        if not contents:
+            delivery.answer(safe=True)
+            return
+        waits = _Open(delivery, len(contents))
+        for number, content in enumerate(contents, 1):
+            more = number < len(contents)
+            reading = Reading(stream=stream, position=None, content=content, more=more)
+            self._open[id(reading)] = reading, waits
+            yield reading
+
+    def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
+        """Yield what one body holds."""
+        return api_pix.parse(raw, ispb=self.ispb or None)
+
+    def delivered(self, reading: Reading) -> None:
+        """Answer 200 with the last reading of a body."""
+        _, waits = self._open.pop(id(reading), (None, None))
+        if waits is not None:
+            waits.left -= 1
+            if not waits.left:
+                waits.delivery.answer(safe=True)
+
+    def failed(self, reading: Reading, error: Exception) -> None:
+        """Answer 503: the bank sends the body again."""
+        del error
+        _, waits = self._open.pop(id(reading), (None, None))
+        if waits is not None:
+            waits.delivery.answer(safe=False)
+
+    def stats(self) -> Mapping[str, int]:
+        """Bodies that were not taken, by reason."""
+        return dict(self._refusals.counts)
+
+    def check(self) -> str:
+        """Try to listen, for a moment."""
+        with self._intake() as intake:
+            return f"listens on port {intake.port} of {self.host}"
+
+    def _intake(self) -> Intake:
+        if self.client_ca and not self.certificate:
+            raise ConfigError(f"{self.name}: client_ca needs certificate and key")
+        tls = Tls(self.certificate, self.key, self.client_ca) if self.certificate else None
+        if self.max_pending_bytes < self.max_body_bytes:
+            raise ConfigError(f"{self.name}: max_pending_bytes must be at least max_body_bytes")
+        limits = Limits(
+            self.max_body_bytes,
+            self.max_pending_bodies,
+            self.commit_timeout_seconds,
+            self.max_pending_bytes,
+            self.busy_after_seconds,
+        )
+        places = ("pix",)
+        intake = Intake(self.host, self.port, self.path, places, limits, token=self.token, tls=tls)
+        intake.refusals = self._refusals
+        return intake
+
+
+def _is_trial(raw: bytes) -> bool:
+    """Whether a body at the bare path only tries the connection, in a shape that is known."""
+    try:
+        document = Body(raw).document
+    except Refused:
+        return False
+    if not isinstance(document, dict):
+        return False
+    if not document:
+        return True
+    event = document.get("evento")
+    named = isinstance(event, str) and event.startswith(_TRIAL_EVENT)
+    return named and not any(map(_may_hold_more, document.values()))
+
+
+def _may_hold_more(value: object) -> bool:
+    """Whether a field is nested, or a text so long that something may be wrapped in it."""
+    return isinstance(value, dict | list) or len(str(value)) > _TRIAL_LENGTH

@@ -1,0 +1,89 @@
+"""The oracle is no decoration: each kind of bug, planted on purpose, is caught by it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from pixstream.event.model import Refusal
+from pixstream.kafka.ports import Outbox
+from pixstream.loops import ownership
+from pixstream.loops.ownership import Ownership
+from pixstream.loops.produce import ProduceLoop
+from pixstream.plugins.producer import Position, Reading, Stream
+
+SEARCH = settings(
+    max_examples=500,
+    stateful_step_count=60,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    print_blob=False,
+)
+
+
+class SkipsAPosition(ProduceLoop):
+    """Commits a position that is ahead of its event."""
+
+    def _commit(self, batch: Sequence[Reading], outbox: Outbox) -> None:
+        *first, last = batch
+        ahead = msgspec.structs.replace(last, position=str(int(last.position or 0) + 1))
+        super()._commit([*first, ahead], outbox)
+
+
+class AnswersBeforeTheCommit(ProduceLoop):
+    """Tells the producer that Kafka holds what Kafka does not hold yet: 200 before the commit."""
+
+    def _commit(self, batch: Sequence[Reading], outbox: Outbox) -> None:
+        for reading in batch:
+            self._producer.delivered(reading)
+        super()._commit(batch, outbox)
+
+
+class DropsARefusal(ProduceLoop):
+    """Leaves out what could not be read: its position moves, and nobody learns of it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        send = self._sending.send
+
+        def drop(reading: Reading, outbox: Outbox) -> int:
+            return 0 if isinstance(reading.content, Refusal) else send(reading, outbox)
+
+        self._sending.send = drop  # type: ignore[method-assign]
+
+
+def _takes_without_asking(self: Ownership) -> Mapping[Stream, Position]:
+    """Reads positions without fencing the processes of another layout."""
+    return ownership._load(self._client, self._component).positions
+
+
+@pytest.mark.parametrize(
+    ("bug", "caught"),
+    [
+        (SkipsAPosition, "content and positions disagree"),
+        (AnswersBeforeTheCommit, "delivered before it is committed"),
+        (DropsARefusal, "content and positions disagree|delivered before it is committed"),
+    ],
+)
+def test_a_planted_bug_is_caught_by_the_machine(
+    kit: Any, bug: type[ProduceLoop], caught: str
+) -> None:
+    class Planted(kit.ProduceMachine):  # type: ignore[misc]
+        loop_kind = bug
+
+    with pytest.raises(AssertionError, match=caught):
+        run_state_machine_as_test(Planted, settings=SEARCH)
+
+
+def test_streams_that_move_without_fencing_are_caught_by_the_machine(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ownership, "claim", _takes_without_asking)
+    monkeypatch.setattr(Ownership, "positions", _takes_without_asking)
+    caught = "content and positions disagree|delivered before it is committed"
+    with pytest.raises(AssertionError, match=caught):
+        run_state_machine_as_test(kit.ProduceMachine, settings=SEARCH)

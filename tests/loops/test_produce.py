@@ -1,0 +1,177 @@
+"""The loop from a source to Kafka, where waiting and answers that never come are concerned."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pixstream.errors import KafkaError, Transient
+from pixstream.kafka.names import transactional_id
+from pixstream.loops.produce import COUNTS
+from pixstream.plugins.producer import Reading
+
+
+def test_kafka_may_be_away_while_a_producer_starts(world: Any) -> None:
+    world.source.append("a")
+    process = world.start(1, 0)
+    for operation in ("outbox", "outbox", "load", "outbox", "begin", "load", "commit"):
+        world.kafka.fail(operation, Transient("no broker answers"))
+    states = set()
+    while process.at != "idle":
+        states.add(process.loop.state)
+        process.step()
+    assert states == {"starting", "ready"}
+    assert process.loop.counts["retries"] == 7
+    world.settle(1)
+
+
+def test_a_producer_is_ready_once_it_knows_its_positions_and_not_before(world: Any) -> None:
+    world.source.append("a")
+    process = world.start(1, 0)
+    world.run_until(process, "outbox")
+    world.kafka.fail("load", Transient("no broker answers"))
+    world.run_until(process, "load")
+    assert process.loop.state == "starting"
+    world.run_until(process, "load")
+    assert process.loop.state == "starting"
+    world.run_until(process, "read")
+    assert process.loop.state == "ready"
+
+
+def test_later_it_waits_for_positions_as_it_does_for_its_source(world: Any) -> None:
+    process = world.start(1, 0)
+    world.run_until(process, "idle")
+    name = world.source.append("a")
+    world.source.transient = 1
+    for _ in range(3):
+        world.kafka.fail("load", Transient("no broker answers"))
+    world.run_until(process, "load")
+    assert process.loop.state == "waiting"
+    world.run_until(process, "idle")
+    world.run_until(process, "idle")
+    assert process.loop.state == "ready"
+    assert world.names() == {name: 1}
+    assert process.loop.counts["retries"] == 4
+
+
+def test_every_count_is_there_at_0_before_anything_is_read(world: Any) -> None:
+    assert world.start(1, 0).loop.counts == dict.fromkeys(COUNTS, 0)
+
+
+def test_stopping_ends_a_start_that_waits(kit: Any, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    class Away:
+        def outbox(self, transactional_id: str) -> Any:
+            del transactional_id
+            stop.set()
+            raise Transient("no broker answers")
+
+    producer = kit.Scripted()
+    producer.attach(kit.Source())
+    loop = kit.loop_of(producer, Away(), tmp_path, stop)
+    loop.run()
+    assert loop.state == "starting"
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_commit_without_an_answer_ends_the_process_and_the_next_one_finds_out(
+    world: Any,
+    done: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    for _ in range(3):
+        world.source.append("a")
+    process = world.start(1, 0)
+    world.run_until(process, "commit")
+    world.lost_answers.append(done)
+    world.run_until(process, "never")
+    assert isinstance(process.error, KafkaError)
+    assert process.producer.heard == []
+    assert len(process.producer.failures) == 3
+    world.check()
+    again = world.start(1, 0)
+    world.run_until(again, "idle")
+    assert len(again.producer.heard) == (0 if done else 3)
+    world.check()
+    assert world.names() == world.source.all()
+
+
+def test_a_commit_without_an_answer_is_never_followed_by_a_read_in_the_same_process(
+    world: Any,
+) -> None:
+    world.source.append("a")
+    process = world.start(1, 0)
+    world.run_until(process, "commit")
+    world.lost_answers.append(True)
+    places = []
+    while not process.ended:
+        process.step()
+        places.append(process.at)
+    assert not {"read", "load", "begin", "idle"} & set(places)
+
+
+def test_readings_that_belong_together_share_a_transaction_beyond_every_limit(
+    kit: Any, tmp_path: Path
+) -> None:
+    kafka, stop = kit.new_kafka(), threading.Event()
+    source = kit.Source()
+    for _ in range(10):
+        source.append("a")
+    contents = [content for _, content in source.streams["a"]]
+
+    class Bodies(kit.Scripted):  # type: ignore[misc]
+        def read(self, since: Any) -> Any:
+            del since
+            for number, content in enumerate(contents[:7]):
+                yield Reading(stream="a", position=None, content=content, more=number < 6)
+            for content in contents[7:]:
+                yield Reading(stream="a", position=None, content=content)
+            stop.set()
+            yield None
+
+    producer = Bodies(batch=kit.BatchLimits(rows=2))
+    producer.attach(source)
+    seen: list[int] = []
+
+    def note(reading: Reading) -> None:
+        del reading
+        seen.append(sum(kit.held(kafka.client(), "scripted").values()))
+
+    producer.on_delivered = note
+    kit.loop_of(producer, kafka.client(), tmp_path, stop).run()
+    assert seen == [7] * 7 + [9, 9, 10]
+
+
+def test_stopping_in_the_middle_of_readings_that_belong_together_keeps_them_together(
+    kit: Any, tmp_path: Path
+) -> None:
+    kafka, stop = kit.new_kafka(), threading.Event()
+    source = kit.Source()
+    for _ in range(4):
+        source.append("a")
+
+    class Body(kit.Scripted):  # type: ignore[misc]
+        def read(self, since: Any) -> Any:
+            del since
+            for number, (_, content) in enumerate(source.streams["a"]):
+                stop.set()
+                yield Reading(stream="a", position=None, content=content, more=number < 3)
+
+    producer = Body()
+    producer.attach(source)
+    kit.loop_of(producer, kafka.client(), tmp_path, stop).run()
+    assert kit.held(kafka.client(), "scripted") == source.all()
+
+
+def test_a_writer_that_can_begin_no_transaction_is_replaced_by_a_new_one(world: Any) -> None:
+    process = world.start(1, 0)
+    world.run_until(process, "idle")
+    epoch = world.kafka.epochs[transactional_id("scripted", 0, 1)]
+    name = world.source.append("a")
+    world.kafka.fail("begin", Transient("what was left open is not ended yet"))
+    for _ in range(3):
+        world.run_until(process, "idle")
+    assert world.names() == {name: 1}
+    assert world.kafka.epochs[transactional_id("scripted", 0, 1)] == epoch + 1
+    assert not process.ended

@@ -1,0 +1,354 @@
+"""The endpoint beside slow clients, taken ports and supervisors with real children."""
+
+import datetime as dt
+import http.client
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pixstream.backoff import BackoffSettings
+from pixstream.config.settings import MetricsSettings, SupervisorSettings
+from pixstream.errors import ConfigError
+from pixstream.lab.demo.place import free_port
+from pixstream.plugins.producer import Producer
+from pixstream.processes import endpoint, run_status
+from pixstream.processes.component import Order
+from pixstream.processes.endpoint import Endpoint
+from pixstream.processes.run_status import ComponentStatus, SupervisorStatus
+from pixstream.processes.supervisor import Supervisor
+
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+ANY = MetricsSettings(port=0)
+ORDER = Order(config_path="", environment=None, overrides=[], name="", replica=0)
+SETTINGS = SupervisorSettings(
+    restart=BackoffSettings(min_seconds=0.01, max_seconds=0.02), stop_timeout_seconds=5
+)
+CHILD = """
+import json, os, signal, sys, threading
+order = json.loads(sys.argv[1])
+stop = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+counts = {"read": 10, "letters": 1, "retries": 0}
+while not stop.wait(0.05):
+    line = {"state": "ready", "counts": counts}
+    os.write(order["report_fd"], json.dumps(line).encode() + b"\\n")
+"""
+
+
+def get(address: str, path: str = "/metrics") -> tuple[int, str]:
+    where = address.removeprefix("http://").removesuffix("/metrics")
+    with closing(http.client.HTTPConnection(where, timeout=10)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def value(text: str, name: str, **labels: str) -> float:
+    (found,) = [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    ]
+    return found
+
+
+class Told:
+    """What a supervisor would have published."""
+
+    def __init__(self) -> None:
+        self.status: SupervisorStatus | None = None
+
+    def tell(self, *states: str, clock: float | None = None, stopping: bool = False) -> None:
+        now = time.monotonic() if clock is None else clock
+        self.status = SupervisorStatus(
+            id="1-a",
+            pid=1,
+            started=NOW,
+            written=NOW,
+            clock=now,
+            stopping=stopping,
+            components=[self.component(state, n) for n, state in enumerate(states)],
+        )
+
+    def component(self, state: str, replica: int) -> ComponentStatus:
+        return ComponentStatus(
+            component="webhook",
+            replica=replica,
+            label=f"webhook-{replica}",
+            state=state,
+            since=NOW,
+            pid=1,
+            restarts=0,
+            last_exit=None,
+            last_exit_at=None,
+            next_start_seconds=None,
+            last_warning=None,
+            last_warning_at=None,
+            silent_seconds=0.0,
+            stalled_seconds=0.0,
+            counts={},
+            rates={},
+        )
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def served(told: Told) -> Iterator[str]:
+    with closing(Endpoint(ANY, lambda: told.status)) as one:
+        yield one.address
+
+
+def test_probes_tell_who_is_not_ready_and_when_the_supervisor_hangs(
+    told: Told, served: str
+) -> None:
+    assert get(served, "/healthy") == get(served, "/ready") == (503, "the supervisor hangs\n")
+    told.tell("ready", "waiting", "stuck")
+    assert get(served, "/healthy") == (200, "ok\n")
+    assert get(served, "/ready") == (503, "webhook-1 waiting\nwebhook-2 stuck\n")
+    told.tell("ready", "ready")
+    assert get(served, "/ready?verbose=1") == (200, "ok\n")
+    told.tell("ready", stopping=True)
+    assert get(served, "/healthy")[0] == 200
+    assert get(served, "/ready") == (503, "stopping\n")
+    told.tell("ready", clock=time.monotonic() - 60)
+    assert get(served, "/healthy") == get(served, "/ready") == (503, "the supervisor hangs\n")
+
+
+def test_other_paths_are_not_there(served: str) -> None:
+    assert get(served, "/") == (404, "/metrics, /healthy, /ready\n")
+
+
+def test_a_taken_port_is_stepped_aside_for_and_that_is_said(
+    told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(Endpoint(ANY, lambda: told.status)) as first:
+        port = int(first.address.removesuffix("/metrics").rpartition(":")[2])
+        settings = MetricsSettings(port=port, port_tries=1000)
+        with closing(Endpoint(settings, lambda: told.status)) as second:
+            assert first.address != second.address
+            assert (get(first.address)[0], get(second.address)[0]) == (200, 200)
+    (warning,) = caplog.messages
+    assert f"metrics.port {port} is taken" in warning
+    assert second.address in warning
+
+
+def test_a_taken_port_ends_the_start_where_no_other_may_be_tried(told: Told) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"127.0.0.1 has no free port from {port} to {port}"):
+            Endpoint(MetricsSettings(port=port, port_tries=1), lambda: told.status)
+
+
+def test_an_address_that_is_not_ours_is_a_wrong_setting(told: Told) -> None:
+    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1 port 0: Cannot assign"):
+        Endpoint(MetricsSettings(host="192.0.2.1", port=0), lambda: told.status)
+
+
+def test_no_port_beyond_the_last_is_tried(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def taken(place: tuple[str, int], handler: object) -> None:
+        del handler
+        tried.append(place[1])
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.setattr(endpoint, "_Server", taken)
+    with pytest.raises(ConfigError, match="no free port"):
+        Endpoint(MetricsSettings(port=65534), lambda: told.status)
+    assert tried == [65534, 65535]
+
+
+def test_a_client_that_says_nothing_is_cut_off_and_hinders_nobody(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint._Handler, "timeout", 0.3)
+    told.tell("ready")
+    with closing(Endpoint(ANY, lambda: told.status)) as one:
+        host, port = one.address.removeprefix("http://").removesuffix("/metrics").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as silent:
+            silent.sendall(b"GET /met")
+            assert get(one.address)[0] == 200
+            assert silent.recv(1) == b""
+
+
+def test_closing_waits_for_no_client_and_gives_the_port_back(told: Told) -> None:
+    told.tell("ready")
+    one = Endpoint(ANY, lambda: told.status)
+    host, port = one.address.removeprefix("http://").removesuffix("/metrics").split(":")
+    with socket.create_connection((host, int(port)), timeout=10):
+        began = time.monotonic()
+        one.close()
+        assert time.monotonic() - began < 3
+        again = Endpoint(MetricsSettings(port=int(port), port_tries=1), lambda: told.status)
+        assert get(again.address)[0] == 200
+        again.close()
+    assert "metrics" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_status_that_cannot_be_told_is_logged_and_the_next_one_is(
+    told: Told, served: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told.tell("ready")
+    assert told.status is not None
+    broken: Any = msgspec.structs.replace(told.status, clock=None)
+    told.status = broken
+    with pytest.raises(http.client.RemoteDisconnected):
+        get(served)
+    assert "a request for metrics failed; the components go on" in caplog.text
+    told.tell("ready")
+    assert get(served)[0] == 200
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python knows no IPv6")
+def test_an_address_with_colons_is_served(told: Told) -> None:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6 loopback address")
+    with closing(Endpoint(MetricsSettings(host="::1", port=0), lambda: told.status)) as one:
+        assert one.address.startswith("http://[::1]:")
+        assert get(one.address)[0] == 200
+
+
+# --- beside a supervisor with real children ------------------------------------------------------
+
+Supervise = Callable[[MetricsSettings], Supervisor]
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Iterator[Supervise]:
+    made: list[Supervisor] = []
+
+    def make(metrics: MetricsSettings) -> Supervisor:
+        script = tmp_path / "child.py"
+        script.write_text(CHILD)
+        made.append(
+            Supervisor(
+                ORDER,
+                [Producer(type=f"fake{len(made)}")],
+                SETTINGS,
+                command=(sys.executable, str(script)),
+                directory=tmp_path / "run",
+                metrics=metrics,
+            )
+        )
+        return made[-1]
+
+    yield make
+    for supervisor in made:
+        supervisor.stop(lambda: True)
+
+
+def address(supervisor: Supervisor, directory: Path) -> str:
+    mine = {child.order.name for child in supervisor.children}
+    (found,) = [
+        seen.status.metrics
+        for seen in run_status.read(directory)
+        if {c.component for c in seen.status.components} == mine
+    ]
+    assert found is not None
+    return found
+
+
+def step_until(supervisor: Supervisor, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline
+        supervisor.step(0.05)
+
+
+def test_a_killed_child_s_counts_stay_in_the_sums_that_are_scraped(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    supervisor = supervise(ANY)
+    (child,) = supervisor.children
+    supervisor.start()
+    where = address(supervisor, tmp_path / "run")
+
+    def letters() -> float:
+        found = text_string_to_metric_families(get(where)[1])
+        family = [one for one in found if one.name == "pix_dlq_records"]
+        return family[0].samples[0].value if family else 0.0
+
+    seen = []
+
+    def told(expected: float) -> bool:
+        seen.append(letters())
+        return seen[-1] == expected
+
+    for expected in (1.0, 2.0, 3.0):
+        step_until(supervisor, lambda expected=expected: told(expected))  # type: ignore[misc]
+        assert child.process is not None
+        os.kill(child.process.pid, signal.SIGKILL)
+    step_until(supervisor, lambda: told(4.0))
+    assert seen == sorted(seen)
+    text = get(where)[1]
+    assert value(text, "pix_component_restarts_total", component="fake0", replica="0") == 3
+    assert value(text, "pix_retries_total", component="fake0") == 0
+    assert value(text, "pix_component_state", component="fake0", state="ready") == 1
+
+
+def test_the_endpoint_ends_with_its_supervisor(supervise: Supervise, tmp_path: Path) -> None:
+    supervisor = supervise(ANY)
+    assert supervisor.run(lambda: 1 if supervisor.ready() else 0) == 0
+    assert run_status.read(tmp_path / "run") == []
+    assert "metrics" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_two_supervisors_of_one_configuration_are_both_scraped(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    settings = MetricsSettings(port=free_port(), port_tries=1000)
+    both = [supervise(settings), supervise(settings)]
+    for supervisor in both:
+        supervisor.start()
+        step_until(supervisor, supervisor.ready)
+    places = [address(supervisor, tmp_path / "run") for supervisor in both]
+    assert len(set(places)) == 2
+    for number, where in enumerate(places):
+        state = {"component": f"fake{number}", "state": "starting"}
+        assert value(get(where)[1], "pix_component_state", **state) in (0, 1)
+
+
+def test_where_nothing_can_be_served_nothing_is_started(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = MetricsSettings(port=taken.getsockname()[1], port_tries=1)
+        supervisor = supervise(settings)
+        with pytest.raises(ConfigError, match="Nothing was started"):
+            supervisor.run(lambda: 0)
+    assert [child.process for child in supervisor.children] == [None]
+    assert run_status.read(tmp_path / "run") == []
+
+
+def test_metrics_that_are_not_wanted_are_not_served(supervise: Supervise, tmp_path: Path) -> None:
+    supervisor = supervise(MetricsSettings(enabled=False))
+    supervisor.start()
+    step_until(supervisor, supervisor.ready)
+    (seen,) = run_status.read(tmp_path / "run")
+    assert seen.status.metrics is None
+    told = json.loads(msgspec.json.encode(seen.status))
+    assert told["metrics"] is None
