@@ -15,6 +15,7 @@ import command_page
 import configuration_page
 import event_pages
 import metrics_page
+import rooms_page
 
 from pixstream.config import editor_schema
 
@@ -35,6 +36,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "event.md": event_pages.event,
     "kafka_config.schema.json": editor_schema_file,
     "metrics.md": metrics_page.build,
+    "rooms.md": rooms_page.page,
+    "rooms.svg": rooms_page.picture,
     "routing.md": event_pages.routes,
 }
 
