@@ -12,8 +12,8 @@ BIN := $(VENV)/bin
 # The extra `spark` is 450 MB: for `make demo SPARK=1`, and for tests where a full Java would run it.
 SPARK ?=
 FULL_JAVA := $(shell java --list-modules 2>/dev/null | grep -c jdk.incubator.vector)
-EXTRA := $(if $(SPARK)$(filter-out 0,$(if $(filter test chaos bench,$(MAKECMDGOALS)),$(FULL_JAVA))),spark)
-STAMP := $(VENV)/.synced$(EXTRA)
+EXTRAS := lab $(if $(SPARK)$(filter-out 0,$(if $(filter test chaos bench,$(MAKECMDGOALS)),$(FULL_JAVA))),spark)
+STAMP := $(VENV)/.synced-$(subst $() ,-,$(strip $(EXTRAS)))
 
 .PHONY: setup demo test check bench chaos docs clean
 
@@ -22,11 +22,11 @@ setup: $(STAMP)
 # uv of the machine if there is one, else uv from the package index, into .venv itself.
 $(STAMP): pyproject.toml uv.lock
 	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv" >&2; exit 1; }
-	@set -e; if command -v uv >/dev/null; then uv sync --frozen --quiet --inexact $(addprefix --extra ,$(EXTRA)); else \
+	@set -e; if command -v uv >/dev/null; then uv sync --frozen --quiet --inexact $(addprefix --extra ,$(EXTRAS)); else \
 	  test -x $(BIN)/python || python3 -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }; \
 	  $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
 	  test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"; \
-	  $(BIN)/uv sync --frozen --quiet --inexact $(addprefix --extra ,$(EXTRA)); fi
+	  $(BIN)/uv sync --frozen --quiet --inexact $(addprefix --extra ,$(EXTRAS)); fi
 	@touch $(STAMP)
 
 demo: setup

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pyarrow as pa
 import pytest
 from confluent_kafka import admin as kafka_admin
@@ -320,11 +320,11 @@ class S3:
         }
         bucket = "<CreateBucketConfiguration><LocationConstraint>sa-east-1</LocationConstraint>"
         body = f"{bucket}</CreateBucketConfiguration>"
-        httpx.put(f"{self.url}/lake", content=body).raise_for_status()
+        httpx2.put(f"{self.url}/lake", content=body).raise_for_status()
 
     def requests(self) -> list[dict[str, str | None]]:
         """What was asked so far: method, path, if_none_match, status."""
-        asked: list[dict[str, str | None]] = httpx.get(f"{self.url}/_requests").json()
+        asked: list[dict[str, str | None]] = httpx2.get(f"{self.url}/_requests").json()
         return asked
 
     def fail(self, method: str, path: str, **how: Any) -> None:
@@ -334,7 +334,7 @@ class S3:
         """
         fault = {"when": "before", "times": 10**9, "status": 503, **how}
         fault |= {"method": method, "path": path}
-        httpx.post(f"{self.url}/_faults", json=[fault]).raise_for_status()
+        httpx2.post(f"{self.url}/_faults", json=[fault]).raise_for_status()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 import click
-import httpx
+import httpx2
 import pytest
 import yaml
 
@@ -294,7 +294,7 @@ def test_run_dead_letters_and_lag(capfd: pytest.CaptureFixture[str], tmp_path: P
     metrics = ""
     while 'stage="write",topic=""} 1.0' not in metrics:  # a child tells about once a second
         assert time.monotonic() < deadline, metrics
-        metrics = httpx.get(supervisor["metrics"]).text
+        metrics = httpx2.get(supervisor["metrics"]).text
     assert 'pix_dlq_records_total{component="system_log",replica="0"} 1.0' in metrics
     assert 'pix_dlq_records_total{component="delta_lake",replica="0"} 0.0' in metrics
     assert CPF not in metrics

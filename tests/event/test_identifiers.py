@@ -17,6 +17,26 @@ def test_generated_documents_have_right_check_digits(seed: int) -> None:
     assert ids.document_valid(ids.generate_cnpj(rng))
 
 
+def digits_by_the_rule(base: str) -> str:
+    """Both check digits as the Receita Federal states them, term by term."""
+    for last_weight in (11 if len(base) == 9 else 9,) * 2:
+        weights = [2 + i % (last_weight - 1) for i in range(len(base))]
+        pairs = zip(reversed(base), weights, strict=True)
+        remainder = sum((ord(c) - 48) * w for c, w in pairs) % 11
+        base += "0" if remainder < 2 else str(11 - remainder)
+    return base[-2:]
+
+
+@given(st.text("0123456789", min_size=9, max_size=9))
+def test_check_digits_of_a_cpf_follow_the_rule(base: str) -> None:
+    assert ids._cpf_digits(base) == digits_by_the_rule(base)
+
+
+@given(st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=12, max_size=12))
+def test_check_digits_of_a_cnpj_follow_the_rule(base: str) -> None:
+    assert ids._cnpj_digits(base) == digits_by_the_rule(base)
+
+
 def test_alphanumeric_cnpj_of_the_published_example() -> None:
     assert ids.document_valid("12ABC34501DE35")
     assert not ids.document_valid("12ABC34501DE36")

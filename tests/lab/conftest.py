@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import pytest
 
 from pixstream.lab.sandbox.bank import Bank
@@ -107,9 +107,9 @@ def server(bank: Bank) -> Iterator[BankServer]:
 
 
 @pytest.fixture
-def client(server: BankServer) -> Iterator[httpx.Client]:
+def client(server: BankServer) -> Iterator[httpx2.Client]:
     """A client of the bank with a token for everything."""
-    with httpx.Client(base_url=f"{server.url}/pix/v2", timeout=10) as made:
+    with httpx2.Client(base_url=f"{server.url}/pix/v2", timeout=10) as made:
         answer = made.post(
             f"{server.url}/oauth/token",
             auth=("shop", "a long secret"),

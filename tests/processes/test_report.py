@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 
@@ -95,8 +95,8 @@ def test_what_a_source_counts_and_waits_for_is_told_of_its_component(
     running.start()
     try:
         address = f"http://127.0.0.1:{port}/pix"
-        transport = httpx.HTTPTransport(retries=20)
-        with httpx.Client(transport=transport, timeout=20, trust_env=False) as sender:
+        transport = httpx2.HTTPTransport(retries=20)
+        with httpx2.Client(transport=transport, timeout=20, trust_env=False) as sender:
             assert sender.post(address, content=b"{}").status_code == 403
         report = told(reporter, pipe[0])
         assert (report.state, report.counts["refused_token"]) == ("waiting", 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import string
+from operator import mul
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9-]+(\.[a-z0-9-]+)*", r
 EVP = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 _ALNUM = string.ascii_letters + string.digits
+_CPF_WEIGHTS = (11, 10, 9, 8, 7, 6, 5, 4, 3, 2)
+_CNPJ_WEIGHTS = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
+_CHECK_DIGITS = "00987654321"
+"""By the remainder of the weighted sum: 11 less the remainder, and 0 where that has two digits."""
+
 _PUNCTUATION = re.compile(r"[\s./-]")
 
 
@@ -116,18 +122,19 @@ def _identifier(letter: str, ispb: str, when: dt.datetime, rng: Random) -> str:
 
 
 def _cpf_digits(base: str) -> str:
-    first = _check_digit(base, range(10, 1, -1))
-    return first + _check_digit(base + first, range(11, 1, -1))
+    first = _check_digit(base, _CPF_WEIGHTS[1:])
+    return first + _check_digit(base + first, _CPF_WEIGHTS)
 
 
 def _cnpj_digits(base: str) -> str:
-    weights = (5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
-    first = _check_digit(base, weights)
-    return first + _check_digit(base + first, (6, *weights))
+    first = _check_digit(base, _CNPJ_WEIGHTS[1:])
+    return first + _check_digit(base + first, _CNPJ_WEIGHTS)
 
 
-def _check_digit(characters: str, weights: range | tuple[int, ...]) -> str:
-    """Modulo 11; a letter of an alphanumeric CNPJ counts as its code minus 48."""
-    total = sum((ord(c) - 48) * w for c, w in zip(characters, weights, strict=True))
-    rest = total % 11
-    return "0" if rest < 2 else str(11 - rest)  # noqa: PLR2004  the rule of modulo 11
+def _check_digit(characters: str, weights: tuple[int, ...]) -> str:
+    """Modulo 11, where a character counts as its ASCII code less that of 0 (RFB 2.229/2024).
+
+    The sum runs over the codes, as C does it, and what they are too large by is taken off at once.
+    """
+    total = sum(map(mul, characters.encode("ascii"), weights)) - 48 * sum(weights)
+    return _CHECK_DIGITS[total % 11]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pixstream.errors import ArtefactError
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
 REPOSITORY_VARIABLE = "PIXSTREAM_MAVEN_REPOSITORY"
 
@@ -62,13 +62,13 @@ def fetch(jars: Sequence[Jar], directory: Path, progress: Progress | None) -> No
         ArtefactError: the repository is out of reach, lacks a jar, or gives another file.
         OSError: the directory cannot be written.
     """
-    import httpx
+    import httpx2
 
     repository = repository_address()
     total, done = sum(jar.size for jar in jars), 0
     _log.info("fetching %d jars, %d MB, into %s", len(jars), total // 10**6, directory)
     with (
-        httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=True) as client,
+        httpx2.Client(timeout=TIMEOUT_SECONDS, follow_redirects=True) as client,
         ThreadPoolExecutor(THREADS) as pool,
     ):
         fetches = [pool.submit(_fetch_one, client, repository, jar, directory) for jar in jars]
@@ -82,16 +82,16 @@ def fetch(jars: Sequence[Jar], directory: Path, progress: Progress | None) -> No
             raise
 
 
-def _fetch_one(client: "httpx.Client", repository: str, jar: Jar, directory: Path) -> Jar:
+def _fetch_one(client: "httpx2.Client", repository: str, jar: Jar, directory: Path) -> Jar:
     """Bring one jar into the cache, trying a few times."""
-    import httpx
+    import httpx2
 
     for attempt in range(1, _TRIES + 1):
         try:
             with client.stream("GET", f"{repository}/{jar.path}") as response:
                 response.raise_for_status()
                 _keep(response.iter_bytes(), jar, directory)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             if attempt == _TRIES:
                 raise ArtefactError(
                     f"{_what_failed(error, jar)} Connect to the network once and start again (what "
@@ -106,9 +106,9 @@ def _fetch_one(client: "httpx.Client", repository: str, jar: Jar, directory: Pat
 
 def _what_failed(error: Exception, jar: Jar) -> str:
     """Say it without the address, which may hold a password."""
-    import httpx
+    import httpx2
 
-    if isinstance(error, httpx.HTTPStatusError):
+    if isinstance(error, httpx2.HTTPStatusError):
         code = error.response.status_code
         return f"The Maven repository answered HTTP {code} for {jar.coordinates}."
     return f"Could not reach the Maven repository ({type(error).__name__})."

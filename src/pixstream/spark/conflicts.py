@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from pixstream.backoff import Backoff, BackoffSettings
 from pixstream.errors import Transient
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ def again(work: Callable[[], Result], what: str) -> Result:
         delta.ConcurrentDeleteDeleteException,
         delta.MetadataChangedException,
     )
-    for attempt in range(1, _ATTEMPTS + 1):
+    waits = Backoff(BackoffSettings(min_seconds=2.0, max_seconds=_LONGEST_SECONDS))
+    for left in reversed(range(_ATTEMPTS)):
         try:
             return work()
         except faster as error:
             log.info("%s: another job was faster (%s)", what, type(error).__name__)
-            if attempt < _ATTEMPTS:
-                time.sleep(random.uniform(0.0, min(2.0**attempt, _LONGEST_SECONDS)))  # noqa: S311
+            if left:
+                time.sleep(waits.next())
     raise Transient(
         f"{what}: other jobs committed to the table {_ATTEMPTS} times in between, and wrote what "
         "this would have changed. What is missing is added with the next attempt; if this goes on, "

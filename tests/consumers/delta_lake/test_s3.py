@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from deltalake import DeltaTable
 from pyarrow import fs
@@ -300,7 +300,7 @@ class TestCheck:
     def test_credentials_that_the_store_refuses(
         self, own_s3: Any, event: EventFactory, batch: BatchFactory, partition: Place
     ) -> None:
-        httpx.post(f"{own_s3.url}/moto-api/reset-auth", content=b"0").raise_for_status()
+        httpx2.post(f"{own_s3.url}/moto-api/reset-auth", content=b"0").raise_for_status()
         consumer = DeltaLake(
             type="delta_lake", uri="s3://lake/x", storage_options=dict(own_s3.options)
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import httpx
+    import httpx2
 
     from pixstream.lab.sandbox.bank import Bank
 
@@ -30,7 +30,7 @@ PREFIX = "/api"
 
 
 @pytest.fixture(scope="module")
-def check(shared: Path) -> Callable[[httpx.Response], int]:
+def check(shared: Path) -> Callable[[httpx2.Response], int]:
     """Validates an answer as its operation's documented response; gives the status."""
     spec = yaml.safe_load((shared / "domain" / "api" / "api-pix-2.9.0.yaml").read_text("utf-8"))
     _mend(spec)
@@ -41,7 +41,7 @@ def check(shared: Path) -> Callable[[httpx.Response], int]:
     }
     openapi = OpenAPI.from_dict(spec, Config(**config))
 
-    def checked(answer: httpx.Response) -> int:
+    def checked(answer: httpx2.Response) -> int:
         request = answer.request
         path = request.url.path.removeprefix("/pix/v2")
         asked = MockRequest("https://pix.example.com", request.method.lower(), PREFIX + path)
@@ -77,7 +77,7 @@ def filled(bank: Bank, now: dt.datetime) -> Bank:
 
 
 def test_lists_of_pix(
-    filled: Bank, client: httpx.Client, check: Callable[[httpx.Response], int]
+    filled: Bank, client: httpx2.Client, check: Callable[[httpx2.Response], int]
 ) -> None:
     assert len(filled.store) > 400
     size = {"paginacao.itensPorPagina": "1000"}
@@ -92,7 +92,7 @@ def test_lists_of_pix(
 
 
 def test_single_pix_and_returns(
-    filled: Bank, client: httpx.Client, check: Callable[[httpx.Response], int]
+    filled: Bank, client: httpx2.Client, check: Callable[[httpx2.Response], int]
 ) -> None:
     assert len(filled.store) > 400
     listed = client.get("/pix", params=WINDOW | {"devolucaoPresente": "true"}).json()["pix"]
@@ -104,7 +104,7 @@ def test_single_pix_and_returns(
 
 
 def test_ordered_returns(
-    bank: Bank, client: httpx.Client, check: Callable[[httpx.Response], int]
+    bank: Bank, client: httpx2.Client, check: Callable[[httpx2.Response], int]
 ) -> None:
     e2e = "E99999101202611231200abcdefghijk"
     when = dt.datetime.now(dt.UTC).isoformat()
@@ -116,7 +116,7 @@ def test_ordered_returns(
     assert check(client.get(f"/pix/{e2e}/devolucao/a1")) == 200
 
 
-def test_webhooks(client: httpx.Client, check: Callable[[httpx.Response], int]) -> None:
+def test_webhooks(client: httpx2.Client, check: Callable[[httpx2.Response], int]) -> None:
     path, body = f"/webhook/{KEY}", {"webhookUrl": "https://example.com/hooks"}
 
     assert check(client.get(path)) == 404
@@ -129,7 +129,9 @@ def test_webhooks(client: httpx.Client, check: Callable[[httpx.Response], int]) 
     assert check(client.delete(path)) == 404
 
 
-def test_refusals(bank: Bank, client: httpx.Client, check: Callable[[httpx.Response], int]) -> None:
+def test_refusals(
+    bank: Bank, client: httpx2.Client, check: Callable[[httpx2.Response], int]
+) -> None:
     unknown = "E" + "0" * 31
     assert check(client.get(f"/pix/{unknown}")) == 404
     assert check(client.get(f"/pix/{unknown}/devolucao/1")) == 404
@@ -141,7 +143,7 @@ def test_refusals(bank: Bank, client: httpx.Client, check: Callable[[httpx.Respo
 
 
 def test_lacking_scopes(
-    bank: Bank, client: httpx.Client, check: Callable[[httpx.Response], int]
+    bank: Bank, client: httpx2.Client, check: Callable[[httpx2.Response], int]
 ) -> None:
     bank.access._tokens = {
         token: (frozenset(), end) for token, (_, end) in bank.access._tokens.items()
@@ -151,7 +153,7 @@ def test_lacking_scopes(
 
 
 def test_undocumented_statuses_still_have_the_bodies_of_problems(
-    shared: Path, bank: Bank, client: httpx.Client
+    shared: Path, bank: Bank, client: httpx2.Client
 ) -> None:
     text = (shared / "domain" / "api" / "api-pix-2.9.0.yaml").read_text("utf-8")
     spec = yaml.safe_load(text)

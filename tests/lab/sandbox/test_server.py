@@ -6,7 +6,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 
@@ -45,14 +45,14 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def token(server: BankServer, **form: str) -> httpx.Response:
+def token(server: BankServer, **form: str) -> httpx2.Response:
     data = {"grant_type": "client_credentials"} | form
-    return httpx.post(f"{server.url}/oauth/token", data=data)
+    return httpx2.post(f"{server.url}/oauth/token", data=data)
 
 
 def test_a_token_is_given_for_basic_and_for_form_credentials(server: BankServer) -> None:
     form = token(server, client_id="shop", client_secret="a long secret", scope="pix.read")
-    basic = httpx.post(
+    basic = httpx2.post(
         f"{server.url}/oauth/token",
         auth=("shop", "a long secret"),
         data={"grant_type": "client_credentials"},
@@ -89,7 +89,7 @@ def test_a_token_is_refused_as_oauth_says(
     "header", ["Basic !!!", "Basic " + base64.b64encode(b"nocolon").decode(), "Basic", "Bearer x"]
 )
 def test_unreadable_basic_credentials_are_refused(server: BankServer, header: str) -> None:
-    answer = httpx.post(
+    answer = httpx2.post(
         f"{server.url}/oauth/token",
         headers={"Authorization": header},
         data={"grant_type": "client_credentials"},
@@ -105,8 +105,8 @@ def test_calls_without_a_living_token_are_401_and_without_scope_403(server: Bank
     ).json()["access_token"]
 
     for headers in ({}, {"Authorization": "Bearer nothing"}, {"Authorization": f"Basic {read}"}):
-        assert httpx.get(url, params=WINDOW, headers=headers).status_code == 401
-    answer = httpx.get(url, params=WINDOW, headers={"Authorization": f"Bearer {read}"})
+        assert httpx2.get(url, params=WINDOW, headers=headers).status_code == 401
+    answer = httpx2.get(url, params=WINDOW, headers={"Authorization": f"Bearer {read}"})
     assert answer.status_code == 403
     assert answer.json()["type"].endswith("/AcessoNegado")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -116,7 +116,7 @@ def test_a_token_expires() -> None:
     bank = Bank({"shop": "s"}, token_seconds=0)
     with BankServer(bank) as server:
         got = token(server, client_id="shop", client_secret="s").json()["access_token"]
-        answer = httpx.get(
+        answer = httpx2.get(
             f"{server.url}/pix/v2/webhook", headers={"Authorization": f"Bearer {got}"}
         )
 
@@ -124,7 +124,7 @@ def test_a_token_expires() -> None:
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_received_pix_are_listed_in_pages(bank: Bank, client: httpx.Client) -> None:
+def test_received_pix_are_listed_in_pages(bank: Bank, client: httpx2.Client) -> None:
     for number in range(25):
         bank.add(pix(endToEndId=f"{E2E[:-2]}{number:02d}"))
 
@@ -146,7 +146,7 @@ def test_received_pix_are_listed_in_pages(bank: Bank, client: httpx.Client) -> N
     assert ids == [f"{E2E[:-2]}{number:02d}" for number in range(25)]
 
 
-def test_a_wrong_query_names_every_violation(client: httpx.Client) -> None:
+def test_a_wrong_query_names_every_violation(client: httpx2.Client) -> None:
     answer = client.get("/pix", params={"inicio": "x", "cpf": "1", "cnpj": "2"})
 
     assert answer.status_code == 400
@@ -156,7 +156,9 @@ def test_a_wrong_query_names_every_violation(client: httpx.Client) -> None:
     assert {v["propriedade"] for v in body["violacoes"]} == {"inicio", "fim", "cpf", "cnpj"}
 
 
-def test_one_pix_is_shown_and_an_unknown_one_is_not_found(bank: Bank, client: httpx.Client) -> None:
+def test_one_pix_is_shown_and_an_unknown_one_is_not_found(
+    bank: Bank, client: httpx2.Client
+) -> None:
     bank.add(pix())
 
     assert client.get(f"/pix/{E2E}").json()["valor"] == "100.00"
@@ -168,7 +170,7 @@ def test_one_pix_is_shown_and_an_unknown_one_is_not_found(bank: Bank, client: ht
 
 
 def test_a_return_is_under_way_then_settled_and_called_back(
-    bank: Bank, client: httpx.Client, receiver: Any
+    bank: Bank, client: httpx2.Client, receiver: Any
 ) -> None:
     bank.register(KEY, receiver.url)
     bank.add(pix(txid="a" * 30))
@@ -203,7 +205,7 @@ def test_a_return_is_under_way_then_settled_and_called_back(
     ],
 )
 def test_a_return_beyond_the_rules_is_refused(
-    bank: Bank, client: httpx.Client, number: str, order: dict[str, Any], field: str
+    bank: Bank, client: httpx2.Client, number: str, order: dict[str, Any], field: str
 ) -> None:
     bank.add(pix())
     client.put(f"/pix/{E2E}/devolucao/r1", json={"valor": "40.00"}).raise_for_status()
@@ -215,7 +217,7 @@ def test_a_return_beyond_the_rules_is_refused(
 
 
 def test_a_return_after_90_days_or_without_json_or_pix_is_refused(
-    bank: Bank, client: httpx.Client
+    bank: Bank, client: httpx2.Client
 ) -> None:
     long_ago = dt.datetime.now(dt.UTC) - dt.timedelta(days=91)
     bank.add(pix(horario=long_ago.isoformat()))
@@ -226,7 +228,7 @@ def test_a_return_after_90_days_or_without_json_or_pix_is_refused(
 
 
 def test_a_webhook_is_registered_shown_listed_and_deleted(
-    client: httpx.Client, receiver: Any
+    client: httpx2.Client, receiver: Any
 ) -> None:
     assert client.get(f"/webhook/{KEY}").status_code == 404
     assert client.put(f"/webhook/{KEY}", json={"webhookUrl": receiver.url}).status_code == 200
@@ -240,7 +242,7 @@ def test_a_webhook_is_registered_shown_listed_and_deleted(
     assert client.delete(f"/webhook/{KEY}").status_code == 404
 
 
-def test_a_phone_and_an_email_are_keys_too(client: httpx.Client) -> None:
+def test_a_phone_and_an_email_are_keys_too(client: httpx2.Client) -> None:
     for key in ("%2B5511912345678", "someone%40example.com"):
         answer = client.put(f"/webhook/{key}", json={"webhookUrl": "https://example.com/x"})
         assert answer.status_code == 200
@@ -257,7 +259,7 @@ def test_a_phone_and_an_email_are_keys_too(client: httpx.Client) -> None:
     ],
 )
 def test_a_webhook_that_cannot_be_is_refused(
-    client: httpx.Client, key: str, body: Any, field: str
+    client: httpx2.Client, key: str, body: Any, field: str
 ) -> None:
     answer = client.put(f"/webhook/{key}", json=body)
 
@@ -283,7 +285,7 @@ def test_only_pix_with_a_txid_of_a_registered_key_are_called_back(
 
 
 def test_a_plans_offers_reach_the_list_and_the_webhook(
-    bank: Bank, client: httpx.Client, receiver: Any, now: dt.datetime
+    bank: Bank, client: httpx2.Client, receiver: Any, now: dt.datetime
 ) -> None:
     bank.default_webhook = receiver.url
     receiver.answers = [503] * 10
@@ -301,7 +303,7 @@ def test_a_plans_offers_reach_the_list_and_the_webhook(
 
 
 def test_bodies_for_a_key_without_webhook_wait_for_its_registration(
-    bank: Bank, client: httpx.Client, receiver: Any
+    bank: Bank, client: httpx2.Client, receiver: Any
 ) -> None:
     bank.offer(Offer(source=WEBHOOK, name=KEY, content=b"one"))
     assert bank.stats()["waiting_for_webhook"] == 1
@@ -317,13 +319,13 @@ def test_offers_can_be_handed_over_http(server: BankServer, receiver: Any) -> No
         Offer(source=BANK_API, name=E2E, content=msgspec.json.encode(pix())),
         Offer(source=WEBHOOK, name=KEY, content=b"\xff"),
     ]
-    answer = httpx.post(f"{server.url}/sandbox/offers", content=msgspec.json.encode(offers))
+    answer = httpx2.post(f"{server.url}/sandbox/offers", content=msgspec.json.encode(offers))
 
     assert answer.json() == {"offered": 2}
     until(lambda: receiver.bodies == [b"\xff"])
-    stats = httpx.get(f"{server.url}/sandbox/stats").json()
+    stats = httpx2.get(f"{server.url}/sandbox/stats").json()
     assert (stats["offered"], stats["pix"], stats["callbacks"]["acknowledged"]) == (2, 1, 1)
-    assert httpx.post(f"{server.url}/sandbox/offers", content=b"{}").status_code == 400
+    assert httpx2.post(f"{server.url}/sandbox/offers", content=b"{}").status_code == 400
 
 
 def test_a_bank_takes_no_offers_of_other_sources(bank: Bank) -> None:
@@ -340,27 +342,27 @@ def test_a_bank_takes_no_offers_of_other_sources(bank: Bank) -> None:
     ],
 )
 def test_faults_are_switched_on_and_off(
-    server: BankServer, client: httpx.Client, faults: dict[str, float], status: int
+    server: BankServer, client: httpx2.Client, faults: dict[str, float], status: int
 ) -> None:
     url = f"{server.url}/sandbox/faults"
-    assert httpx.put(url, json=faults).status_code == 200
+    assert httpx2.put(url, json=faults).status_code == 200
     answer = client.get("/webhook")
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
 
-    assert httpx.put(url, json={}).json() == httpx.get(url).json()
+    assert httpx2.put(url, json={}).json() == httpx2.get(url).json()
     if status != 401:
         assert client.get("/webhook").status_code == 200
 
 
-def test_a_slow_bank_is_slow(bank: Bank, client: httpx.Client) -> None:
+def test_a_slow_bank_is_slow(bank: Bank, client: httpx2.Client) -> None:
     bank.access.faults = Faults(delay_seconds=0.3)
 
-    with pytest.raises(httpx.ReadTimeout):
+    with pytest.raises(httpx2.ReadTimeout):
         client.get("/webhook", timeout=0.1)
 
 
-def test_a_share_of_errors_hits_that_share_of_calls(bank: Bank, client: httpx.Client) -> None:
+def test_a_share_of_errors_hits_that_share_of_calls(bank: Bank, client: httpx2.Client) -> None:
     bank.access.faults = Faults(error_rate=0.5)
     statuses = [client.get("/webhook").status_code for _ in range(100)]
 
@@ -370,15 +372,15 @@ def test_a_share_of_errors_hits_that_share_of_calls(bank: Bank, client: httpx.Cl
 
 def test_faults_that_cannot_be_are_refused(server: BankServer) -> None:
     for faults in ({"error_rate": 2}, {"earthquake": 1}):
-        answer = httpx.put(f"{server.url}/sandbox/faults", json=faults)
+        answer = httpx2.put(f"{server.url}/sandbox/faults", json=faults)
         assert answer.status_code == 400
 
 
 def test_an_unknown_path_is_a_problem_too(server: BankServer) -> None:
     for answer in (
-        httpx.get(f"{server.url}/pix/v2/cob"),
-        httpx.post(f"{server.url}/pix/v2/pix"),
-        httpx.get(f"{server.url}/elsewhere"),
+        httpx2.get(f"{server.url}/pix/v2/cob"),
+        httpx2.post(f"{server.url}/pix/v2/pix"),
+        httpx2.get(f"{server.url}/elsewhere"),
     ):
         assert answer.status_code in {404, 405}
         assert answer.headers["content-type"] == "application/problem+json"

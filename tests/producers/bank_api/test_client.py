@@ -1,7 +1,6 @@
 import asyncio
 import base64
 import datetime as dt
-import json
 import threading
 import time
 import urllib.parse
@@ -18,8 +17,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.types import Receive, Scope, Send
 
 from pixstream.errors import ConfigError, PixstreamError, Transient
-from pixstream.producers.bank_api import client as api_client
-from pixstream.producers.bank_api.client import Access, ApiClient, Busy, Page
+from pixstream.producers.bank_api import transport
+from pixstream.producers.bank_api.answers import Busy
+from pixstream.producers.bank_api.client import Access, BankClient
+from pixstream.producers.bank_api.pages import Page
 from pixstream.producers.bank_api.windows import Window
 from pixstream.producers.webhook.server import listen
 
@@ -124,9 +125,9 @@ def problem(status: int, **fields: Any) -> Callable[[], Response]:
     return lambda: JSONResponse(body, status)
 
 
-def using(access: Access, talk: Callable[[ApiClient], Awaitable[T]]) -> T:
+def using(access: Access, talk: Callable[[BankClient], Awaitable[T]]) -> T:
     async def whole() -> T:
-        client = ApiClient(access)
+        client = BankClient(access)
         try:
             return await talk(client)
         finally:
@@ -188,13 +189,13 @@ def test_client_credentials_go_in_the_form(
 
 
 def test_a_token_is_used_until_shortly_before_its_end(bank: Bank) -> None:
-    async def talk(client: ApiClient) -> None:
+    async def talk(client: BankClient) -> None:
         await client.page(WINDOW, 0, 100)
         await client.page(WINDOW, 1, 100)
         assert len(bank.calls("/token")) == 1
-        assert client.token is not None
-        assert 250 < client.token.expires - time.monotonic() <= 270
-        client.token = client.token._replace(expires=time.monotonic())
+        assert client.auth.token is not None
+        assert 250 < client.auth.token.expires - time.monotonic() <= 270
+        client.auth.token = client.auth.token._replace(expires=time.monotonic())
         await client.page(WINDOW, 2, 100)
         assert len(bank.calls("/token")) == 2
 
@@ -203,10 +204,10 @@ def test_a_token_is_used_until_shortly_before_its_end(bank: Bank) -> None:
 
 def test_a_token_outlives_its_client(bank: Bank) -> None:
     async def talk() -> None:
-        first = ApiClient(bank.access())
+        first = BankClient(bank.access())
         await first.page(WINDOW, 0, 100)
         await first.aclose()
-        second = ApiClient(bank.access(), first.token)
+        second = BankClient(bank.access(), first.auth.token)
         await second.page(WINDOW, 0, 100)
         await second.aclose()
 
@@ -215,7 +216,7 @@ def test_a_token_outlives_its_client(bank: Bank) -> None:
 
 
 def test_calls_at_the_same_time_share_one_token(bank: Bank) -> None:
-    async def talk(client: ApiClient) -> None:
+    async def talk(client: BankClient) -> None:
         await asyncio.gather(*(client.page(WINDOW, n, 100) for n in range(8)))
 
     using(bank.access(), talk)
@@ -256,15 +257,6 @@ def test_a_refusal_is_told_by_its_kind_and_shows_no_value(bank: Bank, status: in
     assert PERSON not in text
 
 
-@pytest.mark.parametrize(
-    "body", [PERSON, json.dumps([PERSON]), json.dumps({"type": PERSON, "correlationId": PERSON})]
-)
-def test_an_error_that_is_not_rfc_7807_shows_its_status_alone(bank: Bank, body: str) -> None:
-    bank.tells("/v2/pix", lambda: PlainTextResponse(body, 403))
-    with pytest.raises(PixstreamError, match=r"^GET /pix: HTTP 403; check the scopes"):
-        get(bank)
-
-
 def test_a_wrong_client_is_for_a_person_to_mend(bank: Bank) -> None:
     bank.tells("/token", lambda: JSONResponse({"error": "invalid_client"}, 401))
     with pytest.raises(PixstreamError, match="token: HTTP 401; check client_id") as caught:
@@ -294,51 +286,6 @@ def test_the_bank_may_say_how_long_to_wait(bank: Bank) -> None:
         with pytest.raises(Busy) as caught:
             get(bank)
         assert least <= caught.value.seconds <= most
-
-
-def test_a_wait_that_cannot_be_read_is_none(bank: Bank) -> None:
-    bank.tells("/v2/pix", lambda: PlainTextResponse("", 503, headers={"Retry-After": "soon"}))
-    with pytest.raises(Transient) as caught:
-        get(bank)
-    assert not isinstance(caught.value, Busy)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "",
-        "<html>manutenção</html>",
-        '{"pix": [',
-        "[]",
-        "7",
-        '{"message": "ok"}',
-        json.dumps(page(total=5)),
-        json.dumps(page(total=5) | {"pix": None}),
-    ],
-)
-def test_an_answer_that_is_no_page_leaves_the_window_to_be_read(bank: Bank, body: str) -> None:
-    bank.tells("/v2/pix", lambda: PlainTextResponse(body))
-    with pytest.raises(Transient):
-        get(bank)
-
-
-@pytest.mark.parametrize(
-    ("body", "pages", "items"),
-    [
-        ({"pix": []}, None, 0),
-        ({"pix": {"endToEndId": "E"}}, None, 1),
-        ({"parametros": {"paginacao": {"quantidadeDePaginas": "3"}}, "pix": [1]}, 3, 1),
-        ({"parametros": None, "pix": [1]}, None, 1),
-        ({"parametros": {"paginacao": {"quantidadeDePaginas": None}}}, None, 0),
-        (page(number=3, pages=3, total=250), 3, 0),
-    ],
-)
-def test_pages_are_read_as_banks_write_them(
-    bank: Bank, body: Any, pages: int | None, items: int
-) -> None:
-    bank.tells("/v2/pix", lambda: JSONResponse(body))
-    found = get(bank)
-    assert (found.pages, found.items) == (pages, items)
 
 
 @pytest.mark.parametrize(
@@ -379,10 +326,10 @@ def test_a_bank_that_trickles_its_answer_is_not_listened_to_for_ever(bank: Bank)
 def test_an_answer_without_end_is_refused_with_advice(
     bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_client, "MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1000)
     bank.tells("/v2/pix", lambda: PlainTextResponse(PERSON * 1000))
     with pytest.raises(
-        PixstreamError, match=r"longer than 1000 bytes .* lower page_size"
+        PixstreamError, match=r"longer than 1000 bytes; .* lower page_size"
     ) as caught:
         get(bank)
     assert not isinstance(caught.value, Transient)
@@ -412,23 +359,6 @@ def test_a_certificate_that_cannot_be_read_is_a_mistake(bank: Bank, tmp_path: Pa
     for changes in ({"certificate": str(bad)}, {"ca_file": str(tmp_path / "absent.pem")}):
         with pytest.raises(ConfigError, match="certificate, key or ca_file"):
             get(bank, **changes)
-
-
-@pytest.mark.parametrize(
-    ("text", "when"),
-    [
-        ("Tue, 24 Nov 2026 10:11:12 GMT", dt.datetime(2026, 11, 24, 10, 11, 12, tzinfo=dt.UTC)),
-        ("Tue, 24 Nov 2026 10:11:12 -0300", dt.datetime(2026, 11, 24, 13, 11, 12, tzinfo=dt.UTC)),
-        ("Tue, 24 Nov 2026 10:11:12 -0000", dt.datetime(2026, 11, 24, 10, 11, 12, tzinfo=dt.UTC)),
-        ("yesterday", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_the_banks_own_time_is_read_from_its_header(
-    text: str | None, when: dt.datetime | None
-) -> None:
-    assert api_client._date(text) == when
 
 
 def test_a_page_says_when_the_bank_answered(bank: Bank) -> None:

@@ -11,15 +11,17 @@ from pixstream.errors import PixstreamError, Transient
 from pixstream.event.model import Draft
 from pixstream.formats.json_body import Body
 from pixstream.plugins.producer import Reading
-from pixstream.producers.bank_api.client import ApiClient, Busy, Page
+from pixstream.producers.bank_api.answers import Busy
+from pixstream.producers.bank_api.client import BankClient
 from pixstream.producers.bank_api.feed import Feed, Query, run_calls
+from pixstream.producers.bank_api.pages import Page
 from pixstream.producers.bank_api.schedules import Follow
 from pixstream.producers.bank_api.windows import Recent
 
 MINUTE = dt.timedelta(minutes=1)
 
 
-class Client(ApiClient):
+class Client(BankClient):
     """Gives prepared pages or errors instead of asking a bank."""
 
     def __init__(self, *answers: Page | Exception) -> None:

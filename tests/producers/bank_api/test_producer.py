@@ -412,7 +412,7 @@ def test_an_answer_that_is_no_page_never_moves_the_position(bank: Bank, body: st
     bank.before = lambda _query, _headers: PlainTextResponse(body)
     loop = Loop(reader(bank))
     for _ in range(4):
-        with pytest.raises(Transient, match="no page"):
+        with pytest.raises(Transient, match="not a page"):
             loop.run(lambda: False)
     assert loop.windows() == 1  # the cold start
     bank.before = lambda _query, _headers: None

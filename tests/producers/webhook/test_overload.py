@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 
@@ -89,11 +89,11 @@ class Running:
     def __enter__(self) -> Self:
         self._watch()
         self._thread.start()
-        with httpx.Client(trust_env=False) as client:
+        with httpx2.Client(trust_env=False) as client:
             while True:
                 try:
                     client.get(self.url)
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     continue
                 break
         self.committing.clear()  # the loop has claimed its stream
@@ -133,15 +133,15 @@ class Running:
         records = [r for t in EVENT_TOPICS.values() for r in self.kafka.client().scan(t)]
         return [msgspec.json.decode(r.value or b"", type=PixEvent) for r in records]
 
-    def post(self, bodies: list[bytes], at_once: int = 64) -> list[httpx.Response]:
+    def post(self, bodies: list[bytes], at_once: int = 64) -> list[httpx2.Response]:
         """Every body, so many at a time; the answers in the order of the bodies."""
 
-        async def all_of_them() -> list[httpx.Response]:
+        async def all_of_them() -> list[httpx2.Response]:
             gate = asyncio.Semaphore(at_once)
-            limits = httpx.Limits(max_connections=at_once)
-            async with httpx.AsyncClient(timeout=WAIT, limits=limits, trust_env=False) as client:
+            limits = httpx2.Limits(max_connections=at_once)
+            async with httpx2.AsyncClient(timeout=WAIT, limits=limits, trust_env=False) as client:
 
-                async def one(content: bytes) -> httpx.Response:
+                async def one(content: bytes) -> httpx2.Response:
                     async with gate:
                         return await client.post(self.url, content=content)
 
@@ -217,10 +217,10 @@ def test_bodies_that_do_not_announce_their_length_are_bounded_all_the_same(
             yield b"x" * 1000
 
     hook.may_commit.clear()
-    first = threading.Thread(target=httpx.post, args=(hook.url,), kwargs={"content": chunks(3000)})
+    first = threading.Thread(target=httpx2.post, args=(hook.url,), kwargs={"content": chunks(3000)})
     first.start()
     assert hook.committing.wait(WAIT)
-    with httpx.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False) as client:
         assert client.post(hook.url, content=chunks(2000)).status_code == 503
     hook.may_commit.set()
     first.join(WAIT)
@@ -236,7 +236,7 @@ def test_while_kafka_stands_still_senders_are_turned_away_at_once_though_there_i
     first.start()
     assert hook.committing.wait(WAIT)
     hook.room._clock = lambda: time.monotonic() + hook.hook.busy_after_seconds
-    with httpx.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False) as client:
         for _ in range(3):
             late = client.post(hook.url, content=body())
             assert (late.status_code, late.text) == (503, "busy")
@@ -254,7 +254,7 @@ def test_a_body_is_there_whole_or_not_at_all(running: Callable[..., Running]) ->
     assert first.status_code == 503
     assert hook.events() == []
     for _ in range(500):  # as a bank does; the server is closed and opened meanwhile
-        with contextlib.suppress(httpx.TransportError):
+        with contextlib.suppress(httpx2.TransportError):
             (again,) = hook.post([body(*elements)])
             if again.status_code == 200:
                 break

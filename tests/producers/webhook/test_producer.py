@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
-import httpx
+import httpx2
 import pytest
 
 from pixstream.errors import ConfigError, PixstreamError, Transient
@@ -125,9 +125,9 @@ def bank() -> Iterator[ThreadPoolExecutor]:
 
 def post(
     bank: ThreadPoolExecutor, hook: Webhook, content: bytes, path: str = "/pix"
-) -> Future[httpx.Response]:
+) -> Future[httpx2.Response]:
     address = f"http://127.0.0.1:{hook.port}{path}"
-    return bank.submit(lambda: httpx.post(address, content=content, timeout=WAIT, trust_env=False))
+    return bank.submit(lambda: httpx2.post(address, content=content, timeout=WAIT, trust_env=False))
 
 
 def test_it_is_the_plugin_of_its_module() -> None:
@@ -338,7 +338,7 @@ def test_limits_and_token_are_those_of_the_configuration(
         large = body(*[pix() for _ in range(20)])
         assert post(bank, hook, large, "/pix?hmac=s3cret").result(WAIT).status_code == 413
         assert post(bank, hook, body(), "/pix?hmac=s3cret").result(WAIT).status_code == 200
-        packed = httpx.post(
+        packed = httpx2.post(
             f"http://127.0.0.1:{hook.port}/pix?hmac=s3cret",
             content=body(),
             headers={"Content-Encoding": "gzip"},
@@ -413,7 +413,7 @@ def _until_accepted(bank: ThreadPoolExecutor, hook: Webhook, content: bytes) -> 
     while True:
         tries += 1
         assert time.monotonic() < deadline
-        with contextlib.suppress(httpx.TransportError):
+        with contextlib.suppress(httpx2.TransportError):
             if post(bank, hook, content).result(WAIT).status_code == 200:
                 return tries
         time.sleep(0.05)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -42,10 +42,10 @@ def send(
     address: str,
     body: bytes = b"{}",
     headers: dict[str, str] | None = None,
-) -> Future[httpx.Response]:
+) -> Future[httpx2.Response]:
     with_proxy = {"trust_env": False, "timeout": WAIT}
     return pool.submit(
-        lambda: httpx.post(address, content=body, headers=headers, **with_proxy)  # type: ignore[arg-type]
+        lambda: httpx2.post(address, content=body, headers=headers, **with_proxy)  # type: ignore[arg-type]
     )
 
 
@@ -94,7 +94,7 @@ def test_doubled_and_missing_slashes_are_one_place(
 
 
 def test_other_paths_methods_and_encodings_are_turned_away() -> None:
-    with intake() as server, httpx.Client(trust_env=False) as client:
+    with intake() as server, httpx2.Client(trust_env=False) as client:
         assert client.post(url(server, "/other/pix"), content=b"{}").status_code == 404
         assert client.post(url(server, "/"), content=b"{}").status_code == 404
         assert client.put(url(server), content=b"{}").status_code == 405
@@ -107,19 +107,19 @@ def test_other_paths_methods_and_encodings_are_turned_away() -> None:
 
 
 def test_health_checks_are_answered() -> None:
-    with intake() as server, httpx.Client(trust_env=False) as client:
+    with intake() as server, httpx2.Client(trust_env=False) as client:
         assert client.get(url(server, "/hooks/bank")).status_code == 200
         assert client.head(url(server)).status_code == 200
 
 
 def test_an_empty_body_is_a_mistake_below_the_path_and_a_trial_on_it() -> None:
-    with intake() as server, httpx.Client(trust_env=False) as client:
+    with intake() as server, httpx2.Client(trust_env=False) as client:
         assert client.post(url(server)).status_code == 400
         assert client.post(url(server, "/hooks/bank")).status_code == 200
 
 
 def test_a_body_that_is_too_large_is_refused_announced_or_not() -> None:
-    with intake() as server, httpx.Client(trust_env=False) as client:
+    with intake() as server, httpx2.Client(trust_env=False) as client:
         assert client.post(url(server), content=b"x" * 1001).status_code == 413
 
         def pieces() -> Iterator[bytes]:
@@ -161,7 +161,7 @@ def test_who_knows_the_token_is_let_in(
     ],
 )
 def test_who_does_not_know_the_token_is_refused(query: str, headers: dict[str, str]) -> None:
-    with intake(token="s3cret") as server, httpx.Client(trust_env=False) as client:
+    with intake(token="s3cret") as server, httpx2.Client(trust_env=False) as client:
         answer = client.post(url(server) + query, content=b"{}", headers=headers)
         assert answer.status_code == 403
         assert server.take(0.01) is None
@@ -278,17 +278,19 @@ def test_mutual_tls_lets_in_only_the_banks_certificate(
     with intake(tls=tls) as server:
         address = url(server).replace("http:", "https:")
 
-        def post(own: tuple[Path, Path] | None) -> httpx.Response:
+        def post(own: tuple[Path, Path] | None) -> httpx2.Response:
             context = ssl.create_default_context(cafile=str(authority[0]))
             if own:
                 context.load_cert_chain(*own)
-            return httpx.post(address, content=b"{}", verify=context, timeout=WAIT, trust_env=False)
+            return httpx2.post(
+                address, content=b"{}", verify=context, timeout=WAIT, trust_env=False
+            )
 
         answer = senders.submit(post, bank)
         take(server).answer(safe=True)
         assert answer.result(WAIT).status_code == 200
         for nobody in (None, stranger):
-            with pytest.raises(httpx.TransportError):
+            with pytest.raises(httpx2.TransportError):
                 post(nobody)
         assert server.take(0.01) is None
 

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-import httpx
+import httpx2
 import msgspec
 
 from pixstream.lab.simulation.api_documents import pix
@@ -121,7 +121,7 @@ class Callbacks:
             self._changed.notify()
 
     def _post_all(self) -> None:
-        with httpx.Client(timeout=_POST_SECONDS, trust_env=False) as client:
+        with httpx2.Client(timeout=_POST_SECONDS, trust_env=False) as client:
             while (body := self._next()) is not None:
                 answered = self._post(client, body)
                 self._settle(body, answered=answered)
@@ -136,14 +136,14 @@ class Callbacks:
                 self._changed.wait(max(0.01, min(wait, 1.0)))
             return None
 
-    def _post(self, client: httpx.Client, body: _Body) -> bool:
+    def _post(self, client: httpx2.Client, body: _Body) -> bool:
         try:
             answer = client.post(
                 self._url, content=body.content, headers={"Content-Type": "application/json"}
             )
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return False
-        return answer.status_code == httpx.codes.OK
+        return answer.status_code == httpx2.codes.OK
 
     def _settle(self, body: _Body, *, answered: bool) -> None:
         if answered:

@@ -7,7 +7,7 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 import msgspec
 
 from pixstream.kafka.names import EVENT_TOPICS
@@ -94,7 +94,7 @@ class Feeder:
             registered: set[str] = set()
             with (
                 self._place.app_log.open("ab") as log,
-                httpx.Client(base_url=self._server.url, headers=self._authorization()) as bank,
+                httpx2.Client(base_url=self._server.url, headers=self._authorization()) as bank,
             ):
                 for offer in self._until_stopped():
                     self._note(offer)
@@ -131,13 +131,13 @@ class Feeder:
 
     def _authorization(self) -> dict[str, str]:
         form = {"grant_type": "client_credentials", "scope": "webhook.write"}
-        answer = httpx.post(
+        answer = httpx2.post(
             f"{self._server.url}/oauth/token", data=form, auth=(CLIENT_ID, self._place.secret)
         )
         answer.raise_for_status()
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
-    def _register(self, bank: httpx.Client, key: str) -> None:
+    def _register(self, bank: httpx2.Client, key: str) -> None:
         """PUT /webhook/{chave}, as a receiver does once per key."""
         path = f"/pix/v2/webhook/{key.replace('+', '%2B')}"
         bank.put(path, json={"webhookUrl": self._place.webhook_url}).raise_for_status()

@@ -14,7 +14,7 @@ from itertools import count
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-import httpx
+import httpx2
 
 if TYPE_CHECKING:
     import ssl
@@ -68,10 +68,10 @@ class Callbacks:
         self._workers = workers
         self._linger = linger_seconds
         self._delays = (first_delay_seconds, longest_delay_seconds)
-        self._client = httpx.Client(
+        self._client = httpx2.Client(
             timeout=timeout_seconds,
             verify=tls or True,
-            limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
+            limits=httpx2.Limits(max_connections=workers, max_keepalive_connections=workers),
             trust_env=False,
         )
         self._changed = Condition()
@@ -182,10 +182,10 @@ class Callbacks:
             answer = self._client.post(
                 job.url, content=job.body, headers={"Content-Type": "application/json"}
             )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             logger.info("callback not delivered (%s); it is tried again", type(error).__name__)
             return False
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != httpx2.codes.OK:
             logger.info("webhook answered %d; the callback is tried again", answer.status_code)
             return False
         return True

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pixstream.errors import PixstreamError, Transient
 from pixstream.formats import api_pix
 from pixstream.plugins.producer import Reading
-from pixstream.producers.bank_api.client import Busy
+from pixstream.producers.bank_api.answers import Busy
 from pixstream.producers.bank_api.schedules import CLOCKS_DIFFER
 from pixstream.producers.bank_api.windows import Recent, digest, one_day_each
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from pixstream.plugins.producer import Stream
-    from pixstream.producers.bank_api.client import ApiClient, Page
+    from pixstream.producers.bank_api.client import BankClient
+    from pixstream.producers.bank_api.pages import Page
     from pixstream.producers.bank_api.schedules import Schedule
     from pixstream.producers.bank_api.windows import Window
 
@@ -80,7 +81,7 @@ class Feed:
         schedule: Schedule,
         query: Query,
         *,
-        client: ApiClient,
+        client: BankClient,
         loop: asyncio.AbstractEventLoop,
         pause: dt.timedelta,
         known: Recent,
@@ -236,7 +237,7 @@ def _raise_common_failure(feeds: Sequence[Feed]) -> None:
         raise PixstreamError(f"{stream}: {failure}{others}")
 
 
-async def end_calls(client: ApiClient, feeds: Sequence[Feed]) -> None:
+async def end_calls(client: BankClient, feeds: Sequence[Feed]) -> None:
     """End the calls under way and the connections."""
     calls = [feed.call for feed in feeds if feed.call is not None]
     for call in calls:

@@ -28,7 +28,7 @@ from pixstream.plugins import gaps
 from pixstream.plugins.gaps import OnGap
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.bank_api import windows
-from pixstream.producers.bank_api.client import Access, ApiClient, Token
+from pixstream.producers.bank_api.client import Access, BankClient
 from pixstream.producers.bank_api.feed import REMEMBERED, Feed, Query, end_calls, run_calls
 from pixstream.producers.bank_api.schedules import Follow, History, Sweep
 from pixstream.producers.bank_api.windows import Recent, Window
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from pixstream.event.model import Draft, Refusal
     from pixstream.plugins.producer import Position, Stream
+    from pixstream.producers.bank_api.auth import Token
     from pixstream.producers.bank_api.schedules import Schedule
 
 log = logging.getLogger("pixstream.producers.bank_api.producer")
@@ -144,7 +145,7 @@ class BankApi(Producer):
                 wrong.
         """
         schedules = self._schedules(since)
-        client = ApiClient(self._access(), self._token)
+        client = BankClient(self._access(), self._token)
         loop = asyncio.new_event_loop()
         before = self._feeds
         self._feeds = {
@@ -177,7 +178,7 @@ class BankApi(Producer):
                     yield None
                     run_calls(loop, feeds)
         finally:
-            self._token = client.token
+            self._token = client.auth.token
             loop.run_until_complete(end_calls(client, feeds))
             loop.close()
 
@@ -212,7 +213,7 @@ class BankApi(Producer):
         return f"GET /pix answers, accounts asked: {len(self._accounts())}"
 
     async def _ask(self) -> None:
-        client = ApiClient(self._access())
+        client = BankClient(self._access())
         try:
             now = dt.datetime.now(dt.UTC)
             window = Window(now - dt.timedelta(minutes=1), now)

@@ -1,0 +1,115 @@
+"""OAuth 2 client credentials (RFC 6749, 4.4) for requests to a bank."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+import httpx2
+
+from pixstream.errors import Transient
+from pixstream.producers.bank_api.answers import require_ok
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+_DEFAULT_TOKEN_SECONDS = 300.0
+_INHERITED = ("Accept", "Accept-Encoding", "User-Agent")
+
+
+class Token(NamedTuple):
+    """An access token, and when to stop using it (`time.monotonic`)."""
+
+    value: str
+    expires: float
+
+
+class ClientCredentials(httpx2.Auth):
+    """Puts an access token into requests: fetches one, reuses it, replaces it once after a 401.
+
+    Requests sent at the same time share one token. The client's transport must read answers to
+    their end, as `WholeAnswers` does.
+
+    Args:
+        url: where the bank issues tokens.
+        client_id: the client's name there.
+        client_secret: empty for banks to which the certificate is enough.
+        scope: to ask for; empty: none.
+        basic: id and secret go into the Authorization header, else into the form.
+        token: of an earlier client with the same credentials.
+
+    Attributes:
+        token: the latest.
+
+    Raises:
+        Transient: no token now: `Busy` where the bank says how long to wait.
+        PixstreamError: the bank refuses these credentials.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        client_id: str,
+        client_secret: str,
+        scope: str,
+        basic: bool,
+        token: Token | None = None,
+    ) -> None:
+        self.token = token
+        self._url = url
+        self._form = {"grant_type": "client_credentials"}
+        if scope:
+            self._form["scope"] = scope
+        self._basic = httpx2.BasicAuth(client_id, client_secret) if basic else None
+        if not basic:
+            self._form["client_id"] = client_id
+            if client_secret:
+                self._form["client_secret"] = client_secret
+        self._renewing = asyncio.Lock()
+
+    async def async_auth_flow(
+        self, request: httpx2.Request
+    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """Yield the requests to send, that for a token included (see `httpx2.Auth`)."""
+        refused: str | None = None
+        for _ in range(2):
+            async with self._renewing:
+                token = self.token
+                if token is None or token.value == refused or time.monotonic() >= token.expires:
+                    self.token = token = _token((yield self._token_request(request)))
+            request.headers["Authorization"] = f"Bearer {token.value}"
+            response = yield request
+            if response.status_code != HTTPStatus.UNAUTHORIZED:
+                break
+            refused = token.value
+
+    def sync_auth_flow(self, request: httpx2.Request) -> NoReturn:  # noqa: ARG002  its parent's
+        """Refuse: requests of several threads could not share a token."""
+        raise RuntimeError("ClientCredentials works with httpx2.AsyncClient only")
+
+    def _token_request(self, needing: httpx2.Request) -> httpx2.Request:
+        headers = {name: needing.headers[name] for name in _INHERITED if name in needing.headers}
+        request = httpx2.Request(
+            "POST", self._url, headers=headers, data=self._form, extensions={"what": "token"}
+        )
+        return next(self._basic.auth_flow(request)) if self._basic else request
+
+
+def _token(answer: httpx2.Response) -> Token:
+    """Read the bank's answer; the token is given up a little before it expires."""
+    require_ok("token", answer, "check client_id, client_secret, scope and certificate")
+    try:
+        fields = json.loads(answer.content)
+        value, seconds = fields["access_token"], float(fields.get("expires_in") or 0)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        raise Transient("token: the answer holds no token") from None
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        raise Transient("token: the answer holds no token")
+    if not 0 < seconds < math.inf:
+        seconds = _DEFAULT_TOKEN_SECONDS
+    return Token(value, time.monotonic() + seconds - min(30.0, seconds / 10))

@@ -1,0 +1,93 @@
+"""Pages of GET /pix, API Pix 2.9.0: how one is asked for, and how banks answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pixstream.errors import Refused, Transient
+from pixstream.formats.json_body import Body
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pixstream.producers.bank_api.windows import Window
+
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
+
+
+class Page(NamedTuple):
+    """A page of GET /pix.
+
+    Attributes:
+        body: the JSON.
+        pages: how many there are; None: the bank does not say.
+        items: how many elements this one has.
+        at: the bank's time of the answer; None: it does not say.
+    """
+
+    body: Body
+    pages: int | None
+    items: int
+    at: dt.datetime | None = None
+
+
+def page_query(window: Window, number: int, size: int, *, returns: bool) -> dict[str, str]:
+    """Write the query of a page.
+
+    Args:
+        window: both ends included.
+        number: of the page, from 0.
+        size: how many Pix to ask for.
+        returns: only Pix with a return.
+    """
+    query = {
+        "inicio": _rfc3339(window.start),
+        "fim": _rfc3339(window.end),
+        "paginacao.paginaAtual": str(number),
+        "paginacao.itensPorPagina": str(size),
+    }
+    if returns:
+        query["devolucaoPresente"] = "true"
+    return query
+
+
+def read_page(raw: bytes, at: dt.datetime | None) -> Page:
+    """Read the answer to GET /pix, which the bank gave at `at`.
+
+    Raises:
+        Transient: it is not a page: a notice of maintenance, a proxy's error, a truncated body.
+            That says nothing about the window; to skip it would lose its Pix, so the stream stands
+            still until the bank answers with a page.
+    """
+    try:
+        body = Body(raw)
+    except Refused as error:
+        raise Transient(f"GET /pix: the answer is not a page ({error.reason})") from None
+    document = body.document
+    if not isinstance(document, dict) or not document.keys() & {"pix", "parametros"}:
+        raise Transient("GET /pix: the answer is JSON, but not a page")
+    pagination = _object(_object(document, "parametros"), "paginacao")
+    elements = document.get("pix")
+    items = len(elements) if isinstance(elements, list) else int(elements is not None)
+    number, pages = (_count(pagination, n) for n in ("paginaAtual", "quantidadeDePaginas"))
+    if not items and _count(pagination, "quantidadeTotalDeItens") and (number or 0) < (pages or 0):
+        raise Transient("GET /pix: a page says that it has elements, and has none")
+    return Page(body, pages, items, at)
+
+
+def _object(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = fields.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _count(fields: Mapping[str, Any], name: str) -> int | None:
+    """A count, which some banks write as a string."""
+    text = str(fields.get(name))
+    return int(text) if _COUNT.fullmatch(text) else None
+
+
+def _rfc3339(when: dt.datetime) -> str:
+    text = when.astimezone(dt.UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
