@@ -98,7 +98,8 @@ def picture() -> str:
         "<title>The rooms of pixstream and their imports</title>",
         (
             '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
-            'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="#8a94a6"/></marker></defs>'
+            'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="#8a94a6"/>'
+            '</marker></defs>'
         ),
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
         *_arrows(places),
