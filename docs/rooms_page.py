@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "pixstream"
 CONTRACT = "Imports point down"
 
-WIDTH, HEIGHT, GAP, FLOOR = 150, 46, 18, 92
+WIDTH, HEIGHT, GAP, FLOOR = 130, 34, 18, 78
 """Pixels: a room's width and height, between two rooms, and from one floor to the next."""
 
 INTRODUCTION = """\
@@ -37,7 +37,6 @@ class Room(NamedTuple):
 
     name: str
     floor: int
-    lines: int
     says: str
 
 
@@ -46,10 +45,8 @@ def rooms() -> list[Room]:
     found = []
     for floor, names in enumerate(floors()):
         for name in names:
-            files = _files(name)
-            text = files[0].read_text("utf-8")
-            lines = sum(len(file.read_text("utf-8").splitlines()) for file in files)
-            found.append(Room(name, floor, lines, (ast.get_docstring(ast.parse(text)) or "")))
+            docstring = ast.get_docstring(ast.parse(_face(name).read_text("utf-8"))) or name
+            found.append(Room(name, floor, docstring.splitlines()[0]))
     return found
 
 
@@ -78,10 +75,8 @@ def imports() -> set[tuple[str, str]]:
 
 def page() -> str:
     """The table, below the picture."""
-    rows = "\n".join(
-        f"| `{room.name}` | {room.says.splitlines()[0]} | {room.lines:,} |" for room in rooms()
-    )
-    return f"# Rooms\n\n{INTRODUCTION}\n| room | what it holds | lines |\n|---|---|---:|\n{rows}\n"
+    rows = "\n".join(f"| `{room.name}` | {room.says} |" for room in rooms())
+    return f"# Rooms\n\n{INTRODUCTION}\n| room | what it holds |\n|---|---|\n{rows}\n"
 
 
 def picture() -> str:
@@ -99,7 +94,7 @@ def picture() -> str:
         (
             '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
             'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="#8a94a6"/>'
-            '</marker></defs>'
+            "</marker></defs>"
         ),
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
         *_arrows(places),
@@ -109,16 +104,10 @@ def picture() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _files(name: str) -> Sequence[Path]:
-    """The modules of a room; first the one whose docstring says what the room is."""
+def _face(name: str) -> Path:
+    """The module whose docstring says what a room is."""
     module = SOURCE / f"{name}.py"
-    if module.is_file():
-        return [module]
-    package = SOURCE / name
-    return [
-        package / "__init__.py",
-        *sorted(set(package.rglob("*.py")) - {package / "__init__.py"}),
-    ]
+    return module if module.is_file() else SOURCE / name / "__init__.py"
 
 
 def _places(found: Sequence[Room]) -> dict[str, tuple[int, int]]:
@@ -163,9 +152,8 @@ def _shortest(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 def _box(room: Room, x: int, y: int) -> str:
     return (
-        f"<g><title>{html.escape(room.says.splitlines()[0])}</title>"
+        f"<g><title>{html.escape(room.says)}</title>"
         f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="#eef3fb" '
-        f'stroke="#3b5b92"/><text x="{x + WIDTH // 2}" y="{y + 20}" text-anchor="middle" '
-        f'font-size="14" fill="#14233f">{room.name}</text><text x="{x + WIDTH // 2}" y="{y + 36}" '
-        f'text-anchor="middle" font-size="11" fill="#5b6880">{room.lines:,} lines</text></g>'
+        f'stroke="#3b5b92"/><text x="{x + WIDTH // 2}" y="{y + HEIGHT // 2 + 5}" '
+        f'text-anchor="middle" font-size="14" fill="#14233f">{room.name}</text></g>'
     )

@@ -95,12 +95,18 @@ class Fields:
         """Say that the caller found an irregular value itself."""
         self._odd = True
 
-    def text(self, *names: str, convert: Callable[[str], str | None] | None = None) -> str | None:
+    def text(
+        self,
+        *names: str,
+        convert: Callable[[str], str | None] | None = None,
+        numeric: bool = False,
+    ) -> str | None:
         """Take the first of `names` that holds a text; a number is taken as its text.
 
         Args:
             names: fields in order of preference; the ones not needed stay.
             convert: gives the text to return, or None to leave the field where it is.
+            numeric: a number is what the names promise, and not irregular.
         """
         for name in names:
             value = self._left.get(name)
@@ -108,9 +114,11 @@ class Fields:
                 self._left.pop(name, None)
                 continue
             odd = not isinstance(value, str)
-            self._odd = self._odd or odd
-            if odd and (isinstance(value, bool) or not isinstance(value, int | float)):
-                continue
+            if odd:
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                self._odd = self._odd or not (number and numeric)
+                if not number:
+                    continue
             found = convert(str(value)) if convert else str(value)
             if found is not None:
                 del self._left[name]
@@ -119,15 +127,26 @@ class Fields:
 
     def inner(self, name: str) -> Fields:
         """The fields of the object under `name`; of none when there is no object."""
-        if name not in self._inner:
-            value = self._left.get(name)
-            if value is None:
-                self._left.pop(name, None)
-            elif isinstance(value, dict):
-                self._inner[name] = Fields(self._left.pop(name))
-            else:
-                self._odd = True
-        return self._inner[name] if name in self._inner else Fields({})
+        found = self._inner.get(name)
+        if found is not None:
+            return found
+        value = self._left.get(name)
+        if isinstance(value, dict):
+            del self._left[name]
+            found = self._inner[name] = Fields(value)
+            return found
+        if value is None:
+            self._left.pop(name, None)
+        else:
+            self._odd = True
+        return _NO_FIELDS
+
+    def within(self, way: Iterable[str]) -> Fields:
+        """The fields of the object at the end of a way through objects, as `inner` gives each."""
+        fields = self
+        for name in way:
+            fields = fields.inner(name)
+        return fields
 
     def take(self, name: str) -> Any:
         """Take whatever stands under `name`; None when nothing does."""
@@ -137,6 +156,9 @@ class Fields:
         """What nobody took, with its JSON types."""
         rests = {name: inner.rest() for name, inner in self._inner.items()}
         return self._left | {name: rest for name, rest in rests.items() if rest}
+
+
+_NO_FIELDS = Fields({})
 
 
 def _load(raw: bytes) -> Any:

@@ -7,9 +7,9 @@ be no better. What is held in memory is bounded in number, bytes and age; beyond
 answered 503 at once, so that those which are let in are answered soon (see `backlog`).
 
 The path itself, without /pix, is where a bank tries whether anybody listens, and where Efí posts
-when the registered URL has `?ignorar=`: both work, a known trial (`{}`, or Efí's `evento: teste_…`)
-is answered and dropped. Any other body in which no Pix is recognised is a dead letter there too: a
-bank that renames its fields must not lose a Pix.
+when the registered URL has `?ignorar=`: both work, and a known trial call (`{}`, or one that a
+PSP's dialect declares) is answered and dropped. Any other body in which no Pix is recognised is a
+dead letter there too: a bank that renames its fields must not lose a Pix.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from pixstream.errors import ConfigError, Refused
+from pixstream.errors import ConfigError
 from pixstream.formats import api_pix
-from pixstream.formats.json_body import Body
 from pixstream.plugins.component import BatchLimits
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.webhook.backlog import Limits
@@ -41,11 +40,6 @@ log = logging.getLogger("pixstream.producers.webhook.producer")
 _IDLE_SECONDS = 0.1
 _LINGER_SECONDS = 0.01
 """How long one body waits for another to share its transaction."""
-
-_TRIAL_EVENT = "teste"
-"""How the `evento` of a trial begins; Efí says `teste_webhook`, others imitate it."""
-
-_TRIAL_LENGTH = 64
 
 
 class _Open:
@@ -140,7 +134,7 @@ class Webhook(Producer):
 
     def _readings(self, delivery: Delivery, stream: Stream) -> Iterator[Reading]:
         contents = list(self.parse(delivery.raw))
-        if not delivery.place and _is_trial(delivery.raw):
+        if not delivery.place and api_pix.is_trial(delivery.raw):
             log.info("%s: answered a trial call that holds no Pix", self.name)
             contents = []
         if not contents:
@@ -198,23 +192,3 @@ class Webhook(Producer):
         intake = Intake(self.host, self.port, self.path, places, limits, token=self.token, tls=tls)
         intake.refusals = self._refusals
         return intake
-
-
-def _is_trial(raw: bytes) -> bool:
-    """Whether a body at the bare path only tries the connection, in a shape that is known."""
-    try:
-        document = Body(raw).document
-    except Refused:
-        return False
-    if not isinstance(document, dict):
-        return False
-    if not document:
-        return True
-    event = document.get("evento")
-    named = isinstance(event, str) and event.startswith(_TRIAL_EVENT)
-    return named and not any(map(_may_hold_more, document.values()))
-
-
-def _may_hold_more(value: object) -> bool:
-    """Whether a field is nested, or a text so long that something may be wrapped in it."""
-    return isinstance(value, dict | list) or len(str(value)) > _TRIAL_LENGTH

@@ -6,7 +6,7 @@ import pytest
 
 from pixstream.event import identifiers
 from pixstream.event.model import Draft, Flag, Person, Reason
-from pixstream.formats.api_pix_objects import devolucao, pix, problem
+from pixstream.formats.api_pix.objects import devolucao, pix, problem
 
 RNG = random.Random(2)
 WHEN = dt.datetime(2026, 3, 4, 5, 6, tzinfo=dt.UTC)
@@ -56,19 +56,6 @@ def test_a_received_pix_goes_to_the_account() -> None:
     )
 
 
-def test_efi_names_the_payer() -> None:
-    extras = {
-        "pagador": {"nome": "Ana", "cnpj": CNPJ, "codigoBanco": OTHER},
-        "tarifa": "0.01",
-        "split": {"id": "f6", "revisao": 0},
-    }
-    draft = pix(received(gnExtras=extras), ispb=OWN)
-    assert draft.payer == Person(ispb=OTHER, document=CNPJ)
-    assert draft.texts == {"infoPagador": "aluguel", "gnExtras.pagador.nome": "Ana"}
-    assert draft.extra == {"gnExtras": {"tarifa": "0.01", "split": {"id": "f6", "revisao": 0}}}
-    assert draft.flags == []
-
-
 def test_a_bank_code_of_three_digits_is_no_ispb() -> None:
     draft = pix(received(pagador={"cpf": CPF, "codigoBanco": "364"}), ispb=None)
     assert draft.payer == Person(document=CPF)
@@ -82,66 +69,6 @@ def test_components_of_the_amount_and_unknown_fields_are_kept() -> None:
     draft = pix(received(novidade={"x": [1.5, True]}), ispb=OWN)
     assert draft.extra == {"novidade": {"x": [1.5, True]}}
     assert draft.flags == [Flag.UNKNOWN_FIELD]
-
-
-@pytest.mark.parametrize(
-    "mark",
-    [
-        {"tipo": "SOLICITACAO"},
-        {"status": "NAO_REALIZADO"},
-        {"idEnvio": "7"},
-        {"favorecido": {}},
-        {"gnExtras": {"idEnvio": "7"}},
-        {"endToEndId": ..., "e2eId": E2E},
-    ],
-)
-def test_each_mark_of_a_sent_pix_is_seen(mark: dict[str, Any]) -> None:
-    draft = pix(received(**mark), ispb=OWN)
-    assert draft.message == "api_pix.enviado"
-    assert draft.end_to_end_id == E2E
-    assert draft.payer == Person(ispb=OWN, key="loja@example.com")
-
-
-def test_a_sent_pix_has_the_receiver_as_payee() -> None:
-    receiver = {
-        "chave": "+5511900000000",
-        "identificacao": {"nome": "Bia", "cpf": CPF},
-        "contaBanco": {
-            "nome": "Bia B.",
-            "cpf": CPF[::-1],
-            "codigoBanco": OTHER,
-            "agencia": "1",
-            "conta": "12345",
-            "tipoConta": "corrente",
-        },
-    }
-    draft = pix(sent(favorecido=receiver, idEnvio="9"), ispb=OWN)
-    assert draft.status == "REALIZADO"
-    assert draft.payer == Person(ispb=OWN, key="loja@example.com")
-    assert draft.payee == Person(
-        ispb=OTHER,
-        branch="1",
-        account="12345",
-        account_type="CACC",
-        document=CPF,
-        key="+5511900000000",
-    )
-    assert draft.texts["favorecido.identificacao.nome"] == "Bia"
-    assert draft.texts["favorecido.contaBanco.nome"] == "Bia B."
-    # The second, other document is nobody's field: kept, not chosen.
-    assert draft.extra["favorecido"] == {"contaBanco": {"cpf": CPF[::-1]}}
-
-
-def test_a_rejected_sent_pix_tells_the_code_and_has_no_time() -> None:
-    failure = {"codigo": "AC03", "origem": "PSP", "motivo": "conta inexistente"}
-    body = sent(status="NAO_REALIZADO", horario=None, gnExtras={"idEnvio": "1", "erro": failure})
-    draft = pix(body, ispb=OWN)
-    assert (draft.status, draft.reason, draft.event_time) == ("NAO_REALIZADO", "AC03", None)
-    assert draft.texts["gnExtras.erro.motivo"] == "conta inexistente"
-    assert draft.extra == {
-        "tipo": "SOLICITACAO",
-        "gnExtras": {"idEnvio": "1", "erro": {"origem": "PSP"}},
-    }
 
 
 def test_times_prefer_the_settlement_and_keep_the_request() -> None:

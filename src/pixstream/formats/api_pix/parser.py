@@ -1,4 +1,4 @@
-"""The JSON of API Pix 2.9.0 and Efí: webhook bodies, pages of GET /pix, charges, single objects.
+"""Walks a JSON body of API Pix and finds the events in it.
 
 Every Pix in a body is an event (`api_pix.pix`, or `api_pix.enviado` when it was sent), and so is
 every return in it (`api_pix.devolucao`). The same Pix comes again whenever one of its returns
@@ -11,28 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixstream.errors import Refused
 from pixstream.event.model import Draft, Flag, Reason, Refusal
-from pixstream.formats import api_pix_objects
+from pixstream.formats.api_pix import objects
+from pixstream.formats.api_pix.recognition import LISTS, is_pix, is_return, no_pix
 from pixstream.formats.json_body import Body
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from pixstream.formats.json_body import Path
-
-_LISTS = ("pix", "cobs", "cobsr", "recs", "webhooks")
-"""Fields that hold the elements of a page or of a webhook's body; `pix` those of a charge too."""
-
-# What tells a Pix of this API from an object of another API that names an endToEndId as well.
-_PIX_FIELDS = frozenset(
-    {"valor", "horario", "chave", "txid", "devolucoes", "componentesValor", "favorecido"}
-    | {"gnExtras", "idEnvio"}
-)
-_PIX_OR_RETURNS = frozenset({"endToEndId", "e2eId", "devolucoes"})
-_CHARGE_FIELDS = frozenset(
-    {"calendario", "devedor", "loc", "location", "idRec", "tipoCob", "cobs", "cobsr", "recs"}
-)
-_CONFIGURATION_FIELDS = frozenset({"webhookUrl", "webhooks"})
-_ERROR_FIELDS = ({"type", "title"}, {"title", "status"}, {"nome", "mensagem"}, {"error"})
 
 
 class _Piece(NamedTuple):
@@ -85,18 +71,18 @@ class _Reader:
                 yield from self.values(element, odd=odd or isinstance(element.value, list))
         elif not isinstance(value, dict):
             yield self._refusal(Reason.NOT_A_PIX, "is no object", path, piece)
-        elif value.get("rtrId") is not None and "devolucoes" not in value:
-            draft = api_pix_objects.devolucao(value, None, ispb=self._ispb)
+        elif is_return(value):
+            draft = objects.devolucao(value, None, ispb=self._ispb)
             yield self._checked(draft, path, piece, odd=odd)
-        elif value.keys() & _PIX_FIELDS and value.keys() & _PIX_OR_RETURNS:
-            draft = api_pix_objects.pix(value, ispb=self._ispb)
+        elif is_pix(value):
+            draft = objects.pix(value, ispb=self._ispb)
             yield self._checked(draft, path, piece, odd=odd)
             returns = _Piece((*path, "devolucoes"), value.get("devolucoes"))
             yield from self._returns(returns, _Pix(piece, draft), odd=False)
-        elif any(value.get(name) is not None for name in _LISTS):
+        elif any(value.get(name) is not None for name in LISTS):
             yield from self._envelope(piece)
-        elif not ("parametros" in value and value.keys() <= {"parametros", *_LISTS}):
-            yield self._refusal(*_no_pix(value), path, piece)
+        elif not ("parametros" in value and value.keys() <= {"parametros", *LISTS}):
+            yield self._refusal(*no_pix(value), path, piece)
 
     def _envelope(self, piece: _Piece) -> Iterator[Draft | Refusal]:
         """A page, a webhook's body, a charge with its Pix.
@@ -106,14 +92,14 @@ class _Reader:
         """
         path, value = piece
         found: list[Draft | Refusal] = []
-        for name in _LISTS:
+        for name in LISTS:
             if value.get(name) is not None:
                 inner = _Piece((*path, name), value[name])
                 found.extend(self.values(inner, odd=isinstance(inner.value, dict)))
-        beside = {name: part for name, part in value.items() if name not in {*_LISTS, "parametros"}}
+        beside = {name: part for name, part in value.items() if name not in {*LISTS, "parametros"}}
         first = next((result for result in found if isinstance(result, Draft)), None)
         if beside and first is None:
-            yield self._refusal(*_no_pix(value), path, piece)
+            yield self._refusal(*no_pix(value), path, piece)
             return
         if beside and first is not None:
             first.extra["envelope"] = beside
@@ -133,7 +119,7 @@ class _Reader:
             for element in _elements(returns):
                 yield from self._returns(element, pix, odd=odd or isinstance(element.value, list))
         elif isinstance(value, dict):
-            draft = api_pix_objects.devolucao(value, pix.draft, ispb=self._ispb)
+            draft = objects.devolucao(value, pix.draft, ispb=self._ispb, around=pix.piece.value)
             odd = odd or not isinstance(path[-1], int)
             yield self._checked(draft, path, pix.piece, odd=odd)
         elif value is not None:
@@ -141,7 +127,7 @@ class _Reader:
 
     def _checked(self, draft: Draft, at: Path, whole: _Piece, *, odd: bool) -> Draft | Refusal:
         """The draft, flagged where its place is odd; a refusal of `whole` if it is no event."""
-        problem = api_pix_objects.problem(draft)
+        problem = objects.problem(draft)
         if problem is not None:
             return self._refusal(*problem, at, whole)
         if odd and Flag.SHAPE_IRREGULAR not in draft.flags:
@@ -160,22 +146,6 @@ class _Reader:
 def _elements(piece: _Piece) -> Iterator[_Piece]:
     for index, element in enumerate(piece.value):
         yield _Piece((*piece.path, index), element)
-
-
-def _no_pix(value: Mapping[str, Any]) -> tuple[Reason, str]:
-    """What an object is that holds no Pix."""
-    names = value.keys()
-    if isinstance(value.get("event"), str):
-        return Reason.MESSAGE_UNKNOWN, "a notification of another API, which names its event"
-    if any(error <= names for error in _ERROR_FIELDS):
-        return Reason.ERROR_BODY, "an error message, no Pix"
-    if names & _CONFIGURATION_FIELDS:
-        return Reason.CONFIGURATION_NOT_PIX, "the configuration of a webhook, no Pix"
-    if names & _CHARGE_FIELDS:
-        return Reason.CHARGE_NOT_PIX, "a charge without any Pix in it"
-    if names & _PIX_FIELDS:
-        return Reason.IDENTIFIER_MISSING, "names neither endToEndId nor rtrId"
-    return Reason.NOT_A_PIX, "holds no field of a Pix or of a return"
 
 
 def _where(path: Path) -> str:

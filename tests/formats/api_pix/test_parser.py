@@ -12,7 +12,7 @@ from pixstream.event import identifiers
 from pixstream.event.model import Draft, Flag, Refusal
 from pixstream.formats.api_pix import parse
 
-SAMPLES = Path(__file__).parents[2] / ".." / "shared" / "samples"
+SAMPLES = Path(__file__).parents[3] / ".." / "shared" / "samples"
 needs_samples = pytest.mark.skipif(
     not SAMPLES.is_dir(), reason="the published sample payloads are not beside the repository"
 )

@@ -1,0 +1,83 @@
+"""Fills a draft from the fields of an object, wherever the specification or a dialect has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pixstream.event import identifiers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pixstream.event.model import Draft, Person
+    from pixstream.formats.dialect import Converter, Entry
+    from pixstream.formats.json_body import Fields
+
+ACCOUNT_TYPES = {"CORRENTE": "CACC", "POUPANCA": "SVGS", "PAGAMENTO": "TRAN", "SALARIO": "SLRY"}
+"""`tipoConta` → the ISO 20022 code."""
+
+
+def fill(draft: Draft, fields: Fields, value: Mapping[str, Any], table: Iterable[Entry]) -> None:
+    """Fill what the specification's fields left empty from where a dialect has it.
+
+    Args:
+        draft: filled here.
+        fields: of the object, without those that the specification's reader took.
+        value: the object itself.
+        table: the lines of the dialect, in order of preference.
+    """
+    for (path, outer, way, name), side, target, converter, is_person, is_text in table:
+        if outer not in value:
+            continue
+        holder = fields.within(way)
+        if is_person:
+            person(draft, getattr(draft, target), holder.inner(name), path)
+        elif is_text:
+            text = holder.text(name)
+            if text is not None:
+                draft.texts[path] = text
+        else:
+            owner = getattr(draft, side) if side else draft
+            if getattr(owner, target) is None:
+                convert, numeric = converter or _CONVERTERS.get(target), converter is not None
+                setattr(owner, target, holder.text(name, convert=convert, numeric=numeric))
+
+
+def person(draft: Draft, who: Person, fields: Fields, path: str) -> None:
+    """Fill what is still lacking about `who`; a second, differing value stays for `extra`.
+
+    Args:
+        draft: whose person it is; takes the name as a text.
+        who: filled here.
+        fields: of the object that describes the person.
+        path: of that object.
+    """
+    if not fields:
+        return
+    who.document = who.document or fields.text("cpf", "cnpj")
+    who.key = who.key or fields.text("chave")
+    who.ispb = who.ispb or fields.text("codigoBanco", "ispb", convert=_ispb)
+    who.branch = who.branch or fields.text("agencia")
+    who.account = who.account or fields.text("conta")
+    who.account_type = who.account_type or fields.text("tipoConta", convert=_account_type)
+    texts(draft, fields, f"{path}.", "nome")
+
+
+def texts(draft: Draft, fields: Fields, prefix: str, *names: str) -> None:
+    """Take names and free text for the draft's `texts`, each under its path, `prefix` and name."""
+    for name in names:
+        text = fields.text(name)
+        if text is not None:
+            draft.texts[prefix + name] = text
+
+
+def _ispb(text: str) -> str | None:
+    """An ISPB; a three-digit bank code is none and stays in `extra`."""
+    return text if identifiers.ISPB.fullmatch(text) else None
+
+
+def _account_type(text: str) -> str | None:
+    return ACCOUNT_TYPES.get(text.upper())
+
+
+_CONVERTERS: dict[str, Converter] = {"ispb": _ispb, "account_type": _account_type}
