@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import grimp
 
+import pixstream
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "src" / "pixstream"
+SOURCE = Path(pixstream.__file__).parent
+ROOT = SOURCE.parents[1]
 CONTRACT = "Imports point down"
 
 WIDTH, HEIGHT, GAP, FLOOR = 130, 34, 18, 78

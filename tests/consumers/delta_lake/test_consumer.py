@@ -658,7 +658,7 @@ WRITER = """
 
 def test_two_processes_on_one_table_lose_and_double_nothing(lake: Lake, partition: Place) -> None:
     code = textwrap.dedent(WRITER)
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", code, here, str(lake.place), str(number)],

@@ -364,7 +364,7 @@ def child(lake: Lake, code: str) -> subprocess.Popen[bytes]:
     """A process with a consumer of its own on the same tables."""
     start = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from conftest import _batch, _event, place
 from pixstream.consumers.delta_lake.consumer import DeltaLake
 lake = DeltaLake(
