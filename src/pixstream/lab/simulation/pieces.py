@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-if TYPE_CHECKING:
-    from pixstream.event.categories import Category
-    from pixstream.event.model import Status
+from pixstream.event.categories import Category  # noqa: TC001  fields of a NamedTuple
+from pixstream.event.model import Status  # noqa: TC001  the same
 
 BANK_API, WEBHOOK, SYSTEM_LOG, ISO20022 = "bank_api", "webhook", "system_log", "iso20022"
 SOURCES = (BANK_API, WEBHOOK, SYSTEM_LOG, ISO20022)
