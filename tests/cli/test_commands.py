@@ -113,7 +113,7 @@ def test_run_without_keys_says_how_to_make_them(
     code, out, _ = call(capfd, "keys", "create")
     assert code == 0
     assert out.count("created") == 2
-    assert call(capfd, "keys", "create")[1].count("left as it is") == 2
+    assert call(capfd, "keys", "create")[1].count("not changed") == 2
 
 
 def test_an_unknown_component_is_named(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

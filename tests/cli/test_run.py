@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pixstream.cli.run import stop_signals
+from pixstream.cli.signals import stop_signals
 from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.privacy import create_key_file
 

@@ -34,7 +34,7 @@ while True:
 SUPERVISOR = """
 import sys
 from pathlib import Path
-from pixstream.cli.run import stop_signals
+from pixstream.cli.signals import stop_signals
 from pixstream.processes.component import Order
 from pixstream.config.settings import MetricsSettings, SupervisorSettings
 from pixstream.backoff import BackoffSettings
@@ -131,7 +131,7 @@ def looked(look: Look, state: str, supervisors: int = 1) -> dict[str, Any]:
 def test_nothing_runs_and_that_is_said(look: Look) -> None:
     code, out = look()
     assert code == 1
-    assert "nothing runs" in out
+    assert "nothing is running" in out
     code, out = look("--format", "json")
     assert (code, json.loads(out)) == (1, {"ready": False, "supervisors": []})
 
@@ -199,7 +199,7 @@ def test_a_supervisor_that_was_killed_or_hangs_is_told_apart(site: Site, look: L
     looked(look, "ready")
     process.send_signal(signal.SIGSTOP)
     deadline = time.monotonic() + 30
-    while "lives, but has told nothing for" not in look()[1]:
+    while "is alive but has not reported for" not in look()[1]:
         assert time.monotonic() < deadline
         time.sleep(0.5)
     assert look()[0] == 1
@@ -207,8 +207,8 @@ def test_a_supervisor_that_was_killed_or_hangs_is_told_apart(site: Site, look: L
     process.wait()
     code, out = look()
     assert code == 1
-    assert "nothing runs" in out
-    assert f"supervisor {process.pid} ended without a word" in out
+    assert "nothing is running" in out
+    assert f"supervisor {process.pid} ended without notice" in out
 
 
 def test_watch_looks_again_until_interrupted(site: Site) -> None:

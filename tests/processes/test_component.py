@@ -30,7 +30,7 @@ SUPERVISOR = """
 import os, sys
 from pathlib import Path
 from pixstream import config
-from pixstream.cli.run import stop_signals
+from pixstream.cli.signals import stop_signals
 from pixstream.processes.component import Order
 from pixstream import logs
 from pixstream.processes.supervisor import Supervisor, select

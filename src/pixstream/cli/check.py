@@ -1,4 +1,4 @@
-"""`pixstream check`: is everything there that a run needs?"""
+"""`pixstream check`: whether everything that a run needs is in place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from pixstream.errors import BrokerError
 
 if TYPE_CHECKING:
-    from pixstream.cli.main import Root
+    from pixstream.cli.root import Root
     from pixstream.config.settings import Settings
     from pixstream.kafka.settings import KafkaSettings
 
@@ -19,12 +19,12 @@ MARKS = {True: "ok   ", False: "FAIL ", None: "--   "}
 @click.command()
 @click.pass_obj
 def check(root: Root) -> int:
-    """Validate the configuration, then try broker, topics, sources and destinations.
+    """Validate the configuration, then probe the broker, topics, sources and destinations.
 
     \b
-    One line each; exit 0 when all that was tried works, 2 otherwise.
+    Prints one line per probe. Exit code 0: every probe succeeded; 2: at least one failed.
       pixstream --env prod check
-    """  # noqa: D301  \b is click's mark for a paragraph to leave alone
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.preflight import examine
 
     settings = root.load()

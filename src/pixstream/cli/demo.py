@@ -1,12 +1,15 @@
-"""`pixstream demo`: everything at once against the sandbox bank, then a proof that it adds up."""
+"""`pixstream demo`: everything at once against the sandbox bank, then a reconciliation."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from pixstream.cli.console import output
+from pixstream.cli.embedded import downloading
+from pixstream.cli.signals import stop_signals
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,45 +17,40 @@ if TYPE_CHECKING:
     from pixstream.lab.demo.reconcile import Outcome, Reconciliation
 
 
-PLAIN_WIDTH = 160
-"""Columns where there is no terminal to ask."""
-
-
 @click.command()
-@click.option("--events", type=click.IntRange(1), default=20_000, show_default=True)
-@click.option("--seed", type=int, default=7, show_default=True, help="Of the simulated traffic.")
+@click.option(
+    "--events", type=click.IntRange(1), default=20_000, show_default=True, help="Number of facts."
+)
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed of the simulation.")
 @click.option(
     "--client",
     type=click.Choice(["confluent", "kafka-python"]),
     default="confluent",
     show_default=True,
-    help="Kafka client library of every component.",
+    help="Kafka client library that every component uses.",
 )
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("data/demo"),
     show_default=True,
-    help="Emptied first; keeps configuration, tables and logs for a look afterwards.",
+    help="Emptied first; configuration, tables and logs stay there for inspection.",
 )
 @click.option(
     "--spark",
     is_flag=True,
-    help="Run the Spark job beside the Delta consumer, and compare their tables.",
+    help="Run the Spark job alongside the Delta consumer and compare their tables.",
 )
 def demo(events: int, seed: int, client: str, directory: Path, *, spark: bool) -> int:
-    """Offer EVENTS distinct Pix facts to every kind of source and prove where they went.
+    """Feed distinct Pix facts to every kind of source and account for each of them.
 
     \b
-    Real Kafka, the sandbox bank, all producers and the Delta consumer run on this machine. The
-    last line is one JSON object; exit 0 only if lost, duplicates and clear_identifiers are 0.
+    A real Kafka, the sandbox bank, all producers and the Delta consumer run on this machine. The
+    last line is one JSON object. Exit code 0: lost, duplicates and clear_identifiers are all 0;
+    1: one of them is not, or something else does not add up.
       pixstream demo --events 200000 --client kafka-python
       pixstream demo --spark
-    """  # noqa: D301  \b is click's mark for a paragraph to leave alone
-    from rich.console import Console
-
-    from pixstream.cli.broker import fetching
-    from pixstream.cli.run import stop_signals
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.errors import DestinationError
     from pixstream.lab.broker.jars import BROKER_JARS
     from pixstream.lab.demo.place import Place
@@ -60,11 +58,11 @@ def demo(events: int, seed: int, client: str, directory: Path, *, spark: bool) -
     from pixstream.spark import session
     from pixstream.spark.jars import SPARK_JARS
 
-    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    console = output()
     lack = session.missing() if spark else None
     if lack is not None:
-        raise DestinationError(f"Spark cannot run here: {lack}")
-    with fetching() as progress:
+        raise DestinationError(f"Spark cannot run on this machine: {lack}")
+    with downloading() as progress:
         BROKER_JARS.ensure(progress)
         if spark:
             SPARK_JARS.ensure(progress)
@@ -72,7 +70,7 @@ def demo(events: int, seed: int, client: str, directory: Path, *, spark: bool) -
         place = Place(directory, client, spark=spark)
         run = Demo(place, events, seed, console, interrupted)
         outcome = run.run()
-    assert run.reconciliation is not None  # noqa: S101  `run` came to its end
+    assert run.reconciliation is not None  # noqa: S101  `run` has returned
     problems = run.reconciliation.problems(outcome)
     _report(console, run.reconciliation, outcome, problems, directory)
     click.echo(as_line(outcome))

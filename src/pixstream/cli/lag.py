@@ -1,4 +1,4 @@
-"""`pixstream lag`: how far every consumer is behind."""
+"""`pixstream lag`: how far behind every consumer is."""
 
 from __future__ import annotations
 
@@ -7,50 +7,42 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from rich.table import Table
 
-from pixstream.cli.looking import looking, show
+from pixstream.cli.consumer_groups import consumer_groups
+from pixstream.cli.watching import watch, watchable
 from pixstream.kafka.lag import lag as measure
 from pixstream.kafka.lag import totals
-from pixstream.kafka.names import EVENT_TOPICS, group_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pixstream.cli.looking import Looking
-    from pixstream.cli.main import Root
-    from pixstream.config.settings import Settings
+    from rich.table import Table
+
+    from pixstream.cli.root import Root
+    from pixstream.cli.watching import Watch
     from pixstream.kafka.lag import PartitionLag
 
 
-def consumer_groups(settings: Settings) -> dict[str, list[str]]:
-    """The topics that each enabled consumer's group reads."""
-    return {
-        group_id(name): [EVENT_TOPICS[category] for category in consumer.categories]
-        for name, consumer in settings.consumers.items()
-        if consumer.enabled
-    }
-
-
 @click.command()
-@looking(2.0)
+@watchable(2.0)
 @click.pass_obj
-def lag(root: Root, *, how: Looking) -> None:
-    """Show how many offsets each consumer has yet to read, per partition.
+def lag(root: Root, *, how: Watch) -> None:
+    """Show how many offsets each consumer still has to read, per partition.
 
-    The end is that of committed transactions. A note says where records expired before they were
-    read, and where a topic is not the one whose offsets were committed. The exit code is 0.
+    The end offset is that of committed transactions. A note points out records that expired before
+    they were read, and topics that were recreated after their offsets were committed. The exit code
+    is always 0.
 
     \b
     Examples:
       pixstream lag
       pixstream lag --watch
       pixstream lag --format json | jq .total
-    """  # noqa: D301  \b is click's mark
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
     settings = root.load()
     groups = consumer_groups(settings)
     with closing(root.client(settings).admin()) as admin:
-        show(
+        watch(
             how,
             lambda: measure(admin, groups),
             as_json=as_json,
@@ -59,7 +51,7 @@ def lag(root: Root, *, how: Looking) -> None:
 
 
 def as_json(partitions: Sequence[PartitionLag]) -> bytes:
-    """One look, for programs."""
+    """Return one look for programs."""
     groups = totals(partitions)
     return msgspec.json.encode(
         {
@@ -73,7 +65,9 @@ def as_json(partitions: Sequence[PartitionLag]) -> bytes:
 
 
 def table(partitions: Sequence[PartitionLag]) -> Table:
-    """One row a partition, and one with the sum of each group."""
+    """Return one look for people: a row per partition, and the total of each group."""
+    from rich.table import Table
+
     result = Table("group", "topic", box=None, pad_edge=False)
     for name in ("partition", "committed", "end", "lag"):
         result.add_column(name, justify="right")

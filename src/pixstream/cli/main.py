@@ -1,6 +1,7 @@
-"""The console command `pixstream`: options that every command shares, and the only exits.
+"""The console command `pixstream`: the options that every command shares, and the only exits.
 
-Exit codes: 0 done, 1 failed, 2 configuration or usage is wrong, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 wrong configuration or usage
+or a missing extra, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -8,81 +9,43 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from pixstream.cli.lab_extra import INSTALL, belongs_to_lab
+from pixstream.cli.root import Root
 from pixstream.errors import ConfigError, PixstreamError
 
-if TYPE_CHECKING:
-    from pixstream.config.settings import Settings
-    from pixstream.kafka.ports import Client
-
 COMMANDS = {
-    "broker": "start, stop and look at the embedded Kafka broker",
-    "chaos": "break a running pipeline on purpose and prove that nothing is lost or doubled",
-    "check": "validate the configuration, then try broker, topics, sources and destinations",
-    "config": "show the effective configuration, or its JSON schema",
-    "dead-letters": "find, read, repair and replay what could not go on",
-    "demo": "run everything against the sandbox bank and reconcile",
-    "jobs": "list, check and run the jobs of the Databricks bundle, without a workspace",
+    "broker": "start, stop and inspect the embedded Kafka broker",
+    "chaos": "break a running pipeline on purpose and prove that nothing is lost or duplicated",
+    "check": "validate the configuration, then probe the broker, topics, sources and destinations",
+    "config": "show the effective configuration or its JSON schema",
+    "dead-letters": "find, inspect, repair and replay records that could not be processed",
+    "demo": "run everything against the sandbox bank and reconcile the results",
+    "jobs": "list, check and run the jobs of the Databricks bundle without a workspace",
     "keys": "create the privacy keys",
-    "lag": "how far each consumer is behind",
-    "offsets": "show where consumers stand, and decide where one goes on",
+    "lag": "show how far behind each consumer is",
+    "offsets": "show the offsets of each consumer, and move them",
     "preview": "show what a producer would make of some files, without Kafka",
     "run": "run the configured producers and consumers",
-    "sandbox": "serve a bank that behaves as API Pix 2.9.0 describes",
+    "sandbox": "serve a bank that behaves as API Pix 2.9.0 specifies",
     "simulate": "write files of realistic Pix traffic, with fraud labels",
-    "status": "what every component of a running `pixstream run` does",
+    "status": "show the state of every component of a running `pixstream run`",
     "topics": "plan, apply and list topics, and print the ACLs they need",
 }
 
 
-class Root:
-    """What the shared options say, for the commands.
-
-    Attributes:
-        path: the YAML file.
-        env: environment named by `--env`, if any.
-        overrides: `path=value` of each `--set`.
-    """
-
-    def __init__(self, path: Path, env: str | None, overrides: tuple[str, ...]) -> None:
-        self.path = path
-        self.env = env
-        self.overrides = overrides
-
-    def load(self) -> Settings:
-        """The configuration that the options select.
-
-        Raises:
-            ConfigError: one problem a line.
-        """
-        from pixstream import config
-
-        return config.load(self.path, env=self.env, overrides=self.overrides)
-
-    def client(self, settings: Settings) -> Client:
-        """A Kafka client for the configured brokers, or for the running embedded one.
-
-        Raises:
-            BrokerError: none is configured and the embedded one does not run.
-        """
-        from pixstream import runtime
-
-        return runtime.client(settings)
-
-
 class LazyGroup(click.Group):
-    """Imports a command's module when it is called, so that `--help` answers at once."""
+    """Imports the module of a command only when it is called, so that `--help` answers at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of all commands."""
+        """Return the names of all commands."""
         del ctx
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command: `dead-letters` is `cli/dead_letters.py:dead_letters`."""
+        """Import one command: `dead-letters` is `dead_letters` of `pixstream.cli.dead_letters`."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
@@ -107,27 +70,27 @@ class LazyGroup(click.Group):
     envvar="PIXSTREAM_CONFIG",
     show_default=True,
     show_envvar=True,
-    help="The YAML file with every setting.",
+    help="YAML file with all settings.",
 )
-@click.option("--env", help="Environment whose overlay counts: dev, staging, prod.")
+@click.option("--env", help="Environment whose overlay applies: dev, staging or prod.")
 @click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="PATH=VALUE",
-    help="Change one setting for this call; may be repeated.",
+    help="Override one setting for this call; repeatable.",
 )
 @click.version_option(package_name="pixstream")
 @click.pass_context
 def cli(ctx: click.Context, path: Path, env: str | None, overrides: tuple[str, ...]) -> None:
-    """Pix events through Apache Kafka into Delta Lake, exactly once.
+    """Take Pix events through Apache Kafka into Delta Lake, exactly once.
 
     \b
     Examples:
       pixstream demo --events 20000
       pixstream --env prod check
       pixstream --set kafka.client=kafka-python run webhook delta_lake
-    """  # noqa: D301  \b is click's mark for a paragraph to leave alone
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream import logs
 
     logs.for_people()
@@ -135,12 +98,15 @@ def cli(ctx: click.Context, path: Path, env: str | None, overrides: tuple[str, .
 
 
 def main() -> None:
-    """Run a command and turn what it raises into an exit code and one clear message."""
+    """Run the command line of this process and exit with its code."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command with these arguments; the exit code."""
+    """Run a command and return its exit code; whatever it raises becomes one clear message.
+
+    A missing module that the extra `lab` would not bring is a defect and is raised again.
+    """
     try:
         result = cli.main(arguments, prog_name="pixstream", standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -157,8 +123,13 @@ def run(arguments: list[str]) -> int:
     except PixstreamError as error:
         click.echo(f"error: {error}", err=True)
         result = 1
+    except ModuleNotFoundError as error:
+        if not belongs_to_lab(error):
+            raise
+        click.echo(f"{INSTALL} ({error.msg})", err=True)
+        result = 2
     except OSError as error:
-        # What the machine refuses a command: its place and reason, of which neither is a payload.
+        # The path and the reason of what the machine refused; neither holds any payload.
         what = f"{error.filename}: " if error.filename else ""
         click.echo(f"error: {what}{error.strerror or type(error).__name__}", err=True)
         result = 1

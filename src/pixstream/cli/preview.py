@@ -19,7 +19,7 @@ from pixstream.plugins.producer import Producer
 from pixstream.privacy import KEY_BYTES, Pseudonymiser, Vault
 
 if TYPE_CHECKING:
-    from pixstream.cli.main import Root
+    from pixstream.cli.root import Root
     from pixstream.event.model import Draft
 
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @click.pass_obj
 def preview(root: Root, type_name: str, files: tuple[str, ...]) -> int:
-    """Print one JSON line for each reading of FILEs, read as a producer of TYPE would.
+    """Print one JSON line for each event or dead letter that a producer of TYPE would read.
 
     \b
-    A line is {"event": {…}} or {"dead_letter": {"reason": "…", "message": "…"}}; `-` reads standard
-    input. Pseudonyms are made with the configured keys, or with keys of this call alone.
+    A line is {"event": {…}} or {"dead_letter": {"reason": "…", "message": "…"}}. The FILE `-` is
+    standard input. Pseudonyms use the configured keys, or throwaway keys if there are none.
       pixstream preview webhook body.json
       pixstream preview iso20022 messages/*.xml
       tail -n 5 app.jsonl | pixstream preview system_log -
-    """  # noqa: D301  \b is click's mark for a paragraph to leave alone
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
     producer, sealer = _as_configured(root, type_name)
     failed = False
     for name in files:
@@ -66,7 +66,7 @@ def _line(
 
 
 def _as_configured(root: Root, type_name: str) -> tuple[Producer, Sealer]:
-    """The producer and keys of the configuration; its defaults and passing keys without one."""
+    """The configured producer and keys, or the default producer and throwaway keys."""
     from pixstream.runtime import sealer
 
     kind = discovery.load(Producer, type_name)
@@ -78,11 +78,14 @@ def _as_configured(root: Root, type_name: str) -> tuple[Producer, Sealer]:
     except ConfigError as error:
         if root.path.exists() and not _only_keys_missing(error):
             raise
-        click.echo("no privacy keys configured: pseudonyms of this call match no others", err=True)
-        passing = Sealer(
+        click.echo(
+            "no privacy keys configured: the pseudonyms below are made with throwaway keys",
+            err=True,
+        )
+        throwaway = Sealer(
             Pseudonymiser(os.urandom(KEY_BYTES), "once"), Vault(os.urandom(32), "once")
         )
-        return fallback, passing
+        return fallback, throwaway
 
 
 def _only_keys_missing(error: ConfigError) -> bool:

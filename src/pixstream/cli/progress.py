@@ -1,34 +1,38 @@
-"""How far a command has come: a bar on a terminal, else a plain line now and then."""
+"""How far a command has come: a bar on a terminal, otherwise a plain line now and then."""
 
 from __future__ import annotations
 
 import time
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
 
-PLAIN_SECONDS = 2.0
+from pixstream.cli.console import PLAIN_SECONDS
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 
 class Progress:
-    """Draws on standard error while it is open, so that standard output stays a command's own.
+    """Draws on standard error while open, which leaves standard output to the command.
 
     Args:
         what: what is counted.
         total: how many there are.
-        shown: False draws nothing: the command's own output goes to the same eyes.
+        shown: False draws nothing, for when the command's own output is on the screen.
     """
 
     def __init__(self, what: str, total: int, *, shown: bool = True) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+        from rich.progress import Progress as Bar
+
         self._what, self._total, self._shown = what, total, shown
         console = Console(stderr=True)
         self._bar: Bar | None = None
@@ -40,18 +44,18 @@ class Progress:
         self._spoke = time.monotonic()
 
     def __enter__(self) -> Self:
-        """Begin to draw, when there is a terminal."""
+        """Start drawing if there is a terminal."""
         if self._bar is not None:
             self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the last picture standing."""
+        """Stop drawing; the last state stays on the screen."""
         if self._bar is not None:
             self._bar.stop()
 
     def at(self, done: int) -> None:
-        """Say that so many are done."""
+        """Show that `done` of the total are done."""
         if self._bar is not None:
             self._bar.update(self._task, completed=done)
         elif self._shown and time.monotonic() - self._spoke >= PLAIN_SECONDS:

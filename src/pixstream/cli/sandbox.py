@@ -1,4 +1,4 @@
-"""`pixstream sandbox`: a bank that behaves as API Pix 2.9.0 describes."""
+"""`pixstream sandbox`: a bank that behaves as API Pix 2.9.0 specifies."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ import click
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True)
-@click.option("--events", type=click.IntRange(0), default=1000, show_default=True)
-@click.option("--seed", type=int, default=7, show_default=True, help="Of the simulated traffic.")
-@click.option("--client-id", default="sandbox", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8090,
+    show_default=True,
+    help="Port to listen on.",
+)
+@click.option(
+    "--events", type=click.IntRange(0), default=1000, show_default=True, help="Number of facts."
+)
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed of the simulation.")
+@click.option("--client-id", default="sandbox", show_default=True, help="OAuth client id.")
 @click.option(
     "--client-secret",
     envvar="PIXSTREAM_SANDBOX_SECRET",
     default=None,
-    help="Default: a new one, printed at the start.",
+    help="OAuth client secret.  [default: a new one, printed at startup]",
 )
-@click.option("--webhook", help="URL that callback bodies go to, with /pix behind it.")
+@click.option("--webhook", help="URL for callbacks; /pix is appended to it.")
 def sandbox(
     host: str,
     port: int,
@@ -30,13 +38,13 @@ def sandbox(
     client_secret: str | None,
     webhook: str | None,
 ) -> None:
-    """Serve a bank in memory until Ctrl-C, filled with EVENTS facts of simulated traffic.
+    """Serve an in-memory bank, filled with simulated traffic, until Ctrl-C.
 
     \b
-    It gives tokens (POST /oauth/token), lists received Pix (GET /pix/v2/pix), takes webhooks
-    (PUT /pix/v2/webhook/{chave}) and posts to them, and orders returns; errors come in RFC 7807.
+    It issues tokens (POST /oauth/token), lists received Pix (GET /pix/v2/pix), registers webhooks
+    (PUT /pix/v2/webhook/{chave}) and calls them, and accepts returns. Errors follow RFC 7807.
       pixstream sandbox --events 5000 --webhook http://127.0.0.1:8080
-    """  # noqa: D301  \b is click's mark for a paragraph to leave alone
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.lab.sandbox.bank import Bank
     from pixstream.lab.sandbox.server import serve
     from pixstream.lab.simulation.offers import Plan
@@ -52,5 +60,5 @@ def sandbox(
         f"API Pix    http://{host}:{port}/pix/v2\ntoken      http://{host}:{port}/oauth/token"
     )
     click.echo(f"client     {client_id}\nsecret     {secret if client_secret is None else '***'}")
-    click.echo(f"Pix        {len(bank.store):,}; bodies for webhooks follow their registration")
+    click.echo(f"Pix        {len(bank.store):,}; callbacks start once a webhook is registered")
     serve(bank, host, port)

@@ -12,8 +12,10 @@ SOURCES = ("bank_api", "webhook", "system_log", "iso20022")
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--events", type=click.IntRange(1), default=1000, show_default=True)
-@click.option("--seed", type=int, default=7, show_default=True)
+@click.option(
+    "--events", type=click.IntRange(1), default=1000, show_default=True, help="Number of facts."
+)
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed of the simulation.")
 @click.option(
     "--start",
     type=click.DateTime(["%Y-%m-%d"]),
@@ -21,13 +23,19 @@ SOURCES = ("bank_api", "webhook", "system_log", "iso20022")
     show_default=True,
     help="First day, UTC.",
 )
-@click.option("--days", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
+@click.option(
+    "--days",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Days that the traffic spans.",
+)
 @click.option(
     "--source",
     "sources",
     type=click.Choice(SOURCES),
     multiple=True,
-    help="Only what this producer reads; may be repeated. Default: all.",
+    help="Write only what this producer reads; repeatable.  [default: all]",
 )
 def simulate(
     directory: Path,
@@ -37,14 +45,14 @@ def simulate(
     days: float,
     sources: tuple[str, ...],
 ) -> None:
-    """Write EVENTS facts of simulated Pix traffic into the new DIRECTORY.
+    """Write simulated Pix traffic into a new DIRECTORY.
 
     \b
-    People and merchants, night and day, returns of old Pix too, and fraud patterns, whose transfers
-    labels.jsonl names. The same options write the same bytes.
+    The traffic has people and merchants, a daily rhythm, returns of older Pix, and fraud patterns
+    whose transfers are listed in labels.jsonl. The same options always write the same bytes.
       pixstream simulate /tmp/pix --events 5000 --days 3
       pixstream preview iso20022 /tmp/pix/spi/*.xml
-    """  # noqa: D301  \b is click's mark for a paragraph to leave alone
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from rich.progress import Progress
 
     from pixstream.lab.simulation.directory import simulate as write
@@ -63,5 +71,5 @@ def simulate(
     click.echo(
         f"{directory}: {summary.facts:,} facts, {summary.malformed:,} malformed inputs, "
         f"{summary.repeats:,} repeats in {summary.documents:,} documents; "
-        f"{summary.labels:,} transfers of fraud patterns"
+        f"{summary.labels:,} transfers in fraud patterns"
     )

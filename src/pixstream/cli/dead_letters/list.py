@@ -1,0 +1,103 @@
+"""`pixstream dead-letters list`."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+import msgspec
+
+from pixstream.cli.console import output
+from pixstream.cli.dead_letters.selection import selecting, state_option
+from pixstream.dead_letters import views
+from pixstream.dead_letters.selection import ALL
+from pixstream.dead_letters.state import state_of, states
+from pixstream.kafka.names import DLQ
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pixstream.cli.root import Root
+    from pixstream.dead_letters import LetterView
+    from pixstream.dead_letters.selection import Selection
+
+
+class _Row(NamedTuple):
+    """What the list shows of a letter; its content is not kept."""
+
+    time: str
+    number: int
+    letter_id: str
+    state: str
+    headers: dict[str, str]
+
+
+@click.command()
+@selecting
+@state_option
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Show only the newest."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="json prints one object per line.",
+)
+@click.pass_obj
+def list_command(root: Root, *, selection: Selection, state: str, limit: int, form: str) -> None:
+    """Print the newest letters, without their content, and the number of letters by reason.
+
+    \b
+    Only open letters are listed unless --state selects others.
+      pixstream dead-letters list
+      pixstream dead-letters list --from webhook --since 2h
+      pixstream dead-letters list --state all --limit 1000 --format json
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
+    settings = root.load()
+    client = root.client(settings)
+    counts: Counter[str] = Counter()
+    chosen = selection._replace(state=state)
+    found = _rows(views(client.scan(DLQ)), states(client), chosen, counts)
+    rows = heapq.nlargest(limit, found)[::-1]
+    if form == "json":
+        for row in rows:
+            click.echo(msgspec.json.encode({**row.headers, "state": row.state}))
+        return
+    _table(rows, with_state=state == ALL)
+    for reason, count in counts.most_common():
+        click.echo(f"{count:>9,}  {reason}")
+    click.echo(f"{counts.total():>9,}  letters, {len(rows):,} shown")
+
+
+def _rows(
+    letters: Iterator[LetterView],
+    marks: Mapping[bytes, str],
+    selection: Selection,
+    counts: Counter[str],
+) -> Iterator[_Row]:
+    for number, letter in enumerate(letters):
+        if selection.takes(letter, marks):
+            counts[letter.reason] += 1
+            time, state = letter.headers.get("time", "?"), state_of(marks, letter)
+            yield _Row(time, number, letter.letter_id, state, letter.headers)
+
+
+def _table(rows: Sequence[_Row], *, with_state: bool) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    titles = ["letter", "time", "from", "stage", "reason", "message"]
+    for title in titles + ["state"] * with_state:
+        table.add_column(title, overflow="fold" if title == "message" else "ellipsis")
+    for row in rows:
+        origin = row.headers.get("source") or row.headers.get("consumer", "?")
+        cells = [row.letter_id[:12], row.time[:19], origin]
+        cells += [row.headers.get(name, "?") for name in ("stage", "reason", "message")]
+        table.add_row(*map(Text, cells + [row.state] * with_state))
+    output().print(table)

@@ -1,0 +1,71 @@
+"""`pixstream dead-letters discard` and `reopen`: a decision about letters, and how to undo it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pixstream.cli.audited import audited, log_action
+from pixstream.cli.dead_letters.selection import check_named, every_option, find, selecting
+from pixstream.dead_letters.replay_transaction import Desk
+from pixstream.dead_letters.state import DISCARDED, OPEN
+
+if TYPE_CHECKING:
+    from pixstream.cli.root import Root
+    from pixstream.dead_letters.selection import Selection
+
+
+@click.command()
+@selecting
+@every_option
+@audited
+@click.pass_obj
+def discard_command(
+    root: Root, *, selection: Selection, every: bool, who: str, why: str | None
+) -> None:
+    """Mark open letters as discarded; they are kept but no longer listed as open.
+
+    \b
+    Example:
+      pixstream dead-letters discard --reason charge_not_pix --why "ticket 4711: charges only"
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
+    check_named(selection, every=every)
+    _mark(root, "discard", selection, DISCARDED, who, why)
+
+
+@click.command()
+@selecting
+@every_option
+@audited
+@click.pass_obj
+def reopen_command(
+    root: Root, *, selection: Selection, every: bool, who: str, why: str | None
+) -> None:
+    """Reopen discarded letters; replayed letters stay replayed.
+
+    \b
+    Example:
+      pixstream dead-letters reopen 3f2a… --why "ticket 4712: it was a Pix"
+    """  # noqa: D301  \b keeps click from rewrapping the paragraph
+    check_named(selection, every=every)
+    _mark(root, "reopen", selection._replace(state=DISCARDED), OPEN, who, why)
+
+
+def _mark(
+    root: Root, verb: str, selection: Selection, state: str, who: str, why: str | None
+) -> None:
+    """Give every selected letter its new state."""
+    if not why:
+        raise click.UsageError(f"{verb} needs --why, which is written to the audit log")
+    settings = root.load()
+    client = root.client(settings)
+    with Desk(client, settings.retry, who=who, why=why) as desk:
+        ids = find(client, selection, desk.states)
+        if not ids:
+            return
+        log_action(settings, verb, f"{selection} ({len(ids)} letters)", who, why)
+        for letter_id in sorted(ids):
+            desk.put(letter_id.hex(), None if state == OPEN else state)
+        desk.flush()
+        click.echo(f"{desk.counts['letters']:>9,}  now {state}")

@@ -1,0 +1,102 @@
+"""Which dead letters a command is about: the options that select them, and how they are found."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pixstream.dead_letters.letters import STAGES
+from pixstream.dead_letters.reading import views
+from pixstream.dead_letters.selection import ALL, Selection, choose, moment
+from pixstream.dead_letters.state import STATES
+from pixstream.errors import ConfigError
+from pixstream.kafka.names import DLQ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pixstream.kafka.ports import Client
+
+
+def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> dt.datetime | None:
+    try:
+        return None if value is None else moment(value, dt.datetime.now(dt.UTC))
+    except ConfigError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+def selecting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `[ID]…` and the filters; it receives them as `selection`."""
+
+    @click.argument("ids", nargs=-1, metavar="[ID]...")
+    @click.option("--reason", help="Only letters with this reason code.")
+    @click.option("--from", "component", help="Only letters of this producer or consumer.")
+    @click.option(
+        "--stage", type=click.Choice(STAGES), help="Only letters that failed at this stage."
+    )
+    @click.option(
+        "--since",
+        callback=_moment,
+        metavar="TIME",
+        help="Only letters from this time on: 2h or 7d ago, or an ISO time.",
+    )
+    @click.option(
+        "--until", callback=_moment, metavar="TIME", help="Only letters before this time."
+    )
+    @functools.wraps(function)
+    def command(
+        *arguments: Any,
+        ids: tuple[str, ...],
+        reason: str | None,
+        component: str | None,
+        stage: str | None,
+        since: dt.datetime | None,
+        until: dt.datetime | None,
+        **others: Any,
+    ) -> Any:
+        selection = Selection(ids, reason, component, stage, since, until)
+        return function(*arguments, selection=selection, **others)
+
+    return command
+
+
+state_option = click.option(
+    "--state",
+    type=click.Choice([*STATES, ALL]),
+    default=STATES[0],
+    show_default=True,
+    help="Only letters in this state.",
+)
+
+
+every_option = click.option(
+    "--all", "every", is_flag=True, help="Select every letter; takes no filter."
+)
+
+
+def check_named(selection: Selection, *, every: bool) -> None:
+    """Refuse to change all letters by accident.
+
+    Raises:
+        UsageError: neither an id nor a filter nor --all, or --all beside a filter.
+    """
+    if selection.named == every:
+        what = "--all takes no filter" if every else "give letter ids, a filter, or --all"
+        raise click.UsageError(what)
+
+
+def find(client: Client, selection: Selection, marks: Mapping[bytes, str]) -> set[bytes]:
+    """Return the ids of the selected letters; those skipped for their state are counted and shown.
+
+    Raises:
+        PixstreamError: no letter, or more than one, has an id that starts as given.
+    """
+    chosen = choose(views(client.scan(DLQ)), marks, selection)
+    for state, count in chosen.otherwise.items():
+        click.echo(f"{count:>9,}  {state}, skipped", err=True)
+    if not chosen.ids:
+        click.echo(f"{0:>9,}  {selection.state} letters selected", err=True)
+    return chosen.ids

@@ -1,0 +1,52 @@
+"""The changes that `plan` shows and `apply` makes: how they are found and printed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from pixstream.cli.consumer_groups import consumer_groups
+from pixstream.kafka import lag
+from pixstream.kafka.topics import plan
+from pixstream.kafka.topics.declared import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pixstream.config.settings import Settings
+    from pixstream.kafka.ports import Admin
+    from pixstream.kafka.topics.changes import Plan
+
+_EXIT_REFUSED = 2
+
+allow_delete_option = click.option(
+    "--allow-delete",
+    is_flag=True,
+    help="Delete pix.* topics that the configuration does not declare, with all their records.",
+)
+
+
+def find(admin: Admin, settings: Settings, *, allow_delete: bool) -> Plan:
+    """Compare the declared topics with Kafka's."""
+    return plan.plan(
+        declared(settings.topics),
+        admin.topics(),
+        lags=partial(lag.of_topic, admin, consumer_groups(settings)),
+        allow_delete=allow_delete,
+    )
+
+
+def show(changes: Iterable[object]) -> None:
+    """Print one line per change."""
+    for change in changes:
+        click.echo(str(change))
+
+
+def finish(context: click.Context, plan: Plan) -> None:
+    """Say when there was nothing to change; exit with 2 when a change was refused."""
+    if plan.refused:
+        context.exit(_EXIT_REFUSED)
+    if not plan.to_do:
+        click.echo("no changes")

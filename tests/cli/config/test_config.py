@@ -1,0 +1,100 @@
+"""`pixstream config show` and `config schema`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+from jsonschema import Draft202012Validator
+
+from pixstream.cli.config import config
+from pixstream.cli.root import Root
+from pixstream.config.loading import load
+from pixstream.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = """
+data_dir: "no"
+institution: {ispbs: [00000000]}
+kafka:
+  sasl: {username: someone, password: "${X}"}
+  tls: {key_password: geheim}
+privacy: {pseudonym_key: "file:geheim", free_text: drop}
+broker:
+  properties: {ssl.keystore.password: geheim, listener.name.x: "${X}", num.io.threads: 3}
+topics: {pix.dlq: {config: {segment.ms: 60000}}}
+consumers: {delta_lake: {uri: "weird: \\"one\\"\\n two", storage_options: {KEY: geheim}}}
+environments:
+  dev: {kafka: {linger_ms: 7}}
+  prod: {kafka: {linger_ms: 9}}
+"""
+
+
+def shown(path: Path, *overrides: str, env: str | None = None) -> list[str]:
+    result = CliRunner().invoke(config, ["show"], obj=Root(path, env, overrides))
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout.splitlines()
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("PIXSTREAM_ENV", raising=False)
+    monkeypatch.setenv("X", "geheim")
+    path = tmp_path / "f.yaml"
+    path.write_text(TEXT)
+    return path
+
+
+def test_every_value_is_shown_with_the_place_where_it_was_written(file: Path) -> None:
+    lines = shown(file, "kafka.client=kafka-python", env="prod")
+    assert lines[0] == "# environment: prod"
+    assert f'data_dir: "no"  # {file}:2' in lines
+    assert f"  ispbs: ['00000000']  # {file}:3" in lines
+    assert f"  linger_ms: 9  # {file}:14" in lines
+    assert "  client: kafka-python  # --set" in lines
+    assert "  bootstrap_servers: null  # default" in lines
+    assert f"    username: someone  # {file}:5" in lines
+    assert f'      num.io.threads: "3"  # {file}:9' in [*lines, *(f"  {line}" for line in lines)]
+
+
+def test_secrets_are_never_shown(file: Path) -> None:
+    lines = shown(file)
+    assert "geheim" not in "\n".join(lines)
+    masked = [line.split(":")[0].strip() for line in lines if '"***"' in line]
+    assert masked == [
+        "pseudonym_key",
+        "password",
+        "key_password",
+        "ssl.keystore.password",
+        "listener.name.x",
+        "KEY",
+    ]
+    assert '  encryption_key: ""  # default' in lines
+
+
+def test_what_is_shown_loads_as_the_same_settings(file: Path, tmp_path: Path) -> None:
+    text = TEXT
+    for secret in ('"file:geheim"', '"${X}"', "geheim"):
+        text = text.replace(secret, "''")
+    file.write_text(text)
+    again = tmp_path / "again.yaml"
+    again.write_text("\n".join(shown(file)))
+    assert load(again) == load(file)
+
+
+def test_a_wrong_configuration_is_not_shown(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--set: kafka\.clent: unknown key"):
+        shown(file, "kafka.clent=1")
+
+
+def test_the_schema_is_json_for_editors() -> None:
+    result = CliRunner().invoke(config, ["schema"])
+    assert result.exit_code == 0
+    schema = json.loads(result.stdout)
+    Draft202012Validator.check_schema(schema)
+    assert {"kafka", "environments", "producers"} <= schema["properties"].keys()
