@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-import click
 import httpx2
 import pytest
 import yaml
@@ -49,30 +48,6 @@ def call(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     code = main.run(list(arguments))
     out, err = capfd.readouterr()
     return code, out, err
-
-
-def examples(command: click.Command, name: str, *, above: bool) -> Iterator[tuple[str, bool]]:
-    """Every command that does something, and whether it or its group shows an example."""
-    shown = above or "pixstream " in (command.help or "")
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for inner in command.list_commands(context):
-            found = command.get_command(context, inner)
-            assert found is not None
-            yield from examples(found, f"{name} {inner}", above=shown and command is not main.cli)
-    else:
-        yield name, shown
-
-
-def test_every_command_shows_an_example_and_is_in_the_list(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    code, out, _ = call(capfd, "--help")
-    assert code == 0
-    assert all(name in out for name in main.COMMANDS)
-    found = list(examples(main.cli, "pixstream", above=False))
-    assert len(found) > len(main.COMMANDS)
-    assert [name for name, shown in found if not shown] == []
 
 
 @pytest.mark.parametrize(

