@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pixstream.cli.signals import stop_signals
 from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.privacy import create_key_file
 
@@ -54,19 +53,3 @@ def test_a_stop_while_the_embedded_broker_starts_leaves_none_behind(
         process.send_signal(number)
         assert process.wait(60) == 0
     assert not broker.status().running
-
-
-def test_signals_are_counted_and_what_nohup_ignores_stays_ignored() -> None:
-    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with stop_signals() as requested:
-            assert requested() == 0
-            signal.raise_signal(signal.SIGHUP)
-            assert requested() == 0
-            signal.raise_signal(signal.SIGTERM)
-            signal.raise_signal(signal.SIGINT)
-            assert requested() == 2
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGHUP, former)
