@@ -41,9 +41,10 @@ hooks: setup
 demo: setup
 	$(BIN)/pixstream demo --events $(EVENTS) --client $(CLIENT) $(if $(SPARK),--spark)
 
-# Three workers on two processors, each with a broker of its own: many tests wait for timeouts of Kafka.
+# A worker more than there are processors, as far as memory goes: many tests wait for timeouts of Kafka.
+# Each has a broker of its own; tests/conftest.py says which tests stay together on one of them.
 test: setup
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not campaign"
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder -m "not campaign"
 
 # Fails below the floor in pyproject.toml.
 coverage: setup

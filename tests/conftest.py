@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 import pyarrow as pa
 import pytest
 from confluent_kafka import admin as kafka_admin
@@ -36,6 +36,7 @@ from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.lab.broker.properties import PROXIED
 from pixstream.lab.chaos.proxy import Proxy
 from pixstream.lab.demo.place import free_port
+from pixstream.testing.waiting import wait_for
 
 admin_api: Any = kafka_admin  # its classes for ACLs are not exported to type checkers
 
@@ -53,6 +54,44 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors, for tests that wait; as many as the memory holds."""
+    free = psutil.virtual_memory().available - SPARK_BYTES
+    return max(1, min((os.cpu_count() or 1) + 1, int(free // WORKER_BYTES)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay together on one worker, and which come first; nobody has to think of it.
+
+    What is started once a worker is started as often as there are workers whose tests ask for it.
+    So whatever asks for Spark shares one worker, its session and its Kafka, and so do those that
+    ask for the same further broker. Of the rest each module stays together, for its own fixtures;
+    whole runs are units of their own. The longest come first, so that none is begun at the end.
+    """
+    turns: dict[str, int] = {}
+    for item in items:
+        group = _group(item)
+        item.add_marker(pytest.mark.xdist_group(group))
+        turns[group] = min(_turn(item), turns.get(group, _turn(item)))
+    items.sort(key=lambda item: turns[_group(item)])
+
+
+def _group(item: pytest.Item) -> str:
+    fixtures = getattr(item, "fixturenames", ())
+    if item.get_closest_marker("spark") or "driver" in fixtures:
+        return "spark"
+    for fixture in ("secure_control", "proxied_control"):
+        if fixture in fixtures:
+            return fixture
+    module, _, name = item.nodeid.partition("::")
+    return f"{module}::{name}" if item.get_closest_marker("demo") else module
+
+
+def _turn(item: pytest.Item) -> int:
+    marks = ["spark", "demo", "broker"]
+    return next((n for n, mark in enumerate(marks) if item.get_closest_marker(mark)), len(marks))
+
+
 @pytest.fixture
 def hang_up() -> Iterator[None]:
     """Let SIGHUP do what it does by default: under nohup every child would inherit its absence."""
@@ -60,6 +99,12 @@ def hang_up() -> Iterator[None]:
     yield
     signal.signal(signal.SIGHUP, former)
 
+
+WORKER_BYTES = 2 * 2**30
+"""A worker's share of memory: its broker and the processes of a whole run, which some tests are."""
+
+SPARK_BYTES = 3 * 2**30
+"""What the two JVMs of Spark take beside that, on one worker."""
 
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 
@@ -119,41 +164,48 @@ def rows() -> Callable[..., pa.Table]:
 
 @pytest.fixture(scope="session")
 def broker_control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    """The session's broker itself, running; a test that stops it starts it again."""
-    with _running(EmbeddedBroker(tmp_path_factory.mktemp("kafka"))) as control:
+    """The session's broker itself, which `broker` starts; a test that stops it starts it again."""
+    with _guarded(EmbeddedBroker(tmp_path_factory.mktemp("kafka"))) as control:
         yield control
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def broker(broker_control: EmbeddedBroker) -> str:
     """The address of a real Kafka broker; topics are the test's own, so give them own names."""
-    return broker_control.start()
+    return _alive(broker_control)
 
 
 @pytest.fixture(scope="session")
-def broker_behind_proxy(
+def proxied_control(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Proxy, str]]:
+) -> Iterator[tuple[Proxy, EmbeddedBroker]]:
+    """A third broker itself, and the proxy before it; not started yet."""
+    proxy = Proxy(free_port())
+    directory = tmp_path_factory.mktemp("proxied-kafka")
+    with _guarded(EmbeddedBroker(directory, proxy_port=proxy.port)) as control:
+        yield proxy, control
+        proxy.stop()
+
+
+@pytest.fixture
+def broker_behind_proxy(proxied_control: tuple[Proxy, EmbeddedBroker]) -> tuple[Proxy, str]:
     """A third broker: its proxy, to which everything may be done, and its address past the proxy.
 
     A test leaves the proxy as it found it, letting everything through.
     """
-    proxy = Proxy(free_port())
-    control = EmbeddedBroker(tmp_path_factory.mktemp("proxied-kafka"), proxy_port=proxy.port)
-    with _running(control):
+    proxy, control = proxied_control
+    address = _alive(control)
+    if not proxy.upstream:
         proxy.upstream = int(control.status().listeners[PROXIED].rpartition(":")[2])
         proxy.start()
-        yield proxy, control.start()
-        proxy.stop()
+    return proxy, address
 
 
 @pytest.fixture(scope="session")
-def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """A second broker, with passwords, TLS and ACLs.
-
-    Yields its addresses `PLAINTEXT` (a super user), `SASL_PLAINTEXT` (mechanism PLAIN), `SSL` and
-    `SASL_SSL`, a `username` that no ACL allows anything yet, its `password`, and `ca_file`.
-    """
+def secure_control(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[EmbeddedBroker, Mapping[str, str]]]:
+    """A second broker itself, not started yet, and how its user reaches it."""
     directory = tmp_path_factory.mktemp("secure-kafka")
     ca_file = directory / "ca.pem"
     certificate, key = _certificate()
@@ -176,8 +228,20 @@ def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[
         },
     )
     facts = {"username": username, "password": password, "ca_file": str(ca_file)}
-    with _running(control):
-        yield {**control.status().listeners, **facts}
+    with _guarded(control):
+        yield control, facts
+
+
+@pytest.fixture
+def secure_broker(secure_control: tuple[EmbeddedBroker, Mapping[str, str]]) -> Mapping[str, str]:
+    """A second broker, with passwords, TLS and ACLs.
+
+    Its addresses `PLAINTEXT` (a super user), `SASL_PLAINTEXT` (mechanism PLAIN), `SSL` and
+    `SASL_SSL`, a `username` that no ACL allows anything yet, its `password`, and `ca_file`.
+    """
+    control, facts = secure_control
+    _alive(control)
+    return {**control.status().listeners, **facts}
 
 
 class Rights:
@@ -209,24 +273,16 @@ class Rights:
         self._clear()
         if wanted:
             for done in self._admin.create_acls([_binding(acl) for acl in wanted]).values():
-                done.result(timeout=30)
-        self.until(lambda: self._held() == len(wanted))
-
-    @staticmethod
-    def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
-        """Wait for it."""
-        deadline = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+                done.result()
+        wait_for(lambda: self._held() == len(wanted))
 
     def _clear(self) -> None:
         for done in self._admin.delete_acls([self._everything()]).values():
-            done.result(timeout=30)
-        self.until(lambda: self._held() == 0)
+            done.result()
+        wait_for(lambda: self._held() == 0)
 
     def _held(self) -> int:
-        return len(self._admin.describe_acls(self._everything()).result(timeout=30))
+        return len(self._admin.describe_acls(self._everything()).result())
 
     def _everything(self) -> Any:
         return admin_api.AclBindingFilter(
@@ -271,7 +327,7 @@ def rights(secure_broker: Mapping[str, str], super_admin: Admin) -> Iterator[Rig
     rights.are([])
     for name in made:
         super_admin.delete(name)
-    rights.until(lambda: not set(made) & set(super_admin.topics()))
+    wait_for(lambda: not set(made) & set(super_admin.topics()))
 
 
 _GUARD = """
@@ -285,8 +341,8 @@ EmbeddedBroker(pathlib.Path(sys.argv[1])).kill()
 
 
 @contextmanager
-def _running(control: EmbeddedBroker) -> Iterator[EmbeddedBroker]:
-    """Run it, and leave none behind even when pytest itself is killed.
+def _guarded(control: EmbeddedBroker) -> Iterator[EmbeddedBroker]:
+    """Leave none behind, even when pytest itself is killed.
 
     The broker is made to outlive its starter; the guard ends it when pytest's end of the pipe
     closes, for whatever reason.
@@ -294,9 +350,14 @@ def _running(control: EmbeddedBroker) -> Iterator[EmbeddedBroker]:
     directory = control.status().data_dir
     command = [sys.executable, "-c", _GUARD, str(directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):
-        control.start()
         yield control
-        control.stop()
+        control.kill()
+
+
+def _alive(control: EmbeddedBroker) -> str:
+    """Its address, running: no test inherits the end that another one gave the broker."""
+    status = control.status()
+    return status.bootstrap if status.running and status.bootstrap else control.start()
 
 
 class S3:

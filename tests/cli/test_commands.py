@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -18,6 +17,7 @@ import yaml
 from pixstream.cli import main
 from pixstream.event.identifiers import e2e, generate_cpf
 from pixstream.lab.broker.embedded import EmbeddedBroker
+from pixstream.testing.waiting import wait_for
 
 NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 CPF = generate_cpf(Random(4))
@@ -226,7 +226,7 @@ def running(tmp_path: Path) -> Iterator[None]:
     yield
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait()
     code, left = process.returncode, broker.status().running
     broker.stop()
     assert not left
@@ -238,13 +238,12 @@ def running(tmp_path: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("running")
 def test_run_dead_letters_and_lag(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     capfd.readouterr()
-    deadline = time.monotonic() + 60
-    found: list[dict[str, str]] = []
-    while not found:
-        assert time.monotonic() < deadline, (tmp_path / "run.log").read_text()
+
+    def letters() -> list[dict[str, str]]:
         out = call(capfd, "dead-letters", "list", "--format", "json")[1]
-        found = [json.loads(line) for line in out.splitlines()]
-    (letter,) = found
+        return [json.loads(line) for line in out.splitlines()]
+
+    (letter,) = wait_for(letters, (tmp_path / "run.log").read_text)
     assert letter["reason"] == "malformed_json"
     assert letter["source"] == "system_log"
     assert "1  malformed_json" in call(capfd, "dead-letters", "list")[1]
@@ -263,13 +262,14 @@ def test_run_dead_letters_and_lag(capfd: pytest.CaptureFixture[str], tmp_path: P
     audit = json.loads((tmp_path / "data" / "audit.log").read_text())
     assert (audit["who"], audit["why"], audit["target"]) == ("ana", "ticket 1", letter["letter-id"])
     assert call(capfd, "dead-letters", "show", "ffffffffffff")[0] == 1
-    while json.loads(call(capfd, "lag", "--format", "json")[1])["total"]:
-        assert time.monotonic() < deadline
+    wait_for(lambda: not json.loads(call(capfd, "lag", "--format", "json")[1])["total"])
     (supervisor,) = json.loads(call(capfd, "status", "--format", "json")[1])["supervisors"]
-    metrics = ""
-    while 'stage="write",topic=""} 1.0' not in metrics:  # a child tells about once a second
-        assert time.monotonic() < deadline, metrics
-        metrics = httpx2.get(supervisor["metrics"]).text
+
+    def written() -> str:
+        text = httpx2.get(supervisor["metrics"]).text
+        return text if 'stage="write",topic=""} 1.0' in text else ""
+
+    metrics = wait_for(written)  # a child tells about once a second
     assert 'pix_dlq_records_total{component="system_log",replica="0"} 1.0' in metrics
     assert 'pix_dlq_records_total{component="delta_lake",replica="0"} 0.0' in metrics
     assert CPF not in metrics

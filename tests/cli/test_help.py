@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEAVY = {
-    *("confluent_kafka", "deltalake", "httpx", "kafka", "lxml", "pyarrow", "pyspark"),
+    *("confluent_kafka", "deltalake", "httpx2", "kafka", "lxml", "pyarrow", "pyspark"),
     *("jsonschema", "starlette", "uvicorn"),
 }
 

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 
 from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.privacy import create_key_file
+from pixstream.testing.waiting import wait_for
 
 
 @contextmanager
@@ -45,11 +45,7 @@ def test_a_stop_while_the_embedded_broker_starts_leaves_none_behind(
 ) -> None:
     broker = EmbeddedBroker(tmp_path / "data" / "kafka")
     with running(tmp_path) as process:
-        deadline = time.monotonic() + 60
-        while not broker.status().running:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_for(lambda: broker.status().running, alive=lambda: process.poll() is None)
         process.send_signal(number)
-        assert process.wait(60) == 0
+        assert process.wait() == 0
     assert not broker.status().running

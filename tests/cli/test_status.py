@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import yaml
 
 from pixstream.cli import main
 from pixstream.privacy import create_key_file
+from pixstream.testing.waiting import wait_for
 
 CHILD = """
 import json, os, sys, time
@@ -116,16 +116,18 @@ Look = Callable[..., tuple[int, str]]
 
 def looked(look: Look, state: str, supervisors: int = 1) -> dict[str, Any]:
     """Wait until every component is in this state."""
-    deadline = time.monotonic() + 30
-    while True:
+    found: dict[str, Any] = {}
+
+    def all_are() -> bool:
         code, out = look("--format", "json")
-        found: dict[str, Any] = json.loads(out)
+        found.clear()
+        found.update(json.loads(out))
         states = [c["state"] for s in found["supervisors"] for c in s["components"]]
-        if states == [state] * supervisors:
-            assert found["ready"] == (code == 0)
-            return found
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
+        assert states != [state] * supervisors or found["ready"] == (code == 0)
+        return states == [state] * supervisors
+
+    wait_for(all_are, lambda: found, every=0.1)
+    return found
 
 
 def test_nothing_runs_and_that_is_said(look: Look) -> None:
@@ -152,20 +154,18 @@ def test_two_supervisors_that_are_ready_are_exit_0(site: Site, look: Look) -> No
     assert all(f"metrics at {address}" in out.replace("\n", " ") for address in addresses)
     for process in processes:
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait() == 0
     assert look()[0] == 1
 
 
 def test_counters_rates_freshness_and_letters_are_told(site: Site, look: Look) -> None:
     process = site.supervise("webhook")
-    deadline = time.monotonic() + 30
-    while True:
+
+    def reading() -> list[dict[str, Any]]:
         (supervisor,) = looked(look, "ready")["supervisors"]
-        (component,) = supervisor["components"]
-        if component["rates"].get("read", 0) > 0:
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+        return [c for c in supervisor["components"] if c["rates"].get("read", 0) > 0]
+
+    (component,) = wait_for(reading, every=0.2)
     assert component["counts"]["letters"] == 2
     assert component["counts"]["freshness_ms"] == 1500
     assert "freshness_ms" not in component["rates"]
@@ -198,10 +198,7 @@ def test_a_supervisor_that_was_killed_or_hangs_is_told_apart(site: Site, look: L
     process = site.supervise("webhook")
     looked(look, "ready")
     process.send_signal(signal.SIGSTOP)
-    deadline = time.monotonic() + 30
-    while "is alive but has not reported for" not in look()[1]:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    wait_for(lambda: "is alive but has not reported for" in look()[1], every=0.5)
     assert look()[0] == 1
     process.kill()
     process.wait()
@@ -217,9 +214,8 @@ def test_watch_looks_again_until_interrupted(site: Site) -> None:
     options = ["--interval", "0.2", "--format", "json"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, env=os.environ) as watch:
         assert watch.stdout is not None
-        deadline = time.monotonic() + 30
         while not json.loads(watch.stdout.readline())["ready"]:
-            assert time.monotonic() < deadline
+            continue
         watch.send_signal(signal.SIGINT)
-        watch.communicate(timeout=20)
+        watch.communicate()
         assert watch.returncode == 0

@@ -30,6 +30,7 @@ from pixstream.kafka.ports import (
 )
 from pixstream.kafka.settings import KafkaSettings, Sasl, Tls
 from pixstream.lab.broker.embedded import EmbeddedBroker
+from pixstream.testing.waiting import wait_for
 
 if TYPE_CHECKING:
     from pixstream.kafka.confluent.admin import ConfluentAdmin
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 Library = Literal["confluent", "kafka-python"]
 LIBRARIES: list[Library] = ["confluent", "kafka-python"]
-SECONDS = 45.0
 REAL = [pytest.param(name, marks=pytest.mark.broker) for name in LIBRARIES]
 
 
@@ -109,7 +109,6 @@ class Member:
 
 def until(done: Callable[[], bool], *members: Member) -> None:
     """Poll the members until it is so; several at the same time, as processes would."""
-    deadline = time.monotonic() + SECONDS
     stop = threading.Event()
 
     def keep_polling(member: Member) -> None:
@@ -118,14 +117,19 @@ def until(done: Callable[[], bool], *members: Member) -> None:
 
     with ThreadPoolExecutor(len(members)) as pool:
         polling = [pool.submit(keep_polling, member) for member in members if len(members) > 1]
+
+        def polled() -> bool:
+            if done():
+                return True
+            if polling:
+                wait(polling, 0.05, FIRST_EXCEPTION)
+                assert not any(poll.done() for poll in polling), polling
+            else:
+                members[0].poll()
+            return False
+
         try:
-            while not done():
-                assert time.monotonic() < deadline, [(len(m.records), m.owned) for m in members]
-                if polling:
-                    wait(polling, 0.05, FIRST_EXCEPTION)
-                    assert not any(poll.done() for poll in polling), polling
-                else:
-                    members[0].poll()
+            wait_for(polled, lambda: [(len(m.records), m.owned) for m in members], every=0)
         finally:
             stop.set()
     for poll in polling:
@@ -159,18 +163,14 @@ def send_and_commit(outbox: Outbox, *records: tuple[str, bytes]) -> None:
 def wait_until_kafka_holds(client: Client, topic: str, end: int) -> None:
     """Wait until records of an open transaction lie in Kafka."""
     admin = cast("ConfluentAdmin | KafkaPythonAdmin", client.admin())
-    deadline = time.monotonic() + SECONDS
     with closing(admin):
-        while sum(admin.uncommitted_ends(topic).values()) < end:
-            assert time.monotonic() < deadline, "it did not arrive"
+        wait_for(lambda: sum(admin.uncommitted_ends(topic).values()) >= end)
 
 
 def wait_for_end(client: Client, topic: str, end: int) -> None:
     """Wait until Kafka has written the marker of a committed transaction."""
-    deadline = time.monotonic() + SECONDS
     with closing(client.admin()) as admin:
-        while sum(admin.end_offsets([topic]).values()) != end:
-            assert time.monotonic() < deadline, "it did not come to its end"
+        wait_for(lambda: sum(admin.end_offsets([topic]).values()) == end)
 
 
 def write(client: Client, topic: str, *values: bytes) -> None:
@@ -445,12 +445,7 @@ def test_a_listener_that_cannot_answer_now_is_asked_again(client: Client) -> Non
 
 
 def poll_for(inbox: Inbox) -> Sequence[Record]:
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        records = inbox.poll(100, 0.1)
-        if records:
-            return records
-    pytest.fail("nothing came")
+    return wait_for(lambda: inbox.poll(100, 0.1), every=0)
 
 
 def test_a_poll_gives_at_most_what_was_asked_for_and_at_once(client: Client) -> None:
@@ -808,10 +803,7 @@ def test_what_a_group_committed_of_a_topic_goes_with_the_topic(client: Client) -
         admin.set_group_offsets(name, {TopicPartition(topic, 0): 0})
         admin.delete(topic)
         admin.create(TopicSpec(topic, 1, 1, {}))
-        deadline = time.monotonic() + SECONDS
-        while admin.group_offsets(name):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: not admin.group_offsets(name))
 
 
 # --- reaching the broker -----------------------------------------------------------------------
@@ -968,23 +960,24 @@ def test_a_broker_that_goes_away_is_waited_for_and_nothing_is_lost(
 
 
 def until_read_on(member: Member, value: bytes) -> None:
-    deadline = time.monotonic() + SECONDS
-    while value not in member.values:
-        assert time.monotonic() < deadline
+    def read() -> bool:
         with suppress(Transient):
             member.poll()
+        return value in member.values
+
+    wait_for(read, every=0)
 
 
 def produce_until_it_works(client: Client, name: str, topic: str, value: bytes) -> None:
-    deadline = time.monotonic() + SECONDS
-    while True:
+    def works() -> bool:
         try:
             with closing(client.outbox(name)) as outbox:
                 produce(outbox, topic, value)
         except Transient:
-            assert time.monotonic() < deadline
-        else:
-            return
+            return False
+        return True
+
+    wait_for(works, every=0)
 
 
 @pytest.mark.broker

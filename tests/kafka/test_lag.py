@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, cast
 
@@ -23,6 +22,7 @@ from pixstream.kafka.ports import (
     TopicSpec,
 )
 from pixstream.kafka.settings import KafkaSettings
+from pixstream.testing.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -137,13 +137,8 @@ def produce_and_abort(address: str, topic: str, records: int) -> None:
 
 def settled(admin: Admin, topic: str, end: int) -> PartitionLag:
     """The lag once Kafka has written the markers of both transactions, shortly after their end."""
-    deadline = time.monotonic() + 30
-    while True:
-        (partition,) = lag(admin, {topic: [topic]})
-        if partition.end == end:
-            return partition
-        assert time.monotonic() < deadline, partition
-        time.sleep(0.05)
+    (partition,) = wait_for(lambda: [p for p in lag(admin, {topic: [topic]}) if p.end == end])
+    return partition
 
 
 def read_to(client: Client, group: str, topic: str, end: int) -> None:
@@ -155,12 +150,14 @@ def read_to(client: Client, group: str, topic: str, end: int) -> None:
         return {p: committed.get(p, 0) for p in partitions}
 
     listener = Listener(assigned, lambda _: None)
-    deadline = time.monotonic() + 30
+
+    def arrived() -> bool:
+        inbox.poll(100, 0.1)
+        return set(inbox.positions().values()) == {end}
+
     member = client.inbox(group=group, topics=[topic], member="0", listener=listener)
     with closing(member) as inbox:
-        while set(inbox.positions().values()) != {end}:
-            inbox.poll(100, 0.1)
-            assert time.monotonic() < deadline, inbox.positions()
+        wait_for(arrived, inbox.positions, every=0)
         inbox.commit(inbox.positions())
 
 

@@ -14,6 +14,7 @@ from pixstream.kafka import connect
 from pixstream.kafka.ports import Client, Outbox, TopicSpec
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.lab.chaos.proxy import Proxy
+from pixstream.testing.waiting import wait_for
 
 if TYPE_CHECKING:
     from pixstream.kafka.confluent.admin import ConfluentAdmin
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.broker
 
-SECONDS = 45.0
 TRANSACTION_SECONDS = 4.0
 GIVEN_UP = (Transient, FencedError)
 """After these a new writer takes over; Kafka fences whom it had to wait for for too long."""
@@ -76,10 +76,7 @@ def held(line: Line, topic: str) -> int:
 
 
 def until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not done():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
+    wait_for(done)
 
 
 def send_unanswered(line: Line, outbox: Outbox, topic: str) -> None:
@@ -130,32 +127,31 @@ def test_what_follows_an_abort_is_not_taken_for_what_kafka_had_taken_before_it(
     if seconds > TRANSACTION_SECONDS:  # records were given up: no transaction follows on it
         with pytest.raises(GIVEN_UP):
             outbox.begin()
-    deadline = time.monotonic() + SECONDS
-    while True:
+
+    def committed() -> bool:
+        nonlocal outbox
         try:
             outbox.begin()
             outbox.send(topic, b"k", b"again 1", ())
             outbox.send(topic, b"k", b"again 2", ())
             outbox.commit()
         except GIVEN_UP:
-            assert time.monotonic() < deadline
             outbox.close()
-            outbox = reopened(line, name, deadline)
-        else:
-            break
+            outbox = wait_for(lambda: reopened(line, name), every=0.2)
+            return False
+        return True
+
+    wait_for(committed)
     outbox.close()
     values = [record.value for record in line.direct.scan(topic)]
     assert values == [b"first", b"again 1", b"again 2"]
 
 
-def reopened(line: Line, name: str, deadline: float) -> Outbox:
-    """Another writer in its place, as every owner opens one."""
-    while True:
-        try:
-            return line.client.outbox(name)
-        except PixstreamError:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+def reopened(line: Line, name: str) -> Outbox | None:
+    """Another writer in its place, as every owner opens one; None: not yet."""
+    with suppress(PixstreamError):
+        return line.client.outbox(name)
+    return None
 
 
 def test_records_without_an_answer_are_repeated_and_are_there_once(line: Line, topic: str) -> None:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,11 +12,11 @@ import pytest
 from pixstream import kafka
 from pixstream.kafka.ports import TopicSpec
 from pixstream.kafka.settings import KafkaSettings
+from pixstream.testing.waiting import wait_for
 
 pytestmark = pytest.mark.broker
 
 PARTITIONS = set(range(4))
-SECONDS = 60.0
 
 MEMBER = """
 import os, signal, sys
@@ -82,14 +81,13 @@ class Members:
 
     def wait(self, wanted: set[str]) -> None:
         """Wait until these members have every partition, each at least one."""
-        deadline = time.monotonic() + SECONDS
-        while True:
+
+        def dealt_out() -> bool:
             have = self.have()
-            dealt = [partition for some in have.values() for partition in some]
-            if have.keys() == wanted and all(have.values()) and sorted(dealt) == sorted(PARTITIONS):
-                return
-            assert time.monotonic() < deadline, f"partitions that nobody has: {have}"
-            time.sleep(0.1)
+            dealt = sorted(partition for some in have.values() for partition in some)
+            return have.keys() == wanted and all(have.values()) and dealt == sorted(PARTITIONS)
+
+        wait_for(dealt_out, lambda: f"partitions are dealt out: {self.have()}", every=0.1)
 
 
 @pytest.mark.parametrize("library", ["confluent", "kafka-python"])
@@ -105,6 +103,6 @@ def test_a_member_killed_between_giving_up_and_joining_again_leaves_no_partition
         first = running.enter_context(members.member("first", dies=True))
         members.wait({"first"})
         running.enter_context(members.member("second"))
-        first.wait(SECONDS)
+        first.wait()
         running.enter_context(members.member("first"))
         members.wait({"first", "second"})

@@ -41,7 +41,7 @@ NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 VAULT = Vault(bytes(range(32)), "k1")
 SEALER = Sealer(Pseudonymiser(bytes(32), "k1"), VAULT)
 QUICK = BackoffSettings(min_seconds=0.0001, max_seconds=0.0002)
-WAIT = 20.0
+WAIT = 600.0
 
 
 class Source:

@@ -32,6 +32,7 @@ from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.loops import offsets
 from pixstream.loops.consume import ConsumeLoop
 from pixstream.plugins.component import BatchLimits
+from pixstream.testing.waiting import wait_for
 
 pytestmark = [
     pytest.mark.broker,
@@ -40,7 +41,6 @@ pytestmark = [
     pytest.mark.usefixtures("let_go_of_sockets"),
 ]
 TOPIC = EVENT_TOPICS["recebimentos"]
-SECONDS = 60.0
 
 
 @pytest.fixture(params=["confluent", "kafka-python"])
@@ -127,12 +127,13 @@ class Pipeline:
             return offsets.show(self.consumer(), admin)
 
     def until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + SECONDS
-        while not holds():
-            for run in self.runs:
-                assert run.error is None, run.error
-            assert time.monotonic() < deadline, (self.show(), sum(self.rows().values()))
-            time.sleep(0.1)
+        wait_for(
+            holds,
+            lambda: (self.show(), sum(self.rows().values()), [run.error for run in self.runs]),
+            progress=lambda: sum(self.rows().values()),
+            alive=lambda: all(run.error is None for run in self.runs),
+            every=0.1,
+        )
 
     def until_all_is_there(self) -> None:
         """Each event once, nothing else, and no lag."""
@@ -172,8 +173,7 @@ class Run:
         return self.join()
 
     def join(self) -> BaseException | None:
-        self.thread.join(SECONDS)
-        assert not self.thread.is_alive()
+        self.thread.join()
         if self in self.pipeline.runs:
             self.pipeline.runs.remove(self)
         return self.error
@@ -214,11 +214,7 @@ def let_go_of_sockets() -> Iterator[None]:
 
 
 def until_it_waits(run: Run) -> None:
-    deadline = time.monotonic() + SECONDS
-    while run.loop.state != "waiting":
-        assert time.monotonic() < deadline
-        assert run.error is None
-        time.sleep(0.05)
+    wait_for(lambda: run.loop.state == "waiting", alive=lambda: run.error is None)
 
 
 def test_a_member_never_looks_ready_in_an_outage_that_outlives_its_session(
@@ -305,10 +301,7 @@ def test_two_members_and_a_rebalance_in_the_middle_neither_lose_nor_double(
 
 
 def stopped(run: Run) -> str:
-    deadline = time.monotonic() + SECONDS
-    while run.error is None:
-        assert time.monotonic() < deadline, run.loop.counts
-        time.sleep(0.1)
+    wait_for(lambda: run.error is not None, lambda: run.loop.counts)
     run.join()
     assert isinstance(run.error, TopicChangedError), run.error
     return str(run.error)
@@ -316,11 +309,8 @@ def stopped(run: Run) -> str:
 
 def mend(pipeline: Pipeline, *words: str) -> None:
     """Do what the message says, once the members are gone."""
-    deadline = time.monotonic() + SECONDS
     with closing(pipeline.client.admin()) as admin:
-        while admin.group_members(group_id(pipeline.name)):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_for(lambda: not admin.group_members(group_id(pipeline.name)), every=0.2)
         changes = offsets.plan(
             offsets.show(pipeline.consumer(), admin),
             admin,

@@ -22,9 +22,9 @@ from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.topics.declared import DEFAULT_TOPICS, declared
 from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.loops.ownership import Ownership
+from pixstream.testing.waiting import wait_for
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
-SECONDS = 120.0
+pytestmark = pytest.mark.broker
 DELIVERED_SECONDS = 0.5
 NO_ANSWER_SECONDS = 15.0
 """More than the two timeouts together for which a commit is waited for."""
@@ -82,15 +82,14 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self.stop.set()
         self.go_on.set()
-        self._thread.join(SECONDS)
-        assert not self._thread.is_alive()
+        self._thread.join()
 
     def gate(self, place: str) -> None:
         if place == "idle":
             time.sleep(0.01)
         if place == self.held_at and self.producer.heard == []:
             self.is_held.set()
-            self.go_on.wait(SECONDS)
+            self.go_on.wait()
 
     def _run(self) -> None:
         try:
@@ -104,11 +103,7 @@ class Running:
 
 
 def until(done: Callable[[], bool], *processes: Running) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not done():
-        states = [(p.loop.state, p.error, p.loop.counts) for p in processes]
-        assert time.monotonic() < deadline, states
-        time.sleep(0.02)
+    wait_for(done, lambda: [(p.loop.state, p.error, p.loop.counts) for p in processes])
 
 
 def fill(source: Any, rounds: int) -> None:
@@ -136,11 +131,11 @@ def test_an_owner_of_the_former_layout_in_mid_transaction_is_fenced_by_the_new_o
         sent += place == "read"
         if sent == 3:
             old.is_held.set()
-            old.go_on.wait(SECONDS)
+            old.go_on.wait()
 
     old.producer.gate = hold_in_the_middle
     with old:
-        assert old.is_held.wait(SECONDS)
+        assert old.is_held.wait()
         new = [Running(kit, client, source, name, (3, replica)) for replica in range(3)]
         with new[0], new[1], new[2]:
             until(lambda: sum(len(n.producer.heard) for n in new) == 18, *new)
@@ -270,7 +265,7 @@ def test_a_broker_that_is_gone_in_mid_commit_loses_and_doubles_nothing(
         assert one.error is None or isinstance(one.error, KafkaError)
         ends.append(one.error)
         for thread in struck.threads:
-            thread.join(SECONDS)
+            thread.join()
         fill(source, 1)
     with Running(kit, client, source, name, (1, 0)) as last:
         until(lambda: last.ended or arrived(), last)

@@ -35,12 +35,12 @@ from pixstream.loops.consume import ConsumeLoop
 from pixstream.loops.segments import Segment, segments
 from pixstream.plugins.component import BatchLimits
 from pixstream.privacy import Pseudonymiser, Vault
+from pixstream.testing.waiting import wait_for
 
 TOPIC = EVENT_TOPICS["recebimentos"]
 VAULT = Vault(bytes(range(32)), "k1")
 SEALER = Sealer(Pseudonymiser(bytes(32), "k1"), VAULT)
 QUICK = RetrySettings(min_seconds=0.001, max_seconds=0.01, breaker_seconds=0.01)
-SECONDS = 60.0
 EVOLVE = ContractSettings()
 
 
@@ -357,10 +357,7 @@ def on_a_broker(
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(holds, every=0.1)
 
 
 @pytest.mark.broker
@@ -385,7 +382,7 @@ def test_producers_of_both_versions_beside_a_running_consumer(on_a_broker: World
         until(lambda: failed != [] or len(world.rows()) == len(world.told))
     finally:
         world.stop.set()
-        thread.join(SECONDS)
+        thread.join()
     assert failed == []
     assert world.letters() == []
     world.check()

@@ -28,6 +28,7 @@ from pixstream.processes.component import Order
 from pixstream.processes.endpoint import Endpoint
 from pixstream.processes.run_status import ComponentStatus, SupervisorStatus
 from pixstream.processes.supervisor import Supervisor
+from pixstream.testing.waiting import wait_for
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 ANY = MetricsSettings(port=0)
@@ -271,10 +272,13 @@ def address(supervisor: Supervisor, directory: Path) -> str:
 
 
 def step_until(supervisor: Supervisor, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < deadline
+    def stepped() -> bool:
+        if done():
+            return True
         supervisor.step(0.05)
+        return False
+
+    wait_for(stepped, lambda: [c.state for c in supervisor.children], every=0)
 
 
 def test_a_killed_child_s_counts_stay_in_the_sums_that_are_scraped(

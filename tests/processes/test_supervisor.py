@@ -17,6 +17,7 @@ from pixstream.processes import run_lock, run_status
 from pixstream.processes.component import Order
 from pixstream.processes.replica_locks import ReplicaLocks
 from pixstream.processes.supervisor import Child, Supervisor, select
+from pixstream.testing.waiting import wait_for
 
 CHILD = """
 import json, os, signal, sys, threading, time
@@ -66,10 +67,13 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
 
 
 def step_until(supervisor: Supervisor, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < deadline, [c.state for c in supervisor.children]
+    def stepped() -> bool:
+        if done():
+            return True
         supervisor.step(0.05)
+        return False
+
+    wait_for(stepped, lambda: [c.state for c in supervisor.children], every=0)
 
 
 def test_children_of_every_replica_become_ready_and_stop_clean(

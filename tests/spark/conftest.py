@@ -1,9 +1,11 @@
-"""One Spark session for all tests that need it, and a Kafka whose topics of events are theirs."""
+"""One Spark session for all tests that need it, and a Kafka whose topics of events are empty."""
 
 import datetime as dt
 import secrets
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,6 @@ from pixstream.event.model import PixEvent, encode
 from pixstream.kafka.names import EVENT_TOPICS
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.topics.declared import declared
-from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.plugins.component import BatchLimits
 from pixstream.privacy import PrivacySettings, keys
 from pixstream.spark import session
@@ -29,15 +30,74 @@ if TYPE_CHECKING:
     from pixstream.spark.streaming import Ingest
 
 
+INTERPRETED = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+"""Compiling a query takes longer than a few rows do; the whole runs, which are processes of their
+own, compile theirs as every operator's Spark does."""
+
+
+class Driver:
+    """Holds the session of this process, and makes another one when it or its JVM has died."""
+
+    def __init__(self) -> None:
+        self._session: SparkSession | None = None
+
+    def session(self) -> "SparkSession":
+        """A session that lives, and in which nothing runs that an earlier test has left."""
+        if self._session is None or not self._is_alive(self._session):
+            self.end()
+            self._session = session.session(SparkSettings(driver_memory="1g"))
+            for name, value in INTERPRETED.items():
+                self._session.conf.set(name, value)
+        for query in self._session.streams.active:
+            query.stop()
+        self._session.sparkContext.cancelAllJobs()
+        return self._session
+
+    @staticmethod
+    def _is_alive(spark: "SparkSession") -> bool:
+        from py4j.protocol import Py4JError
+
+        context = spark.sparkContext._jsc  # None once it was stopped from here
+        try:
+            return context is not None and not context.sc().isStopped()
+        except (Py4JError, OSError):
+            return False
+
+    @staticmethod
+    def end() -> None:
+        """End the JVM, and make PySpark forget it: it holds on to one for ever, even dead."""
+        from pyspark import SparkContext
+        from pyspark.sql import SparkSession
+
+        if SparkContext._active_spark_context is not None:
+            with warnings.catch_warnings(action="ignore"):  # of a JVM that does not answer any more
+                SparkContext._active_spark_context.stop()
+        if SparkContext._gateway is not None:
+            SparkContext._gateway.proc.kill()
+            SparkContext._gateway.proc.wait()
+        SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+        SparkSession._instantiatedSession = SparkSession._activeSession = None
+
+
 @pytest.fixture(scope="session")
-def spark() -> "Iterator[SparkSession]":
+def driver() -> Iterator[Driver]:
+    """Whoever holds the one session; `spark` asks it for each test."""
+    made = Driver()
+    yield made
+    if session.missing() is None:
+        made.end()
+
+
+@pytest.fixture
+def spark(driver: Driver) -> "SparkSession":
     """A session with the real jars; without a full Java the test is skipped by name."""
     lack = session.missing()
     if lack is not None:
         pytest.skip(f"Spark cannot run here: {lack}")
-    started = session.session(SparkSettings(driver_memory="1g"))
-    yield started
-    started.stop()
+    return driver.session()
 
 
 class Place:
@@ -106,28 +166,18 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def spark_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    """A broker of these tests alone: Spark reads the topics of events under their own names."""
-    control = EmbeddedBroker(tmp_path_factory.mktemp("spark-kafka"))
-    control.start()
-    yield control
-    control.kill()
-
-
-@pytest.fixture(scope="session")
 def place_at() -> type[Place]:
     """`place_at(kafka_settings, directory)`: on another Kafka, whose topics are there."""
     return Place
 
 
 @pytest.fixture
-def place(spark_kafka: EmbeddedBroker, tmp_path: Path) -> Iterator[Place]:
-    """Empty topics, no table."""
-    made = Place(KafkaSettings(bootstrap_servers=spark_kafka.start()), tmp_path)
+def place(broker: str, tmp_path: Path) -> Place:
+    """Empty topics of events, under their own names as Spark reads them, and no table."""
+    made = Place(KafkaSettings(bootstrap_servers=broker), tmp_path)
+    with closing(made.client.admin()) as admin:
+        for topic in admin.topics():
+            if topic.startswith("pix."):
+                admin.delete(topic)
     made.create_topics()
-    yield made
-    admin = made.client.admin()
-    for topic in admin.topics():
-        if topic.startswith("pix."):
-            admin.delete(topic)
-    admin.close()
+    return made

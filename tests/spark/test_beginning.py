@@ -21,7 +21,7 @@ NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 HELD = {TopicIdPartition("pix.pagamentos", "id-1", n): 0 for n in range(3)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bronze(spark: "SparkSession") -> "DataFrame":
     """Offsets 0 to 9 of partition 0 and 0 to 4 of partition 1, in two batches."""
     made: list[dict[str, Any]] = [

@@ -19,11 +19,11 @@ from deltalake import DeltaTable
 from pixstream.event.model import PixEvent
 from pixstream.processes.component import Order
 from pixstream.spark import session
+from pixstream.testing.waiting import wait_for
 
 pytestmark = [pytest.mark.broker, pytest.mark.spark]
 
 EventFactory = Callable[..., PixEvent]
-SECONDS = 240.0
 
 
 @pytest.fixture
@@ -73,11 +73,7 @@ def in_batch(place: Any) -> Callable[[], bool]:
 
 
 def wait(done: Callable[[], object], process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + SECONDS
-    while not done():
-        assert process.poll() is None, "the driver ended by itself"
-        assert time.monotonic() < deadline, "it takes too long"
-        time.sleep(0.05)
+    wait_for(done, "the driver", alive=lambda: process.poll() is None, every=0.05)
 
 
 def rows(place: Any, table: str, columns: list[str]) -> list[tuple[Any, ...]]:
@@ -109,7 +105,7 @@ def strike(place: Any, config: Path, event: EventFactory, kills: int) -> None:
     with driver(config) as process:
         wait(arrived, process)
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait() == 0
     bronze = rows(place, "bronze", ["topic", "partition", "offset"])
     silver = Counter(rows(place, "pagamentos", ["event_id"]))
     assert len(bronze) == len(set(bronze)) == told + 50 * (kills - 1), f"seed {seed}"
@@ -117,7 +113,6 @@ def strike(place: Any, config: Path, event: EventFactory, kills: int) -> None:
     assert {one for (one,) in silver} == wanted, f"seed {seed}"
 
 
-@pytest.mark.timeout(600)
 def test_the_driver_killed_in_mid_batch_loses_and_doubles_nothing(
     place: Any, config: Path, event: EventFactory
 ) -> None:
@@ -125,7 +120,7 @@ def test_the_driver_killed_in_mid_batch_loses_and_doubles_nothing(
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_the_driver_killed_ten_times_in_mid_batch_loses_and_doubles_nothing(
     place: Any, config: Path, event: EventFactory
 ) -> None:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.1),
     default=3.0,
     show_default=True,
-    help="How long faults are injected; startup, settling and verification take extra time.",
+    help="How long faults are injected; a busy machine stretches it. Startup, settling and "
+    "verification take extra time.",
 )
 @click.option("--seed", type=int, default=7, show_default=True, help="Seed of facts and faults.")
 @click.option(

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,7 @@ from pixstream.bundle import entry_points, values
 from pixstream.bundle.entry_points import EntryPoint
 from pixstream.cli import main
 from pixstream.errors import DestinationError
+from pixstream.testing.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -229,11 +229,7 @@ sys.exit(main.run(["jobs", "run", "gold"]))
 
 
 def until(file: Path, process: subprocess.Popen[Any]) -> None:
-    deadline = time.monotonic() + 60
-    while not file.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(file.exists, alive=lambda: process.poll() is None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -258,7 +254,7 @@ def test_a_signal_stops_after_the_running_task_and_a_second_one_within_it(
                 process.send_signal(number)
             else:
                 (tmp_path / "end").touch()
-            out, _ = process.communicate(timeout=60)
+            out, _ = process.communicate()
         assert process.returncode == 130
         assert (tmp_path / "ended").exists() is not insists
         assert not (tmp_path / "told").exists()

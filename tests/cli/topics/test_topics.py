@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,9 +24,10 @@ from pixstream.kafka.settings import KafkaSettings, Sasl
 from pixstream.kafka.topics.declared import TopicSettings
 from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.producer import Producer
+from pixstream.testing.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     import click
 
@@ -81,19 +81,12 @@ def remove_own_topics(address: str) -> None:
         for name in admin.topics():
             if name.startswith("pix."):
                 admin.delete(name)
-        until(lambda: not [name for name in admin.topics() if name.startswith("pix.")])
-
-
-def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        wait_for(lambda: not [name for name in admin.topics() if name.startswith("pix.")])
 
 
 def until_nothing_is_planned(settings: Settings) -> None:
     """A broker learns of new topic settings a moment after Kafka's controller has taken them."""
-    until(lambda: call(topics, settings, "plan").output == "no changes\n")
+    wait_for(lambda: call(topics, settings, "plan").output == "no changes\n")
 
 
 def admin_of(address: str) -> Admin:
@@ -206,7 +199,7 @@ def drain(client: Client, name: str) -> None:
             inbox.poll(10, 0.1)
             return inbox.positions() == end
 
-        until(at_the_end)
+        wait_for(at_the_end)
         inbox.commit(inbox.positions())
 
 
@@ -227,7 +220,7 @@ def test_an_undeclared_topic_goes_only_when_deleting_is_allowed(address: str) ->
         assert "pix.old" in admin.topics()
         gone = call(topics, settings, "apply", "--allow-delete")
         assert gone.output == "- delete pix.old (not declared)\n"
-        until(lambda: "pix.old" not in admin.topics())
+        wait_for(lambda: "pix.old" not in admin.topics())
         assert other in admin.topics()
         admin.delete(other)
 

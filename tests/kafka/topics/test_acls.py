@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shlex
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +29,7 @@ from pixstream.kafka.names import (
 from pixstream.kafka.ports import Listener, TopicPartition, TopicSpec
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.topics.acls import Acl, commands, for_consumer, for_operator, for_producer
+from pixstream.testing.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -143,16 +143,16 @@ def consume(client: Client, component: str, topic: str) -> None:
             client.inbox(group=group_id(component), topics=[topic], member="0", listener=listener)
         ) as inbox,
     ):
-        positions: Mapping[TopicIdPartition, int] = {}
-        deadline = time.monotonic() + 30
-        while positions != end:
+
+        def positions() -> Mapping[TopicIdPartition, int]:
             inbox.poll(100, 0.1)
-            positions = inbox.positions()
-            assert time.monotonic() < deadline, positions
+            return inbox.positions()
+
+        wait_for(lambda: positions() == end, inbox.positions)
         outbox.begin()
         outbox.send(DLQ, b"letter", b"sealed", [])
         outbox.commit()
-        inbox.commit(positions)
+        inbox.commit(inbox.positions())
 
 
 @pytest.mark.broker
@@ -192,14 +192,14 @@ def test_an_operator_manages_topics_and_looks_at_lag_and_letters(rights: Any) ->
     client, topic = rights.client("confluent"), f"pix.{secrets.token_hex(4)}"
     with closing(client.admin()) as admin:
         admin.create(TopicSpec(topic, 1, 1, {"retention.ms": "5000"}))
-        rights.until(lambda: topic in admin.topics())
+        wait_for(lambda: topic in admin.topics())
         admin.configure(topic, {"retention.ms": "6000"})
         admin.add_partitions(topic, 2)
-        rights.until(lambda: admin.topics()[topic].partitions == 2)
+        wait_for(lambda: admin.topics()[topic].partitions == 2)
         assert admin.topics()[topic].config["retention.ms"] == "6000"
         assert [p.lag for p in lag(admin, {group_id("lake"): [topic]})] == [0, 0]
         admin.delete(topic)
-        rights.until(lambda: topic not in admin.topics())
+        wait_for(lambda: topic not in admin.topics())
     assert list(client.scan(DLQ)) == []
 
 

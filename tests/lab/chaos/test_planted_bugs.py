@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.broker,
     pytest.mark.demo,
     pytest.mark.campaign,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(3600),
 ]
 
 PLANTS = Path(__file__).parent / "plants"

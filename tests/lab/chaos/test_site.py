@@ -1,20 +1,20 @@
 """The site's supervisor: who starts another one, and what is told of the last."""
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pixstream.lab.chaos.site import Site
+from pixstream.testing.waiting import wait_for
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Its supervisor is a process that only sleeps, or ends at once."""
     site = Site(tmp_path / "chaos", "confluent", 100)
-    code = iter(["raise SystemExit(1)", *["import time; time.sleep(60)"] * 3])
+    code = iter(["raise SystemExit(1)", *["import time; time.sleep(3600)"] * 3])
     monkeypatch.setattr(
         site, "start", lambda: site._supervised.start([sys.executable, "-c", next(code)], None)
     )
@@ -23,8 +23,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def until_it_ended(site: Site) -> None:
-    while site._supervised.look() is not None:
-        time.sleep(0.01)
+    wait_for(lambda: not site.is_running())
 
 
 def test_a_supervisor_that_ended_by_itself_is_revived_and_told(site: Site) -> None:

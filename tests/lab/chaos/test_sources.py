@@ -1,7 +1,6 @@
 import datetime as dt
 import http.server
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -18,6 +17,7 @@ from pixstream.lab.chaos.sources import LogFile, SpiDirectory
 from pixstream.lab.simulation.pieces import ISO20022, SYSTEM_LOG, WEBHOOK
 from pixstream.lab.simulation.world import OWN_ISPB
 from pixstream.privacy import Pseudonymiser, Vault
+from pixstream.testing.waiting import wait_for
 
 START = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 PSEUDONYM = Pseudonymiser(bytes(32), "p1")
@@ -125,10 +125,7 @@ def webhook() -> Iterator[str]:
 
 
 def drain(callbacks: Callbacks) -> None:
-    deadline = time.monotonic() + 30
-    while callbacks.pending:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: not callbacks.pending)
     callbacks.stop()
 
 

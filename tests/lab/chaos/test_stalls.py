@@ -146,4 +146,12 @@ def test_it_is_quiet_while_facts_wait_and_no_table_at_all_gets_a_commit(lake: La
     lake.look(1)
     assert lake.stalls.quiet_seconds == 0
     lake.look(3)
-    assert (lake.stalls.quiet_seconds, lake.stalls.quietest_seconds) == (3, 10)
+    assert lake.stalls.quiet_seconds == 3
+
+
+def test_commits_that_move_offsets_are_counted(lake: Lake) -> None:
+    for content in ('{"txn":{}}', '{"add":{}}', '{"txn":{}}'):
+        lake.commit(R, content)
+    lake.commit(P)
+    lake.look(1)
+    assert lake.stalls.commits == 3

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,19 +12,20 @@ import pytest
 
 from pixstream.errors import PixstreamError
 from pixstream.lab.chaos.supervised import Supervised
+from pixstream.testing.waiting import wait_for
 
-SLEEP = "import time; time.sleep(60)"
+SLEEP = "import time; time.sleep(3600)"
 DRAIN = """
 import pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit({code}))
 pathlib.Path({ready!r}).touch()
-time.sleep(60)
+time.sleep(3600)
 """
 DEAF = """
 import pathlib, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 pathlib.Path({ready!r}).touch()
-time.sleep(60)
+time.sleep(3600)
 """
 
 
@@ -41,13 +41,6 @@ def start(supervised: Supervised, code: str) -> int:
     pid = supervised.look()
     assert pid is not None
     return pid
-
-
-def until(done: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def is_dead(pid: int) -> bool:
@@ -66,7 +59,7 @@ def test_our_own_kills_and_starts_are_no_finding(supervised: Supervised) -> None
 @pytest.mark.parametrize("code", [0, 1, 3])
 def test_an_exit_of_its_own_is_told_once_with_its_code(supervised: Supervised, code: int) -> None:
     start(supervised, f"raise SystemExit({code})")
-    until(lambda: supervised.look() is None)
+    wait_for(lambda: supervised.look() is None)
     assert supervised.look() is None
     (end,) = supervised.ends
     assert end.startswith(f"`pixstream run` ended by itself with exit code {code}, seen at ")
@@ -75,7 +68,7 @@ def test_an_exit_of_its_own_is_told_once_with_its_code(supervised: Supervised, c
 
 def test_the_next_kill_and_start_do_not_heal_it_in_silence(supervised: Supervised) -> None:
     pid = start(supervised, "raise SystemExit(1)")
-    until(lambda: is_dead(pid))
+    wait_for(lambda: is_dead(pid))
     assert not supervised.kill()
     start(supervised, SLEEP)
     assert supervised.kill()
@@ -88,7 +81,7 @@ def test_a_signal_that_was_not_ours_is_told_by_name(
     supervised: Supervised, number: signal.Signals
 ) -> None:
     os.kill(start(supervised, SLEEP), number)
-    until(lambda: supervised.look() is None)
+    wait_for(lambda: supervised.look() is None)
     (end,) = supervised.ends
     assert f"signal {number.name}" in end
 
@@ -109,7 +102,7 @@ def test_a_drain_returns_the_exit_code_and_is_no_end_of_its_own(
 ) -> None:
     ready = tmp_path / "ready"
     start(supervised, DRAIN.format(code=code, ready=str(ready)))
-    until(ready.exists)
+    wait_for(ready.exists)
     assert supervised.drain(30) == code
     assert supervised.look() is None
     assert supervised.ends == []
@@ -117,7 +110,7 @@ def test_a_drain_returns_the_exit_code_and_is_no_end_of_its_own(
 
 def test_a_drain_of_one_that_ended_before_tells_that(supervised: Supervised) -> None:
     pid = start(supervised, "raise SystemExit(0)")
-    until(lambda: is_dead(pid))
+    wait_for(lambda: is_dead(pid))
     assert supervised.drain(30) is None
     (end,) = supervised.ends
     assert "exit code 0" in end
@@ -128,7 +121,7 @@ def test_one_that_does_not_drain_is_an_error_and_can_still_be_killed(
 ) -> None:
     ready = tmp_path / "ready"
     start(supervised, DEAF.format(ready=str(ready)))
-    until(ready.exists)
+    wait_for(ready.exists)
     with pytest.raises(PixstreamError, match=r"did not end within 0\.2 s of SIGTERM"):
         supervised.drain(0.2)
     assert supervised.kill()

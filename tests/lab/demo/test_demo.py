@@ -11,7 +11,7 @@ import pytest
 
 from pixstream.spark import session
 
-pytestmark = [pytest.mark.broker, pytest.mark.demo, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.broker, pytest.mark.demo]
 
 
 def run(directory: Path, events: int, *options: str) -> tuple[dict[str, Any], str]:
@@ -41,7 +41,7 @@ def test_the_demo_adds_up(tmp_path: Path) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.spark
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 def test_spark_makes_the_same_of_a_hundred_thousand_events_as_the_delta_consumer(
     tmp_path: Path,
 ) -> None:

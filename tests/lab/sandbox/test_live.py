@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from pixstream.lab.sandbox.live import live
+from pixstream.testing.waiting import wait_for
 
 if TYPE_CHECKING:
     from pixstream.lab.sandbox.bank import Bank
@@ -16,11 +16,6 @@ def test_live_traffic_is_recorded_until_it_is_stopped(bank: Bank) -> None:
         target=live, args=(bank,), kwargs={"per_second": 500.0, "seed": 1, "stop": stop}
     )
     thread.start()
-    end = time.monotonic() + 10
-    while len(bank.store) < 20 and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_for(lambda: len(bank.store) >= 20, alive=thread.is_alive)
     stop.set()
-    thread.join(10)
-
-    assert not thread.is_alive()
-    assert len(bank.store) >= 20
+    thread.join()

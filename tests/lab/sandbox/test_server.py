@@ -3,8 +3,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import socket
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx2
 import msgspec
@@ -18,9 +17,7 @@ from pixstream.lab.sandbox.server import BankServer
 from pixstream.lab.simulation.batches import Offer
 from pixstream.lab.simulation.offers import plan
 from pixstream.lab.simulation.pieces import BANK_API, SYSTEM_LOG, WEBHOOK
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from pixstream.testing.waiting import wait_for
 
 KEY = "7d9f0335-8dcc-4054-9bf9-0dbd61d36906"
 E2E = "E99999101202611231200abcdefghijk"
@@ -36,13 +33,6 @@ def pix(**fields: Any) -> dict[str, Any]:
         "horario": recent.isoformat(timespec="milliseconds"),
         **fields,
     }
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def token(server: BankServer, **form: str) -> httpx2.Response:
@@ -181,10 +171,10 @@ def test_a_return_is_under_way_then_settled_and_called_back(
     assert answer.status_code == 201
     assert answer.json()["status"] == "EM_PROCESSAMENTO"
     assert identifiers.E2E.fullmatch(answer.json()["rtrId"])
-    until(lambda: client.get(f"/pix/{E2E}/devolucao/r1").json()["status"] == "DEVOLVIDO")
+    wait_for(lambda: client.get(f"/pix/{E2E}/devolucao/r1").json()["status"] == "DEVOLVIDO")
     settled = client.get(f"/pix/{E2E}/devolucao/r1").json()
     assert set(settled["horario"]) == {"solicitacao", "liquidacao"}
-    until(lambda: len(receiver.bodies) == 2)
+    wait_for(lambda: len(receiver.bodies) == 2)
     (told,) = msgspec.json.decode(receiver.bodies[1])["pix"]
     assert told["endToEndId"] == E2E
     assert told["devolucoes"] == [settled]
@@ -309,7 +299,7 @@ def test_bodies_for_a_key_without_webhook_wait_for_its_registration(
     assert bank.stats()["waiting_for_webhook"] == 1
     client.put(f"/webhook/{KEY}", json={"webhookUrl": receiver.url}).raise_for_status()
 
-    until(lambda: receiver.bodies == [b"one"])
+    wait_for(lambda: receiver.bodies == [b"one"])
     assert bank.stats()["waiting_for_webhook"] == 0
 
 
@@ -322,7 +312,7 @@ def test_offers_can_be_handed_over_http(server: BankServer, receiver: Any) -> No
     answer = httpx2.post(f"{server.url}/sandbox/offers", content=msgspec.json.encode(offers))
 
     assert answer.json() == {"offered": 2}
-    until(lambda: receiver.bodies == [b"\xff"])
+    wait_for(lambda: receiver.bodies == [b"\xff"])
     stats = httpx2.get(f"{server.url}/sandbox/stats").json()
     assert (stats["offered"], stats["pix"], stats["callbacks"]["acknowledged"]) == (2, 1, 1)
     assert httpx2.post(f"{server.url}/sandbox/offers", content=b"{}").status_code == 400

@@ -24,7 +24,7 @@ from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.bank_api.producer import Account, BankApi
 from pixstream.producers.webhook.server import listen
 
-WAIT = 20.0
+WAIT = 600.0
 RNG = random.Random(23)
 SECOND, HOUR, DAY = (dt.timedelta(**{unit: 1}) for unit in ("seconds", "hours", "days"))
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from pixstream.errors import PixstreamError
 from pixstream.producers.system_log import tail as log_tail
 from pixstream.producers.system_log.files import LogFiles, shown
+from pixstream.testing.waiting import wait_for
 
 
 class Reader:
@@ -535,9 +535,12 @@ def test_each_line_comes_once_while_the_writer_goes_on(tmp_path: Path, pattern: 
         if restarts.random() < 0.2:
             reader.restart()
     writer.join()
-    deadline = time.monotonic() + 20
-    while len(reader.lines) < logs.expected.total() and time.monotonic() < deadline:
+
+    def read() -> bool:
         reader.read()
+        return len(reader.lines) >= logs.expected.total()
+
+    wait_for(read, every=0)
     reader.files.close()
     assert Counter(reader.lines) == logs.expected
 

@@ -38,7 +38,7 @@ from pixstream.plugins.component import BatchLimits
 from pixstream.privacy import Pseudonymiser, Vault
 from pixstream.producers.webhook.producer import Webhook
 
-WAIT = 60.0
+WAIT = 600.0
 RNG = random.Random(7)
 WHEN = dt.datetime(2026, 3, 4, 5, 6, tzinfo=dt.UTC)
 VAULT = Vault(bytes(32), "k1")

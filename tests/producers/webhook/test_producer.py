@@ -19,7 +19,7 @@ from pixstream.plugins import discovery
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.webhook.producer import Webhook
 
-WAIT = 10.0
+WAIT = 600.0
 RNG = random.Random(11)
 WHEN = dt.datetime(2026, 3, 4, 5, 6, tzinfo=dt.UTC)
 

@@ -20,7 +20,7 @@ from pixstream.producers.webhook.backlog import Delivery, Limits
 from pixstream.producers.webhook.server import Intake, Tls, listen
 
 LIMITS = Limits(body_bytes=1000, waiting=8, answer_seconds=10.0)
-WAIT = 10.0
+WAIT = 600.0
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 _URL_SAFE = str.maketrans("+/", "-_")
 _CONNECT_SECONDS = 10.0
-_VISIBLE_SECONDS = 10.0
+_VISIBLE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]

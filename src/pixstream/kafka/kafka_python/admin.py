@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # How the library reports that a change of settings is refused.
 _REFUSAL = re.compile(r"\[Error (-?\d+)\]")
-_VISIBLE_SECONDS = 10.0
+_VISIBLE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
 _EARLIEST, _LATEST = OffsetSpec.EARLIEST, OffsetSpec.LATEST
 

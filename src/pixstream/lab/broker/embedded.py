@@ -85,8 +85,8 @@ class EmbeddedBroker:
         both.
 
         Args:
-            timeout: seconds that Kafka may take to answer; fetching the jars and preparing the
-                directories are not counted.
+            timeout: seconds that Kafka may idle without an answer, see `pixstream.patience`; its
+                work, fetching the jars and preparing the directories are not counted.
             progress: told of the jars being fetched, at the first start of this user.
 
         Raises:

@@ -15,6 +15,7 @@ from pixstream.kafka.embedded import HOST, MAIN_LISTENER, BrokerFiles, is_alive,
 from pixstream.lab.broker.ports import choose_ports
 from pixstream.lab.broker.process import Jvm, kill
 from pixstream.lab.broker.properties import server_properties
+from pixstream.patience import Patience
 
 _STARTS = 3
 _PORT_TAKEN = "Address already in use"
@@ -42,7 +43,7 @@ def launch(
         jvm: what runs, and with which files.
         port_names: the listeners that need a port; one that is lost in the last moment is replaced.
         properties: Kafka's settings that win over the ones made here.
-        timeout: seconds that Kafka may take to answer.
+        timeout: seconds that Kafka may idle without an answer.
         proxy_port: of the proxy before the listener PROXIED, if there is one.
 
     Raises:
@@ -102,8 +103,8 @@ def answers(process: psutil.Process, files: BrokerFiles, timeout: float) -> bool
     """Wait until Kafka lists itself as a live broker; False when it ended or stayed silent."""
     port = load_state(files.state).ports[MAIN_LISTENER]
     client: AdminClient | None = None
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline and is_alive(process):
+    patience = Patience(timeout)
+    while not patience.exhausted and is_alive(process):
         try:
             if client is None:  # the client's own retries would be slower than a look at the port
                 socket.create_connection((HOST, port), _PROBE_SECONDS).close()

@@ -16,13 +16,13 @@ import psutil
 
 from pixstream import config, kafka
 from pixstream.errors import PixstreamError
-from pixstream.kafka.topics import plan as topic_plan
-from pixstream.kafka.topics.declared import declared
 from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.lab.broker.properties import PROXIED
 from pixstream.lab.chaos.proxy import Proxy
 from pixstream.lab.chaos.supervised import Supervised
+from pixstream.lab.demo import declaring
 from pixstream.lab.demo.place import Place, free_port
+from pixstream.patience import Patience
 from pixstream.processes.component import Order
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ CONSUMER = "delta_lake"
 REPLICAS = 2
 SESSION_MS = 6_000
 ORPHAN_SECONDS = 30.0
-"""Children of a killed supervisor must be gone after this."""
+"""Children of a killed supervisor must not idle for longer."""
 
 _DISK_BYTES, _DISK_BYTES_PER_FACT = 256 * 2**20, 1024
 
@@ -120,9 +120,7 @@ class Site:
         direct = msgspec.structs.replace(self.settings.kafka, bootstrap_servers=bootstrap)
         self.client = kafka.connect(direct)
         admin = self.client.admin()
-        plan = topic_plan.plan(declared(self.settings.topics), {}, lags=lambda _: {})
-        for _ in topic_plan.apply(plan, admin):
-            continue
+        declaring.create(self.settings.topics, admin)
         admin.close()
         self._errors = (self.place.logs / "components.err").open("ab")
 
@@ -160,8 +158,12 @@ class Site:
 
         Only when no storm strikes, which does the same with its next kill.
         """
-        if self._supervised.look() is None:
+        if not self.is_running():
             self.start()
+
+    def is_running(self) -> bool:
+        """Tell whether a supervisor lives."""
+        return self._supervised.look() is not None
 
     def drain(self, seconds: float) -> int | None:
         """Stop the supervisor with SIGTERM as an operator would.
@@ -170,7 +172,7 @@ class Site:
             Its exit code; None when it had ended by itself.
 
         Raises:
-            PixstreamError: it does not end in time.
+            PixstreamError: it idles for so many seconds and does not end.
         """
         return self._supervised.drain(seconds)
 
@@ -197,9 +199,9 @@ class Site:
         children = list(self.components().values())
         killed = self._supervised.kill()
         self.start()
-        deadline = time.monotonic() + ORPHAN_SECONDS
+        patience = Patience(ORPHAN_SECONDS)
         while any(map(_is_alive, children)):
-            if time.monotonic() > deadline:
+            if patience.exhausted:
                 raise PixstreamError("components outlived their killed supervisor")
             time.sleep(0.1)
         return killed

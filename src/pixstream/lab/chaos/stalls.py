@@ -6,8 +6,9 @@ file of the next version is all that is asked for.
 
 How long a consumer needs to start and to join its group, against how long the storm leaves it to
 live, depends on the machine: on two busy cores whole storms passed in which nothing was committed.
-So the storm spares processes while no table has got a commit for `SPARE_SECONDS`; that none gets
-one for `BOUND_SECONDS` all the same is a stall.
+So the storm leaves processes alone while no table has got a commit for `SPARE_SECONDS`, and goes on
+after the next one. That none gets one all the same while the processes idle is a stall, see
+`pixstream.patience`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.5
 SPARE_SECONDS = 40.0
-BOUND_SECONDS = 200.0
 
 _COMMITTED = b'"txn"'
 """What a commit has that moves offsets; compaction and properties of a table have none."""
@@ -48,7 +48,7 @@ class Stalls:
     Attributes:
         longest: by category; none where no fact had to wait.
         quiet_seconds: how long no table has got a commit, while facts wait.
-        quietest_seconds: the most that this has been.
+        commits: how many have moved offsets.
     """
 
     def __init__(self, lake: Path) -> None:
@@ -57,7 +57,8 @@ class Stalls:
         self._waiting: dict[Category, Stall] = {}
         self._looked: float | None = None
         self.longest: dict[Category, Stall] = {}
-        self.quiet_seconds = self.quietest_seconds = 0.0
+        self.quiet_seconds = 0.0
+        self.commits = 0
         self._see_commits()
 
     def told(self, documents: Iterable[Told]) -> None:
@@ -86,7 +87,6 @@ class Stalls:
             self.quiet_seconds = 0.0
         elif not disk_shut:
             self.quiet_seconds += passed
-        self.quietest_seconds = max(self.quiet_seconds, self.quietest_seconds)
         for category, stall in self._waiting.items():
             longer = stall if disk_shut else stall._replace(seconds=stall.seconds + passed)
             self._waiting[category] = longer
@@ -107,6 +107,7 @@ class Stalls:
         for category, log in self._logs.items():
             while (entry := log / f"{self._versions[category] + 1:020d}.json").exists():
                 self._versions[category] += 1
-                if _COMMITTED in entry.read_bytes() and category not in moved:
-                    moved.append(category)
+                if _COMMITTED in entry.read_bytes():
+                    self.commits += 1
+                    moved += [category] if category not in moved else []
         return moved

@@ -19,6 +19,7 @@ import psutil
 from pixstream.errors import PixstreamError
 from pixstream.kafka.names import EVENT_TOPICS
 from pixstream.lab.chaos.site import CONSUMER, SESSION_MS
+from pixstream.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +38,7 @@ PROCESS_FAULTS = {
     "stop": 0.5,
     "join": 0.5,
 }
-"""Strikes a minute of the first lane; some are left out on a busy machine, see `stalls`."""
+"""Strikes a minute of the first lane, which a busy machine stretches: see `stalls`."""
 
 WORLD_FAULTS = {
     "kill_broker": 0.85,
@@ -53,7 +54,10 @@ WORLD_FAULTS = {
 
 KILLED = ("producers", "consumers", "supervisor", "broker")
 _BURST_SECONDS = 10.0
-_VICTIM_SECONDS = 3.0
+_VICTIM_SECONDS = 20.0
+"""A supervisor that lives starts a component before nothing has moved for so long."""
+
+_LOOK_SECONDS = 0.5
 
 
 class Weather(NamedTuple):
@@ -61,7 +65,7 @@ class Weather(NamedTuple):
 
     Attributes:
         facts: distinct facts that are told while it lasts, at an even pace.
-        seconds: how long it lasts.
+        seconds: how long it lasts, while the pipeline gets something done.
         seed: of facts and strikes.
         rates: strikes a minute by fault; one that is not named is left out.
     """
@@ -80,20 +84,20 @@ class _Later(NamedTuple):
 
 
 class Storm:
-    """Strikes for so many seconds.
+    """Strikes as often as the weather says, however long that takes.
 
     Args:
         site: what is hit.
         sources: rotate, and tell malformed pieces.
         oracle: numbers the malformed pieces.
         weather: how long and how hard.
-        spare: tells whether processes have been hit too often to get anything done, and are left
-            alone for now.
+        spare: tells whether processes have been hit too often to get anything done: then they are
+            left alone, and the rest of their lane is put off.
 
     Attributes:
         kills: SIGKILLs that hit a living process, by what it was.
         faults: everything else that struck.
-        spared: strikes on processes that were left out.
+        spared_seconds: how long processes were left alone.
         disk_shut: the tables' disk takes nothing at this moment.
     """
 
@@ -123,7 +127,7 @@ class Storm:
         ]
         self.kills: Counter[str] = Counter(dict.fromkeys(KILLED, 0))
         self.faults: Counter[str] = Counter()
-        self.spared = 0
+        self.spared_seconds = 0.0
         self.disk_shut = False
 
     def start(self) -> None:
@@ -151,20 +155,27 @@ class Storm:
     def _lane(self, rates: dict[str, float], later: list[_Later]) -> None:
         try:
             for due, name in self._schedule(rates):
-                while (wait := self._started + due - time.monotonic()) > 0:
-                    self._put_right(later)
-                    if self._over.wait(min(wait, 0.5)):
-                        break
-                if self._over.is_set() or time.monotonic() > self._started + self._seconds:
+                self._wait_for(due, later, spare=rates is PROCESS_FAULTS)
+                if self._over.is_set():
                     break
-                if rates is PROCESS_FAULTS and self._spare():
-                    self.spared += 1
-                else:
-                    getattr(self, f"_{name}")()
+                getattr(self, f"_{name}")()
         except BaseException as error:  # noqa: BLE001  `over` raises it in the main thread
             self._error = error
         finally:
             self._put_right(later, everything=True)
+
+    def _wait_for(self, due: float, later: list[_Later], *, spare: bool) -> None:
+        """Return at the second `due` of a lane, or when it is all over."""
+        while not self._over.is_set():
+            self._put_right(later)
+            late = self.spared_seconds if spare else 0.0
+            wait = self._started + due + late - time.monotonic()
+            spared = wait <= 0 and spare and self._spare()
+            if wait <= 0 and not spared:
+                return
+            began = time.monotonic()
+            self._over.wait(_LOOK_SECONDS if spared else min(wait, _LOOK_SECONDS))
+            self.spared_seconds += (time.monotonic() - began) * spared
 
     def _schedule(self, rates: dict[str, float]) -> list[tuple[float, str]]:
         """Every strike with its second: evenly spread, each at a moment of its own stretch."""
@@ -193,9 +204,9 @@ class Storm:
         ]
 
     def _kill(self, *, consumers: bool | None) -> None:
-        """SIGKILL one living component; waits a little for one to be there."""
-        deadline = time.monotonic() + _VICTIM_SECONDS
-        while time.monotonic() < deadline and not self._over.is_set():
+        """SIGKILL one living component; waits for one to be there while the supervisor lives."""
+        patience = Patience(_VICTIM_SECONDS)
+        while self._site.is_running() and not (patience.exhausted or self._over.is_set()):
             living = self._site.components()
             labels = [
                 label

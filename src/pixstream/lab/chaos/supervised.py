@@ -10,9 +10,13 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from pixstream.errors import PixstreamError
+from pixstream.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+_LOOK_SECONDS = 0.05
 
 
 class Supervised:
@@ -64,19 +68,20 @@ class Supervised:
             Its exit code; None when none was running.
 
         Raises:
-            PixstreamError: it does not end in time.
+            PixstreamError: it idles for so many seconds and does not end.
         """
         with self._lock:
             process = self._living()
             if process is None:
                 return None
             process.terminate()
-            try:
-                code = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                raise PixstreamError(
-                    f"`pixstream run` did not end within {seconds:g} s of SIGTERM"
-                ) from None
+            patience = Patience(seconds)
+            while (code := process.poll()) is None:
+                if patience.exhausted:
+                    raise PixstreamError(
+                        f"`pixstream run` did not end within {seconds:g} s of SIGTERM"
+                    )
+                time.sleep(_LOOK_SECONDS)
             self._process = None
             return code
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pixstream.lab.demo.reconcile import Ledger
     from pixstream.lab.simulation.offers import Offer
 
+ANSWER_SECONDS = 300.0
+"""The bank is this very process: however busy, it answers."""
+
 STRAY_SHARE = 1000
 """One stray record, written to a topic by somebody else, for so many facts."""
 
@@ -94,7 +97,11 @@ class Feeder:
             registered: set[str] = set()
             with (
                 self._place.app_log.open("ab") as log,
-                httpx2.Client(base_url=self._server.url, headers=self._authorization()) as bank,
+                httpx2.Client(
+                    base_url=self._server.url,
+                    headers=self._authorization(),
+                    timeout=ANSWER_SECONDS,
+                ) as bank,
             ):
                 for offer in self._until_stopped():
                     self._note(offer)
@@ -132,7 +139,10 @@ class Feeder:
     def _authorization(self) -> dict[str, str]:
         form = {"grant_type": "client_credentials", "scope": "webhook.write"}
         answer = httpx2.post(
-            f"{self._server.url}/oauth/token", data=form, auth=(CLIENT_ID, self._place.secret)
+            f"{self._server.url}/oauth/token",
+            data=form,
+            auth=(CLIENT_ID, self._place.secret),
+            timeout=ANSWER_SECONDS,
         )
         answer.raise_for_status()
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pixstream import config, kafka
-from pixstream.errors import PixstreamError
+from pixstream.errors import PixstreamError, Transient
 from pixstream.kafka import lag
 from pixstream.kafka.names import EVENT_TOPICS, group_id
-from pixstream.kafka.topics import plan
-from pixstream.kafka.topics.declared import declared
 from pixstream.lab.broker.embedded import EmbeddedBroker
-from pixstream.lab.demo import parity, tables
+from pixstream.lab.demo import declaring, parity, tables
 from pixstream.lab.demo.feed import Feeder
 from pixstream.lab.demo.privacy_scan import PrivacyScan
 from pixstream.lab.demo.reconcile import Ledger, Outcome, Reconciliation
 from pixstream.lab.demo.view import Stage, View
+from pixstream.patience import Patience
 from pixstream.privacy import keys
 from pixstream.processes.component import Order
 from pixstream.processes.supervisor import Child, Supervisor, select
@@ -34,11 +33,8 @@ if TYPE_CHECKING:
     from pixstream.kafka.ports import Admin, Client
     from pixstream.lab.demo.place import Place
 
-STALLED_SECONDS = 60.0
-"""Without any progress for this long what is missing counts as lost."""
-
-SPARK_STALLED_SECONDS = 180.0
-"""The same beside Spark, which starts slowly and counts when a whole batch is done."""
+STALLED_SECONDS = 120.0
+"""When nothing has moved, and the processes have idled for this long, what is missing is lost."""
 
 QUIET_SECONDS = 3.0
 
@@ -87,8 +83,7 @@ class Demo:
             client = kafka.connect(settings.kafka)
             with closing(client.admin()) as admin:
                 self._say(f"Kafka answers at {bootstrap}; creating topics")
-                for _ in plan.apply(plan.plan(declared(settings.topics), {}, lags=_nobody), admin):
-                    continue
+                declaring.create(settings.topics, admin)
                 ledger = Ledger()
                 feeder = Feeder(self._place, self._events, self._seed, ledger, client)
                 supervisor = self._supervisor(settings, overrides)
@@ -123,11 +118,16 @@ class Demo:
         former: tuple[object, ...] = ()
         consumers = ["delta_lake", "spark"] if self._place.spark else ["delta_lake"]
         topics = list(EVENT_TOPICS.values())
-        stalled = SPARK_STALLED_SECONDS if self._place.spark else STALLED_SECONDS
+        patience = Patience(STALLED_SECONDS)
+        groups = {group_id(name): topics for name in consumers}
+        found = dict.fromkeys(groups, 0)
         with View(self._console, self._events) as view:
             while not self._interrupted():
                 supervisor.step(0.2)
-                found = lag.totals(lag.lag(admin, {group_id(n): topics for n in consumers}))
+                with suppress(
+                    Transient
+                ):  # a busy Kafka: what it said last is shown until it answers
+                    found = lag.totals(lag.lag(admin, groups))
                 behind = {name: found[group_id(name)] for name in consumers}
                 stages = [
                     _stage(child, behind.get(child.order.name)) for child in supervisor.children
@@ -142,10 +142,15 @@ class Demo:
                 at_rest = feeder.done and quiet > QUIET_SECONDS and not behind.get("spark")
                 if at_rest and self._complete(feeder.ledger):
                     return
-                if quiet > stalled:
+                patience.saw((former, self._files_of_spark()))
+                if patience.exhausted:
                     self._say("nothing has moved for a long time; reconciling what is there")
                     return
         raise PixstreamError("interrupted; everything was stopped, nothing is reconciled")
+
+    def _files_of_spark(self) -> int:
+        """Files of tables and checkpoints: Spark's counts move when a whole batch is done."""
+        return sum(len(files) for _, _, files in os.walk(self._place.silver))
 
     def _complete(self, ledger: Ledger) -> bool:
         """Tell whether every offered fact stands in its table; letters are counted at the end."""
@@ -208,12 +213,6 @@ def _stage(child: Child, lag_total: int | None) -> Stage:
 def _settled(state: tuple[object, ...]) -> tuple[object, ...]:
     """The part of the state whose change is progress: a poll that finds nothing is none."""
     return tuple((s.taken, s.dropped, s.letters) if isinstance(s, Stage) else s for s in state)
-
-
-def _nobody(topic: str) -> dict[str, int]:
-    """Lags of the consumers of a topic that does not exist yet."""
-    del topic
-    return {}
 
 
 def as_line(outcome: Outcome) -> str:

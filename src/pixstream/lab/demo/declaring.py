@@ -1,0 +1,53 @@
+"""Creates the declared topics on a Kafka that has just started."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pixstream.errors import Transient
+from pixstream.kafka.topics import plan as topic_plan
+from pixstream.kafka.topics.declared import declared
+from pixstream.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pixstream.kafka.ports import Admin
+    from pixstream.kafka.topics.declared import TopicSettings
+
+IDLE_SECONDS = 60.0
+"""A Kafka that answers nothing for so long while it has nothing to do, hangs."""
+
+_PAUSE_SECONDS = 0.2
+
+
+def create(topics: Mapping[str, TopicSettings], admin: Admin) -> None:
+    """Create what is missing, again and again while Kafka is too busy to say that it has.
+
+    Args:
+        topics: of the configuration.
+        admin: of the Kafka.
+
+    Raises:
+        KafkaError: Kafka refuses a topic.
+        Transient: it idles and does not answer.
+    """
+    patience = Patience(IDLE_SECONDS)
+    while True:
+        try:
+            plan = topic_plan.plan(declared(topics), admin.topics(), lags=_nobody)
+            for _ in topic_plan.apply(plan, admin):
+                continue
+        except Transient:
+            if patience.exhausted:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _nobody(topic: str) -> dict[str, int]:
+    """Lags of the consumers of a topic that does not exist yet."""
+    del topic
+    return {}
