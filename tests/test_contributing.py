@@ -1,23 +1,35 @@
-"""The worked example of CONTRIBUTING.md is run as it stands there."""
+"""The worked examples of CONTRIBUTING.md are run as they stand there."""
 
 import datetime as dt
 import re
+import secrets
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
 import pytest
 
+import pixstream.processors
 import pixstream.producers
-from pixstream import config, dead_letters
+from pixstream import config, dead_letters, kafka
+from pixstream.cli.consumer_groups import consumer_groups
 from pixstream.dead_letters import LetterWriter
 from pixstream.errors import ConfigError
 from pixstream.event.identifiers import e2e
+from pixstream.event.model import Draft
+from pixstream.event.record import outgoing
 from pixstream.event.sealing import Sealer
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, POSITIONS
+from pixstream.kafka.topics import acls
 from pixstream.kafka.topics.declared import declared
+from pixstream.kafka.transactions import Writer
+from pixstream.loops.process import ProcessLoop
 from pixstream.loops.produce import ProduceLoop
 from pixstream.plugins.producer import Producer
 from pixstream.privacy import Pseudonymiser, Vault
@@ -54,13 +66,13 @@ def test_one_file_and_one_section_make_a_producer(section: Path, tmp_path: Path)
     settings = config.load(section)
     producer = settings.producers["my_bank"]
     assert isinstance(producer, Producer)
-    kafka = MemoryKafka()
+    memory = MemoryKafka()
     for spec in declared(settings.topics):
-        kafka.client().admin().create(spec)
+        memory.client().admin().create(spec)
     stop = threading.Event()
     loop = ProduceLoop(
         producer,
-        kafka.client(),
+        memory.client(),
         Sealer(Pseudonymiser(bytes(32), "k1"), VAULT),
         LetterWriter("my_bank", VAULT, 2**20, tmp_path),
         max_event_bytes=2**20,
@@ -69,11 +81,11 @@ def test_one_file_and_one_section_make_a_producer(section: Path, tmp_path: Path)
     )
     threading.Timer(0.5, stop.set).start()
     loop.run()
-    records = list(kafka.client().scan(EVENT_TOPICS["recebimentos"]))
+    records = list(memory.client().scan(EVENT_TOPICS["recebimentos"]))
     assert {(r.key or b"").decode() for r in records} == set(identifiers)
-    (letter,) = dead_letters.views(kafka.client().scan(DLQ))
+    (letter,) = dead_letters.views(memory.client().scan(DLQ))
     assert dead_letters.content(letter, VAULT, tmp_path) == b"no statement"
-    assert list(kafka.client().load(POSITIONS, "my_bank/").values()) == [b"3"]
+    assert list(memory.client().load(POSITIONS, "my_bank/").values()) == [b"3"]
 
 
 def test_a_wrong_key_of_the_section_is_named_with_its_line(section: Path) -> None:
@@ -82,3 +94,98 @@ def test_a_wrong_key_of_the_section_is_named_with_its_line(section: Path) -> Non
         ConfigError, match=r"kafka_config\.yaml:4: producers\.my_bank\.files:.*file"
     ):
         config.load(section)
+
+
+# --- the processor -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def processor_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The new file in its place, and a configuration with the new section."""
+    code = example("processors/large_amounts.py")
+    (tmp_path / "large_amounts.py").write_text(code, encoding="utf-8")
+    paths = [*pixstream.processors.__path__, str(tmp_path)]
+    monkeypatch.setattr(pixstream.processors, "__path__", paths)
+    file = tmp_path / "kafka_config.yaml"
+    file.write_text(example("processor section"), encoding="utf-8")
+    yield file
+    monkeypatch.undo()
+    sys.modules.pop("pixstream.processors.large_amounts", None)
+
+
+def test_one_file_and_one_section_make_a_processor_and_declare_what_it_needs(
+    processor_section: Path,
+) -> None:
+    settings = config.load(processor_section)
+    names = [spec.name for spec in settings.declared_topics]
+    assert "pix.large_amounts" in names
+    (spec,) = [spec for spec in settings.declared_topics if spec.name == "pix.large_amounts"]
+    assert (spec.partitions, spec.config["retention.ms"]) == (3, str(30 * 24 * 3_600_000))
+    assert consumer_groups(settings) == {
+        "pixstream.large_amounts": list(EVENT_TOPICS.values()),
+    }
+    rights = acls.for_processor(
+        "User:x", "large_amounts", EVENT_TOPICS.values(), writes=["pix.large_amounts"], state=None
+    )
+    assert acls.Acl("User:x", "Write", "topic", "pix.large_amounts") in rights
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("library", ["confluent", "kafka-python"])
+def test_the_processor_of_the_example_passes_large_amounts_on(
+    processor_section: Path, tmp_path: Path, broker: str, library: str
+) -> None:
+    options = [f"kafka.client={library}", f"kafka.bootstrap_servers={broker}"]
+    settings = config.load(
+        processor_section,
+        overrides=[*options, "kafka.session_timeout_ms=6000", "kafka.linger_ms=5"],
+    )
+    processor = settings.processors["large_amounts"]
+    processor.name, processor.start = f"large_{secrets.token_hex(4)}", "latest"
+    client = kafka.connect(settings.kafka)
+    with closing(client.admin()) as admin:
+        existing = admin.topics()
+        for spec in settings.declared_topics:
+            if spec.name not in existing:
+                admin.create(spec)
+    stop = threading.Event()
+    letters = LetterWriter(processor.name, VAULT, 2**20, tmp_path)
+    loop = ProcessLoop(processor, client, letters, retry=settings.retry, stop=stop)
+    now, rng = dt.datetime.now(dt.UTC), Random(library)
+    sealer = Sealer(Pseudonymiser(bytes(32), "k1"), VAULT)
+    large = []
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(loop.run)
+        try:
+            wait_until(lambda: loop.state == "ready", running)
+            with (
+                closing(Writer(client, f"test/{processor.name}")) as writer,
+                writer.transaction() as transaction,
+            ):
+                for amount in ("49999.99", "50000.00", None, "123456.78"):
+                    draft = Draft(
+                        message="api_pix.pix",
+                        end_to_end_id=e2e("99999004", now, rng),
+                        amount=amount,
+                    )
+                    event = sealer.seal(draft, source="test", now=now)
+                    transaction.send(*outgoing(event))
+                    if (event.amount_centavos or 0) >= 5_000_000:
+                        large.append(event.event_id)
+            assert len(large) == 2
+            wait_until(lambda: loop.counts["processed"] == 4, running)
+        finally:
+            stop.set()
+        running.result()
+    assert loop.counts["emitted"] == 2
+    found = [record.key for record in client.scan("pix.large_amounts")]
+    assert [found.count(name.encode()) for name in large] == [1, 1]
+
+
+def wait_until(holds: Callable[[], bool], running: "Future[None]") -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        if running.done():
+            running.result()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream import kafka
 from pixstream.errors import PixstreamError
-from pixstream.kafka.topics import declared
 from pixstream.privacy import keys
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class Finding(NamedTuple):
 
 
 def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Finding]:
-    """Try keys, broker, topics, sources and destinations, in that order.
+    """Try keys, broker, topics, sources, destinations and processors, in that order.
 
     Args:
         settings: a valid configuration.
@@ -43,6 +42,8 @@ def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Findi
         yield _tried(f"producer {name}", producer.check, enabled=producer.enabled)
     for name, consumer in settings.consumers.items():
         yield _tried(f"consumer {name}", consumer.check, enabled=consumer.enabled)
+    for name, processor in settings.processors.items():
+        yield _tried(f"processor {name}", processor.check, enabled=processor.enabled)
 
 
 def _kafka(settings: Settings, address: KafkaSettings) -> Iterator[Finding]:
@@ -66,7 +67,7 @@ def _kafka(settings: Settings, address: KafkaSettings) -> Iterator[Finding]:
 
 
 def _topics(settings: Settings, admin: Admin) -> str:
-    wanted = declared.declared(settings.topics)
+    wanted = settings.declared_topics
     existing = admin.topics()
     missing = [spec.name for spec in wanted if spec.name not in existing]
     if missing:

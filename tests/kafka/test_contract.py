@@ -642,6 +642,100 @@ def test_a_group_cannot_read_a_topic_that_does_not_exist(client: Client) -> None
         Member(client, "nowhere", group=group())
 
 
+# --- offsets in a transaction -----------------------------------------------------------------
+
+
+def group_offset(client: Client, name: str, topic: str) -> int | None:
+    with closing(client.admin()) as admin:
+        return patiently(lambda: admin.group_offsets(name)).get(TopicPartition(topic, 0))
+
+
+def test_offsets_move_with_the_commit_of_a_transaction_and_only_with_it(client: Client) -> None:
+    topic, out, name = create(client), create(client), group()
+    write(client, topic, b"a", b"b")
+    member = Member(client, topic, group=name)
+    with closing(member.inbox) as inbox, closing(client.outbox("move-" + topic)) as outbox:
+        until(lambda: len(member.records) == 2, member)
+        (place,) = inbox.positions()
+        outbox.begin()
+        outbox.send(out, b"k", b"given up", [])
+        outbox.send_offsets({place: 1}, inbox.membership())
+        outbox.abort()
+        assert group_offset(client, name, topic) is None
+        outbox.begin()
+        outbox.send(out, b"k", b"kept", [])
+        outbox.send_offsets({place: 2}, inbox.membership())
+        outbox.commit()
+    back = Member(client, topic, group=name)
+    with closing(back.inbox):
+        until(lambda: bool(back.assigned), back)
+    assert back.committed == {place: 2}
+    assert [record.value for record in client.scan(out)] == [b"kept"]
+
+
+def test_a_replaced_member_moves_no_offset_and_nothing_of_its_transaction_is_seen(
+    client: Client,
+) -> None:
+    topic, out, name = create(client), create(client), group()
+    write(client, topic, b"a")
+    old = Member(client, topic, group=name)
+    with closing(client.outbox("old-" + topic)) as outbox:
+        until(lambda: bool(old.records), old)
+        (place,) = old.assigned
+        membership = old.inbox.membership()
+        outbox.begin()
+        outbox.send(out, b"k", b"lost", [])
+        new = Member(client, topic, group=name)
+        with closing(new.inbox):
+            until(lambda: bool(new.assigned), new)
+            with pytest.raises((FencedError, Transient)):
+                outbox.send_offsets({place: 1}, membership)
+            old.inbox.close()
+            assert group_offset(client, name, topic) is None
+    write(client, out, b"and it goes on")
+    assert [record.value for record in client.scan(out)] == [b"and it goes on"]
+
+
+def test_a_member_of_a_former_generation_moves_no_offset(client: Client) -> None:
+    topic, name = create(client, partitions=2), group()
+    first = Member(client, topic, group=name, name="first")
+    with closing(first.inbox) as inbox, closing(client.outbox("former-" + topic)) as outbox:
+        until(lambda: len(first.owned) == 2, first)
+        former, places = inbox.membership(), dict.fromkeys(inbox.positions(), 0)
+        second = Member(client, topic, group=name, name="second")
+        with closing(second.inbox):
+            until(lambda: len(first.owned) == len(second.owned) == 1, first, second)
+            outbox.begin()
+            with pytest.raises(Transient):
+                outbox.send_offsets(places, former)
+            produce(outbox, topic, b"and it goes on")
+            outbox.begin()
+            outbox.send_offsets(dict.fromkeys(inbox.positions(), 0), inbox.membership())
+            outbox.commit()
+
+
+def test_where_a_transaction_moves_the_offset_a_new_owner_waits_for_its_end(
+    client: Client,
+) -> None:
+    topic, name = create(client), group()
+    write(client, topic, b"a", b"b")
+    old = Member(client, topic, group=name)
+    outbox = client.outbox("pending-" + topic)
+    until(lambda: len(old.records) == 2, old)
+    (place,) = old.assigned
+    outbox.begin()
+    outbox.send_offsets({place: 2}, old.inbox.membership())
+    new = Member(client, topic, group=name)
+    with closing(new.inbox):
+        with pytest.raises(Transient):
+            until(lambda: bool(new.assigned), new)
+        outbox.commit()
+        outbox.close()
+        old.inbox.close()
+        until(lambda: bool(new.assigned), new)
+    assert new.committed == {place: 2}
+
+
 # --- reading to the end without a group --------------------------------------------------------
 
 

@@ -31,7 +31,7 @@ from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, POSITIONS, layout_id
 from pixstream.kafka.ports import Client, Record
 from pixstream.kafka.topics.declared import declared
-from pixstream.loops import assignment, consume
+from pixstream.loops import assignment, member
 from pixstream.loops.produce import ProduceLoop
 from pixstream.plugins.component import BatchLimits
 from pixstream.plugins.producer import Position, Producer, Reading, Stream
@@ -500,9 +500,9 @@ def consuming(monkeypatch: pytest.MonkeyPatch) -> Any:
         spec.loader.exec_module(sys.modules[name])
     module: Any = sys.modules[name]
     ticks = module.Ticks()
-    for part in (assignment, breaker, consume):
+    for part in (assignment, breaker, member):
         monkeypatch.setattr(part, "time", ticks)
-    monkeypatch.setattr(consume, "POLL_SECONDS", 0.0001)
+    monkeypatch.setattr(member, "POLL_SECONDS", 0.0001)
     return module
 
 

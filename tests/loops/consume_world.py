@@ -215,7 +215,7 @@ class Process:
 
     def fill(self) -> None:
         """Read only."""
-        self.do(lambda: self.loop._fill(cast("Any", self.loop._inbox)))
+        self.do(self.loop.member.fill)
 
     def do(self, call: Callable[[], None]) -> None:
         """Run until it returns, or the process ends."""

@@ -11,7 +11,7 @@ import pytest
 from pixstream.errors import DestinationError, KafkaError, TopicChangedError, Transient
 from pixstream.kafka.names import transactional_id
 from pixstream.kafka.ports import TopicIdPartition, TopicPartition
-from pixstream.loops import consume, offsets
+from pixstream.loops import member, offsets
 
 GOOD = ("recebimentos", "good")
 
@@ -31,7 +31,7 @@ def rows(world: Any) -> int:
 @pytest.fixture
 def clock(world: Any) -> Any:
     """The clock of the loop, in seconds; Kafka's writes the records' times, in milliseconds."""
-    ticks: Any = vars(consume)["time"]
+    ticks: Any = vars(member)["time"]
     ticks.now = 1_800_000_000.0
     world.kafka.now = 1_800_000_000_000
     return ticks
@@ -102,13 +102,13 @@ def test_a_broker_that_is_away_is_waited_for_and_the_member_stays(
     world.produce([GOOD] * 4)
     process = world.start(0)
     process.step()
-    inbox = process.loop._inbox
+    inbox = process.loop.member.inbox
     world.produce([GOOD] * 3)
     for _ in range(3):
         world.kafka.fail(operation, Transient("no broker answers"))
     process.step()
     assert process.error is None
-    assert process.loop._inbox is inbox
+    assert process.loop.member.inbox is inbox
     assert process.loop.counts["retries"] >= 1
     assert process.loop.state == "ready"
     process.step()
@@ -123,17 +123,17 @@ def test_while_it_waits_its_state_says_so_and_the_buffer_stays(world: Any) -> No
     process.fill()
     states: list[str] = []
     loop = process.loop
-    keep_alive = loop._keep_alive
+    keep_alive = loop.member._keep_alive
 
-    def watching(inbox: Any) -> bool:
+    def watching() -> bool:
         states.append(loop.state)
-        assert len(loop._buffer) == 3
-        return bool(keep_alive(inbox))
+        assert len(loop.member.buffer) == 3
+        return bool(keep_alive())
 
-    loop._keep_alive = watching
-    loop._backoff.next = lambda: 0.01
+    loop.member._keep_alive = watching
+    loop.member.patience._backoff.next = lambda: 0.01
     world.kafka.fail("positions", Transient("no broker answers"))
-    loop._flush(loop._inbox, loop._outbox)
+    loop.member.bring(loop._take)
     assert set(states) == {"waiting"}
     assert loop.state == "ready"
     assert rows(world) == 3
@@ -199,20 +199,20 @@ def test_partitions_that_arrive_while_waiting_are_paused_and_kept_unread(world: 
     first, second = world.start(0), world.start(1)
     for process in (first, second, first, second):
         process.step()
-    assert len(second.loop._standing) == 1
+    assert len(second.loop.member.standing) == 1
     world.produce([GOOD, ("estornos", "good")] * 4)
     world.fail("write", 2)
     grown: list[tuple[int, int]] = []
-    keep_alive = first.loop._keep_alive
+    keep_alive = first.loop.member._keep_alive
 
-    def evicting(inbox: Any) -> bool:
+    def evicting() -> bool:
         world.evict(1)
-        answered = bool(keep_alive(inbox))
-        grown.append((len(first.loop._standing), len(first.loop._buffer)))
+        answered = bool(keep_alive())
+        grown.append((len(first.loop.member.standing), len(first.loop.member.buffer)))
         return answered
 
-    first.loop._keep_alive = evicting
-    first.loop._backoff.next = lambda: 0.01
+    first.loop.member._keep_alive = evicting
+    first.loop.member.patience._backoff.next = lambda: 0.01
     first.step()
     assert grown[-1][0] == 3
     assert grown[0][1] == grown[-1][1]
@@ -250,8 +250,8 @@ def test_stopping_during_an_outage_ends_with_nothing_committed(world: Any, consu
     for _ in range(9):
         world.kafka.fail("positions", Transient("no broker answers"))
     process.stop.set()
-    process.do(lambda: process.loop._fill(process.loop._inbox))
-    process.do(lambda: process.loop._flush(process.loop._inbox, process.loop._outbox))
+    process.do(process.loop.member.fill)
+    process.do(lambda: process.loop.member.bring(process.loop._take))
     assert process.error is None
     assert rows(world) == 0
     assert world.kafka.committed[consuming.GROUP] == {}
@@ -268,18 +268,18 @@ def test_a_destination_that_keeps_failing_is_left_alone_then_tried_once(
     process = world.start(0)
     loop = process.loop
     states: list[str] = []
-    write, wait = loop._delivery.write_destination, loop._wait
+    write, wait = loop._consumer.write, loop.member.wait
 
-    def seen(work: Any, outbox: Any) -> None:
+    def seen(batch: Any, reject: Any) -> None:
         states.append(f"call in {loop.state}")
-        write(work, outbox)
+        write(batch, reject)
 
-    def waited(inbox: Any, error: Any, **options: Any) -> bool:
-        done = bool(wait(inbox, error, **options))
+    def waited(error: Any, **options: Any) -> bool:
+        done = bool(wait(error, **options))
         states.append(loop.state)
         return done
 
-    loop._delivery.write_destination, loop._wait = seen, waited
+    loop._consumer.write, loop.member.wait = seen, waited
     world.fail("write", 4)
     process.step()
     process.step()
@@ -514,5 +514,7 @@ def test_a_group_that_forgot_is_told_again_without_a_record(world: Any) -> None:
 
 def test_an_error_that_kafka_cannot_explain_still_says_where_to_look(world: Any) -> None:
     process = run(world)
-    said = str(process.loop._assignment.explained(TopicChangedError("something changed"), {}))
+    said = str(
+        process.loop.member._assignment.explained(TopicChangedError("something changed"), {})
+    )
     assert said == "something changed (`pixstream offsets show table` shows where)"

@@ -143,7 +143,7 @@ def test_closing_commits_nothing_that_was_not_written(world: Any, consuming: Any
     process = world.start(0)
     process.fill()
     process.fill()
-    assert process.loop._buffer
+    assert process.loop.member.buffer
     process.do(process.loop.close)
     assert world.kafka.committed[consuming.GROUP] == {}
     world.settle()
@@ -170,7 +170,7 @@ def test_a_member_that_waits_polls_on_so_that_it_is_not_thrown_out(world: Any) -
     process.fill()
     world.fail("write", 4)
     polls: list[float] = []
-    inbox = process.loop._inbox
+    inbox = process.loop.member.inbox
     poll = inbox._inbox.poll
 
     def counted(room: int, timeout: float) -> Any:
@@ -178,8 +178,8 @@ def test_a_member_that_waits_polls_on_so_that_it_is_not_thrown_out(world: Any) -
         return poll(room, timeout)
 
     inbox._inbox.poll = counted
-    process.loop._backoff.next = lambda: 0.01
-    process.loop._flush(inbox, process.loop._outbox)
+    process.loop.member.patience._backoff.next = lambda: 0.01
+    process.loop.member.bring(process.loop._take)
     assert len(polls) > 4 * 10
     assert max(polls) <= 0.1
     assert process.loop.counts["retries"] == 4

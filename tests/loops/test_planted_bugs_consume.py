@@ -1,6 +1,5 @@
 """The oracle is no decoration: each kind of bug, planted on purpose, is caught by it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,12 @@ from hypothesis.stateful import run_state_machine_as_test
 from pixstream.columns.batch import EventBatch
 from pixstream.columns.decoding import decode
 from pixstream.consumers.delta_lake.consumer import DeltaLake
-from pixstream.kafka.ports import Inbox, Outbox, TopicIdPartition
+from pixstream.errors import Transient
+from pixstream.kafka.ports import TopicIdPartition
 from pixstream.lake.append import Feed
 from pixstream.lake.table import LakeTable
 from pixstream.loops.consume import ConsumeLoop
+from pixstream.loops.segments import Segment
 
 SEARCH = settings(
     max_examples=500,
@@ -24,27 +25,26 @@ SEARCH = settings(
     phases=[Phase.generate],
     print_blob=False,
 )
-Ahead = Mapping[TopicIdPartition, int]
 
 
 class TableBeforeLetters(ConsumeLoop):
     """Commits the table before the letters of the same batch are durable."""
 
-    def _through(self, ahead: Ahead, inbox: Inbox, outbox: Outbox) -> None:
-        cluster = self._assignment.cluster_id
-        work = self._delivery.prepare(self._buffer, ahead, cluster, self._standing)
-        self._write(work, outbox)
-        self._delivery.write_letters(work, outbox)
-        self._written(work)
-        self._commit(ahead, inbox)
+    def _take(self, segment: Segment) -> None:
+        batch = self._decoder.decode(segment, self.member.cluster_id, self.member.standing)
+        self._write(batch)
+        self._post(batch.letters)
+        self.member.drop(batch.taken)
+        self.member.inbox.commit(segment.next_offsets)
+        self.member.settle(segment.next_offsets)
 
 
 class GroupBeforeTable(ConsumeLoop):
     """Lets offsets go in Kafka before the table has their rows."""
 
-    def _through(self, ahead: Ahead, inbox: Inbox, outbox: Outbox) -> None:
-        inbox.commit(ahead)
-        super()._through(ahead, inbox, outbox)
+    def _take(self, segment: Segment) -> None:
+        self.member.inbox.commit(segment.next_offsets)
+        super()._take(segment)
 
 
 class DropsARejection(ConsumeLoop):
@@ -52,7 +52,7 @@ class DropsARejection(ConsumeLoop):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._delivery.reject = lambda *_: None  # type: ignore[method-assign]
+        self._decoder.rejected = lambda *_: []  # type: ignore[method-assign]
 
 
 class TakesWhatIsForAnother(ConsumeLoop):
@@ -60,15 +60,21 @@ class TakesWhatIsForAnother(ConsumeLoop):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._delivery._for_another = lambda record: False  # type: ignore[method-assign]  # noqa: ARG005
+        self._decoder._for_another = lambda record: False  # type: ignore[method-assign]  # noqa: ARG005
 
 
 class ForgetsTheBufferOfAnOutage(ConsumeLoop):
     """Drops what it holds when Kafka does not answer, and goes on after it."""
 
-    def _wait(self, inbox: Inbox, error: Any, *, until_polled: bool = False) -> bool:
-        self._buffer.clear()
-        return super()._wait(inbox, error, until_polled=until_polled)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        wait = self.member.wait
+
+        def forget(error: Transient, *, until_polled: bool = False) -> bool:
+            self.member.buffer.clear()
+            return wait(error, until_polled=until_polled)
+
+        self.member.wait = forget  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize(

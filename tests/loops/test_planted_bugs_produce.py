@@ -1,16 +1,16 @@
 """The oracle is no decoration: each kind of bug, planted on purpose, is caught by it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from pixstream.event.model import Refusal
-from pixstream.kafka.ports import Outbox
+from pixstream.kafka.ports import Transaction
 from pixstream.loops import ownership
+from pixstream.loops.batches import Batch
 from pixstream.loops.ownership import Ownership
 from pixstream.loops.produce import ProduceLoop
 from pixstream.plugins.producer import Position, Reading, Stream
@@ -28,19 +28,30 @@ SEARCH = settings(
 class SkipsAPosition(ProduceLoop):
     """Commits a position that is ahead of its event."""
 
-    def _commit(self, batch: Sequence[Reading], outbox: Outbox) -> None:
-        *first, last = batch
-        ahead = msgspec.structs.replace(last, position=str(int(last.position or 0) + 1))
-        super()._commit([*first, ahead], outbox)
+    def _answering_for(self, batch: Batch) -> Any:
+        positions = batch.positions
+
+        def ahead() -> dict[Stream, Position]:
+            last = batch.readings[-1]
+            return positions() | {last.stream: str(int(last.position or 0) + 1)}
+
+        batch.positions = ahead  # type: ignore[method-assign]
+        return super()._answering_for(batch)
 
 
 class AnswersBeforeTheCommit(ProduceLoop):
     """Tells the producer that Kafka holds what Kafka does not hold yet: 200 before the commit."""
 
-    def _commit(self, batch: Sequence[Reading], outbox: Outbox) -> None:
-        for reading in batch:
-            self._producer.delivered(reading)
-        super()._commit(batch, outbox)
+    def _answering_for(self, batch: Batch) -> Any:
+        positions = batch.positions
+
+        def answered() -> dict[Stream, Position]:
+            for reading in batch.readings:
+                self._producer.delivered(reading)
+            return positions()
+
+        batch.positions = answered  # type: ignore[method-assign]
+        return super()._answering_for(batch)
 
 
 class DropsARefusal(ProduceLoop):
@@ -50,8 +61,8 @@ class DropsARefusal(ProduceLoop):
         super().__init__(*arguments, **options)
         send = self._sending.send
 
-        def drop(reading: Reading, outbox: Outbox) -> int:
-            return 0 if isinstance(reading.content, Refusal) else send(reading, outbox)
+        def drop(reading: Reading, transaction: Transaction) -> int:
+            return 0 if isinstance(reading.content, Refusal) else send(reading, transaction)
 
         self._sending.send = drop  # type: ignore[method-assign]
 

@@ -223,6 +223,7 @@ class _Interrupted:
     def __init__(self, outbox: Outbox, of: Interrupted) -> None:
         self._outbox, self._of = outbox, of
         self.begin, self.abort, self.close = outbox.begin, outbox.abort, outbox.close
+        self.send_offsets = outbox.send_offsets
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         self._outbox.send(topic, key, value, headers)

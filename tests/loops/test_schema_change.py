@@ -25,12 +25,12 @@ from pixstream.event.contract import ContractSettings
 from pixstream.event.model import encode
 from pixstream.event.sealing import Sealer
 from pixstream.kafka import connect
-from pixstream.kafka.memory import MemoryKafka
+from pixstream.kafka.memory import MemoryInbox, MemoryKafka
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, group_id
 from pixstream.kafka.ports import Client, TopicSpec
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.lab.demo import tables
-from pixstream.loops import consume
+from pixstream.loops import member
 from pixstream.loops.consume import ConsumeLoop
 from pixstream.loops.segments import Segment, segments
 from pixstream.plugins.component import BatchLimits
@@ -278,7 +278,7 @@ def test_a_part_that_lets_go_of_the_whole_batch_is_caught_by_the_machine(
     def hasty(records: Any, ahead: Any, known: int) -> list[Segment]:
         return [part._replace(next_offsets=ahead) for part in segments(records, ahead, known)]
 
-    monkeypatch.setattr(consume, "segments", hasty)
+    monkeypatch.setattr(member, "segments", hasty)
     search = settings(
         max_examples=500,
         stateful_step_count=40,
@@ -297,16 +297,16 @@ def test_a_kill_between_two_parts_of_a_batch_loses_and_doubles_nothing(
 ) -> None:
     line.produce(1, 2, 1, 1, 2, novelty="a", payer={"nick": 1})
     line.produce(1, 2, novelty="b")
-    commit, times = ConsumeLoop._commit, itertools.count()
+    commit, times = MemoryInbox.commit, itertools.count()
 
-    def killed(self: ConsumeLoop, *arguments: Any) -> None:
+    def killed(self: MemoryInbox, offsets: Any) -> None:
         if next(times) == 1 and point == "table":
             raise KeyboardInterrupt
-        commit(self, *arguments)
+        commit(self, offsets)
         if point == "group":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(ConsumeLoop, "_commit", killed)
+    monkeypatch.setattr(MemoryInbox, "commit", killed)
     with pytest.raises(KeyboardInterrupt):
         steps(line.loop(seconds=0.1))
     monkeypatch.undo()

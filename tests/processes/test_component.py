@@ -39,7 +39,7 @@ from pixstream.processes.supervisor import Supervisor, select
 file, child = sys.argv[1:]
 settings = config.load(Path(file))
 logs.configure(settings.logging, "supervisor")
-components = select(settings.producers, settings.consumers, [])
+components = select(settings.components, [])
 base = Order(config_path=file, environment=None, overrides=[], name="", replica=0)
 directory = Path(settings.data_dir) / "run"
 command = (sys.executable, *([child] if child else ["-m", "pixstream.processes.component"]))

@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 
 from pixstream import __version__
-from pixstream.loops import consume, produce
+from pixstream.loops import consume, process, produce
 from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.discovery import builtin, load
 from pixstream.plugins.producer import Producer
@@ -182,7 +182,7 @@ def test_a_supervisor_that_hangs_is_seen_in_the_age_of_its_status() -> None:
 
 
 def test_every_count_of_ours_has_a_metric_of_its_own() -> None:
-    ours = {*consume.COUNTS, *produce.COUNTS, "freshness_ms"}
+    ours = {*consume.COUNTS, *process.COUNTS, *produce.COUNTS, "freshness_ms"}
     for name in builtin(Consumer):
         ours |= load(Consumer, name)(type=name).stats().keys()
     for name in builtin(Producer):

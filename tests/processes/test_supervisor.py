@@ -377,9 +377,10 @@ def test_an_orphan_that_does_not_end_is_named(
 
 def test_names_select_components_and_unknown_ones_are_named() -> None:
     one, off = Producer(type="a"), Producer(type="b", enabled=False)
-    assert select({"a": one}, {"b": off}, []) == [one]
-    assert select({"a": one}, {"b": off}, ["b"]) == [off]
+    known = {"a": one, "b": off}
+    assert select(known, []) == [one]
+    assert select(known, ["b"]) == [off]
     with pytest.raises(ConfigError, match=r"no component named x; configured: a, b"):
-        select({"a": one}, {"b": off}, ["x"])
+        select(known, ["x"])
     with pytest.raises(ConfigError, match="nothing to run"):
-        select({}, {"b": off}, [])
+        select({"b": off}, [])

@@ -16,6 +16,7 @@ from pixstream.event.categories import Category
 from pixstream.event.model import PixEvent, encode
 from pixstream.kafka import lag
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, group_id
+from pixstream.kafka.transactions import Writer
 from pixstream.spark.ingestion import Ingestion
 from pixstream.spark.kafka_options import kafka_options
 from pixstream.spark.places import BRONZE, Places
@@ -77,7 +78,7 @@ def test_a_batch_that_comes_again_changes_nothing(
     spark: "SparkSession", place: Any, event: EventFactory
 ) -> None:
     place.tell([event(1), event(2), event(2, txid="A"), b"no event"])
-    outbox = place.client.outbox("pixstream/delta_lake/0")
+    writer = Writer(place.client, "pixstream/delta_lake/0")
     admin = place.client.admin()
     ids = {name: state.topic_id for name, state in admin.topics().items()}
     admin.close()
@@ -89,9 +90,9 @@ def test_a_batch_that_comes_again_changes_nothing(
         .load()
     )
     for _ in range(2):
-        again = Ingestion(place.around(), spark, Places(place.spark), ids, outbox)
+        again = Ingestion(place.around(), spark, Places(place.spark), ids, writer)
         again.take(batch, "query", 0)
-    outbox.close()
+    writer.close()
 
     assert len(rows(spark, place, BRONZE)) == 4
     silver = rows(spark, place, Category.PAGAMENTO.plural)

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def consumer_groups(settings: Settings) -> dict[str, list[str]]:
-    """Return the topics that the group of each enabled consumer reads."""
+    """Return the topics that the group of each enabled consumer or processor reads."""
     return {
-        group_id(name): [EVENT_TOPICS[category] for category in consumer.categories]
-        for name, consumer in settings.consumers.items()
-        if consumer.enabled
+        group_id(name): [EVENT_TOPICS[category] for category in reader.categories]
+        for name, reader in settings.readers.items()
+        if reader.enabled
     }

@@ -1,4 +1,4 @@
-"""`pixstream lag`: how far behind every consumer is."""
+"""`pixstream lag`: how far behind every consumer and processor is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @watchable(2.0)
 @click.pass_obj
 def lag(root: Root, *, how: Watch) -> None:
-    """Show how many offsets each consumer still has to read, per partition.
+    """Show how many offsets each component still has to read, per partition.
 
     The end offset is that of committed transactions. A note points out records that expired before
     they were read, and topics that were recreated after their offsets were committed. The exit code

@@ -43,7 +43,7 @@ def run(root: Root, names: tuple[str, ...]) -> int:
 
     with stop_signals() as requested:
         settings = root.load()
-        components = select(settings.producers, settings.consumers, names)
+        components = select(settings.components, names)
         keys(settings.privacy)
         logs.configure(settings.logging, "supervisor")
         try:
@@ -94,10 +94,8 @@ def _create_topics(root: Root, settings: Settings) -> None:
     """Create the topics an embedded broker lacks; `pixstream topics apply` alters existing ones."""
     from contextlib import closing
 
-    from pixstream.kafka.topics.declared import declared
-
     with closing(root.client(settings).admin()) as admin:
         existing = admin.topics()
-        for spec in declared(settings.topics):
+        for spec in settings.declared_topics:
             if spec.name not in existing:
                 admin.create(spec)

@@ -66,7 +66,9 @@ def _any_component(section: str, names: Iterable[str]) -> Schema:
         name: {"if": {"required": ["type"]}, "then": {"allOf": by_type}, "else": reference}
         for name, reference in references.items()
     }
-    rest = {"type": "object", "required": ["type"], "allOf": by_type}
+    rest: Schema = {"type": "object", "required": ["type"]}
+    if by_type:
+        rest["allOf"] = by_type
     return {"properties": named, "additionalProperties": rest}
 
 

@@ -62,7 +62,7 @@ def load(
     overrides: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> Settings:
-    """Load the settings, with `producers` and `consumers` as ready plugin objects.
+    """Load the settings, with every component as a ready plugin object.
 
     Args:
         path: the YAML file.

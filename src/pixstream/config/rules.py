@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixstream.errors import ConfigError
-from pixstream.kafka.names import DLQ, EVENT_TOPICS
-from pixstream.kafka.topics.declared import spec
+from pixstream.event.categories import TOPIC_PREFIX
+from pixstream.kafka.names import CHANGELOG_PREFIX, DLQ, EVENT_TOPICS
+from pixstream.kafka.topics.declared import DEFAULT_TOPICS, TopicSettings, spec
+from pixstream.plugins.processor import topics_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,9 +62,11 @@ def _is_file(text: str) -> bool:
 
 
 def _names(settings: Settings) -> Iterator[Broken]:
-    for name in settings.producers:
-        if name in settings.consumers:
-            yield ("producers", name), "a consumer has this name too; every component has its own"
+    kinds = ("producers", "consumers", "processors")
+    for section, other in combinations(kinds, 2):
+        for name in getattr(settings, section).keys() & getattr(settings, other).keys():
+            who = f"a {other.removesuffix('s')} has this name too"
+            yield (section, name), f"{who}; every component has its own"
 
 
 def _checkpoints(settings: Settings) -> Iterator[Broken]:
@@ -74,21 +79,23 @@ def _checkpoints(settings: Settings) -> Iterator[Broken]:
 
 def _categories(settings: Settings) -> Iterator[Broken]:
     known = ", ".join(EVENT_TOPICS)
-    for name, consumer in settings.consumers.items():
-        path = ("consumers", name, "categories")
-        for category in consumer.categories:
+    for name, reader in settings.readers.items():
+        section = "consumers" if name in settings.consumers else "processors"
+        path = (section, name, "categories")
+        for category in reader.categories:
             if category not in EVENT_TOPICS:
                 yield path, f"unknown category {category!r}; known: {known}"
-        if len(set(consumer.categories)) < len(consumer.categories):
+        if len(set(reader.categories)) < len(reader.categories):
             yield path, "a category is named twice"
-        if not consumer.categories:
+        if not reader.categories:
             yield path, f"no category, so nothing would be read; known: {known}"
 
 
 def _topics(settings: Settings) -> Iterator[Broken]:
+    written = topics_of(settings.processors)
     for name, topic in settings.topics.items():
         try:
-            config = spec(name, topic).config
+            config = spec(name, topic, written.get(name)).config
         except ConfigError as error:
             yield ("topics", name), str(error).removeprefix(f"topic {name}: ")
             continue
@@ -96,6 +103,25 @@ def _topics(settings: Settings) -> Iterator[Broken]:
         needed = getattr(settings.kafka, setting) if name in _CARRIERS else 0
         if int(config.get("max.message.bytes", needed)) < needed:
             yield ("topics", name, "max_message_bytes"), f"below kafka.{setting}, {needed}"
+
+
+def _written_topics(settings: Settings) -> Iterator[Broken]:
+    """A processor writes topics of its own, which `topics apply` looks after."""
+    for name, processor in settings.processors.items():
+        for topic, default in processor.writes.items():
+            path = ("processors", name)
+            if topic in DEFAULT_TOPICS or topic.startswith(CHANGELOG_PREFIX):
+                yield path, f"its class declares topic {topic}, which is pixstream's own"
+            elif not topic.startswith(TOPIC_PREFIX):
+                yield (
+                    path,
+                    f"its class declares topic {topic}, whose name must begin {TOPIC_PREFIX}",
+                )
+            elif topic not in settings.topics:
+                try:
+                    spec(topic, TopicSettings(), default)
+                except ConfigError as error:
+                    yield path, str(error)
 
 
 def _waits(settings: Settings) -> Iterator[Broken]:
@@ -130,6 +156,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
     _categories,
     _checkpoints,
     _topics,
+    _written_topics,
     _waits,
     _transactions,
 )

@@ -16,6 +16,7 @@ from pixstream.config.settings import Settings
 from pixstream.errors import ConfigError
 from pixstream.kafka.topics.declared import DEFAULT_TOPICS
 from pixstream.plugins.consumer import Consumer
+from pixstream.plugins.processor import Processor
 from pixstream.plugins.producer import Producer
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 
 Schema: TypeAlias = dict[str, Any]
 
-KINDS: Mapping[str, type[Component]] = {"producers": Producer, "consumers": Consumer}
+KINDS: Mapping[str, type[Component]] = {
+    "producers": Producer,
+    "consumers": Consumer,
+    "processors": Processor,
+}
 """The section of each kind of component."""
 
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -33,7 +38,7 @@ NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
 def of_core() -> Schema:
-    """The schema of `Settings`, its producers and consumers empty."""
+    """The schema of `Settings` without any component."""
     schema = _with_defaults(_inlined_schema(Settings), msgspec.to_builtins(Settings()))
     topics = schema["properties"]["topics"]
     topics["properties"] = {
@@ -51,7 +56,7 @@ def fields_of(cls: type[Component]) -> dict[str, dataclasses.Field[Any]]:
 
 
 def of_component(cls: type[Component], type_name: str) -> Schema:
-    """The schema of one section of `producers` or `consumers`: the fields of its class.
+    """The schema of one component's section: the fields of its class.
 
     Defaults are taken from the fields, as an instance might refuse to be made of defaults alone.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
@@ -12,12 +12,18 @@ from pixstream.breaker import RetrySettings
 from pixstream.event.contract import SchemaSettings
 from pixstream.event.sealing import TimeSettings
 from pixstream.kafka.settings import KafkaSettings
-from pixstream.kafka.topics.declared import TopicSettings
+from pixstream.kafka.topics.declared import TopicSettings, declared
 from pixstream.logs import LoggingSettings
 from pixstream.plugins.consumer import Consumer
+from pixstream.plugins.processor import Processor, topics_of
 from pixstream.plugins.producer import Producer
 from pixstream.privacy import PrivacySettings
 from pixstream.spark.settings import SparkSettings
+
+if TYPE_CHECKING:
+    from pixstream.kafka.ports import TopicSpec
+    from pixstream.plugins.component import Component
+    from pixstream.plugins.reader import Reader
 
 
 class InstitutionSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -144,3 +150,26 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     consumers: Annotated[
         dict[str, Consumer], Meta(description="destinations of events, by name")
     ] = msgspec.field(default_factory=dict)
+    processors: Annotated[
+        dict[str, Processor],
+        Meta(description="what makes records of other topics out of events, by name"),
+    ] = msgspec.field(default_factory=dict)
+
+    @property
+    def readers(self) -> dict[str, Reader]:
+        """Everything that reads events from Kafka, by name."""
+        return {**self.consumers, **self.processors}
+
+    @property
+    def components(self) -> dict[str, Component]:
+        """Every component, by name."""
+        return {**self.producers, **self.readers}
+
+    @property
+    def declared_topics(self) -> list[TopicSpec]:
+        """Every topic that should exist: ours, those of processors, and those of `topics`.
+
+        Raises:
+            ConfigError: see `kafka.topics.spec`.
+        """
+        return declared(self.topics, topics_of(self.processors))

@@ -37,7 +37,7 @@ def lines(effective: Effective, settings: Settings) -> Iterator[str]:
 
 def _values(settings: Settings) -> dict[str, Any]:
     """Everything as plain data; a plugin's defaults are read from it, as no map holds them."""
-    plain = msgspec.structs.replace(settings, producers={}, consumers={})
+    plain = msgspec.structs.replace(settings, **{section: {} for section in KINDS})
     values: dict[str, Any] = msgspec.to_builtins(plain)
     for section in KINDS:
         values[section] = {

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pixstream.event.contract import ContractSettings
     from pixstream.event.model import PixEvent
     from pixstream.event.sealing import Sealer
-    from pixstream.plugins.consumer import Consumer
     from pixstream.plugins.producer import Producer
+    from pixstream.plugins.reader import Reader
     from pixstream.privacy import Vault
 
 UNREADABLE = "unreadable"
@@ -60,7 +60,7 @@ class Becoming:
 
     Args:
         producers: of the configuration, by name.
-        consumers: of the configuration, by name.
+        readers: consumers and processors of the configuration, by name.
         sealer: makes canonical events.
         vault: opens the letters.
         directory: where letters too large for Kafka lie.
@@ -70,7 +70,7 @@ class Becoming:
     def __init__(
         self,
         producers: Mapping[str, Producer],
-        consumers: Mapping[str, Consumer],
+        readers: Mapping[str, Reader],
         *,
         sealer: Sealer,
         vault: Vault,
@@ -78,7 +78,7 @@ class Becoming:
         max_event_bytes: int,
     ) -> None:
         self._producers = producers
-        self._consumers = consumers
+        self._readers = readers
         self._sealer = sealer
         self._vault = vault
         self._directory = directory
@@ -179,10 +179,10 @@ class Becoming:
 
     def _check_reader(self, topic: str, name: str) -> None:
         """Refuse to send what nobody would take: only the consumer of this name does."""
-        consumer = self._consumers.get(name)
-        if consumer is None:
+        reader = self._readers.get(name)
+        if reader is None:
             raise Refused(NOT_CONFIGURED, f"no consumer {name} in the configuration to take it")
-        if topic not in {EVENT_TOPICS[category] for category in consumer.categories}:
+        if topic not in {EVENT_TOPICS[category] for category in reader.categories}:
             raise Refused(NOT_CONFIGURED, f"consumer {name} does not read topic {topic} any more")
 
     def _seal_extra(self, extra: dict[str, object], event_id: str) -> dict[str, str]:

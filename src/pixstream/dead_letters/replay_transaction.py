@@ -19,13 +19,14 @@ from pixstream.backoff import Backoff
 from pixstream.dead_letters.state import Mark, states
 from pixstream.errors import FencedError, Transient
 from pixstream.kafka.names import DEAD_LETTERS, DLQ_STATE
+from pixstream.kafka.transactions import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pixstream.backoff import BackoffSettings
     from pixstream.event.record import Outgoing
-    from pixstream.kafka.ports import Client, Outbox
+    from pixstream.kafka.ports import Client
 
 log = logging.getLogger("pixstream.dead_letters")
 
@@ -60,9 +61,9 @@ class Desk:
 
     def __init__(self, client: Client, retry: BackoffSettings, *, who: str, why: str) -> None:
         self._client = client
+        self._writer = Writer(client, DEAD_LETTERS)
         self._backoff = Backoff(retry)
         self._who, self._why = who, why
-        self._outbox: Outbox | None = None
         self._waiting: list[_Settled] = []
         self._records = self._bytes = 0
         self.counts: Counter[str] = Counter()
@@ -73,17 +74,17 @@ class Desk:
         Raises:
             KafkaError: this user may not, or `pix.dlq.state` does not exist.
         """
-        self._outbox = self._client.outbox(DEAD_LETTERS)
+        self._writer.open()
         try:
             self.states = states(self._client)
         except BaseException:
-            self._close()
+            self._writer.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         """Release the connection; what was not flushed is not written."""
-        self._close()
+        self._writer.close()
 
     def put(self, letter_id: str, state: str | None, records: Sequence[Outgoing] = ()) -> None:
         """Settle a letter: its events, and the mark of its new state (None: open again).
@@ -114,9 +115,10 @@ class Desk:
             return
         for left in reversed(range(TRIES)):
             try:
-                self._write(self._outbox or self._open_again())
+                self._open()
+                self._write()
             except Transient as error:
-                self._close()
+                self._writer.close()
                 if not left:
                     raise
                 wait = self._backoff.next()
@@ -131,29 +133,20 @@ class Desk:
         self._waiting.clear()
         self._records = self._bytes = 0
 
-    def _open_again(self) -> Outbox:
+    def _open(self) -> None:
         """A new writer, for one that failed; it fences whoever opened a desk meanwhile."""
-        self._outbox = self._client.outbox(DEAD_LETTERS)
-        if states(self._client) != self.states:
+        if self._writer.open() and states(self._client) != self.states:
             raise FencedError(
                 "another replay or discard changed dead letters while Kafka did not answer this "
                 "one. Nothing more is written from here: start it again"
             )
-        return self._outbox
 
-    def _close(self) -> None:
-        if self._outbox is not None:
-            self._outbox.close()
-            self._outbox = None
-
-    def _write(self, outbox: Outbox) -> None:
-        """One transaction; a failure leaves nothing of it."""
-        outbox.begin()
-        for letter in self._waiting:
-            for record in letter.records:
-                outbox.send(*record)
-            outbox.send(DLQ_STATE, letter.letter_id.encode(), letter.mark, ())
-        outbox.commit()
+    def _write(self) -> None:
+        with self._writer.transaction() as transaction:
+            for letter in self._waiting:
+                for record in letter.records:
+                    transaction.send(*record)
+                transaction.send(DLQ_STATE, letter.letter_id.encode(), letter.mark, ())
 
     def _remember(self) -> None:
         for letter in self._waiting:

@@ -23,7 +23,8 @@ _FENCED = frozenset({47, 82, 90})  # INVALID_PRODUCER_EPOCH, FENCED_INSTANCE_ID,
 _PASSING = frozenset(
     # Retriable by the protocol's own table, and two (45, 59) after which a new transaction starts
     # with new sequence numbers.
-    {5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 27, 41, 45, 51, 56, 59, 72, 74, 75, 76, 78, 89, 120}
+    {5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 27, 41, 45, 51, 56, 59, 72, 74, 75, 76, 78, 88, 89}
+    | {120}
 )
 _ACLS = "`pixstream topics acls` prints the permissions that each component needs"
 _ADVICE = {
@@ -82,6 +83,14 @@ def group_is_alive(what: str, name: str) -> KafkaError:
     return KafkaError(
         f"{what}: the group has members ({name}). Stop the component everywhere and wait for "
         "kafka.session_timeout_ms; nothing is changed"
+    )
+
+
+def lost_membership(what: str, name: str) -> Transient:
+    """Return the error of a member whose group went on without it."""
+    return Transient(
+        f"{what}: its group was rebalanced without it ({name}). Nothing of this transaction will "
+        "be seen; whoever owns the partitions now reads the same records"
     )
 
 

@@ -11,12 +11,13 @@ import dataclasses
 import secrets
 import zlib
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.errors import KafkaError, Transient
 from pixstream.kafka import faults, scanning
 from pixstream.kafka.ports import (
     Listener,
+    Membership,
     Record,
     TopicIdPartition,
     TopicPartition,
@@ -89,6 +90,13 @@ class _Topic:
     partitions: list[_Partition]
 
 
+class _Member(NamedTuple):
+    """A member of a group in one of its generations."""
+
+    inbox: MemoryInbox
+    generation: int
+
+
 class MemoryKafka:
     """The broker; `client` gives as many clients of it as a test needs.
 
@@ -103,6 +111,7 @@ class MemoryKafka:
         self.epochs: dict[str, int] = defaultdict(int)
         self.open: dict[str, MemoryOutbox] = {}
         self.groups: dict[str, dict[str, MemoryInbox]] = defaultdict(dict)
+        self.generations: dict[str, int] = defaultdict(int)
         self.committed: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
         self._failures: dict[str, list[Exception]] = defaultdict(list)
 
@@ -114,8 +123,8 @@ class MemoryKafka:
         """Let the next call of an operation raise `error`.
 
         Args:
-            operation: `outbox`, `begin`, `send`, `commit` (of a transaction), `poll`, `positions`,
-                `group_commit` or `load`.
+            operation: `outbox`, `begin`, `send`, `send_offsets`, `commit` (of a transaction),
+                `poll`, `positions`, `group_commit` or `load`.
             error: what it raises instead of doing anything.
         """
         self._failures[operation].append(error)
@@ -127,6 +136,7 @@ class MemoryKafka:
     def evict(self, group: str, member: str) -> None:
         """Let the session of a member expire: its partitions go to the others."""
         self.groups[group].pop(member)
+        self.generations[group] += 1
 
     def attempt(self, operation: str) -> None:
         """Raise what `fail` asked for."""
@@ -174,6 +184,7 @@ class MemoryClient:
         self._kafka.partitions(topics)
         inbox = MemoryInbox(self._kafka, group, topics, member, listener)
         self._kafka.groups[group][member] = inbox
+        self._kafka.generations[group] += 1
         return inbox
 
     def load(self, topic: str, key_prefix: str) -> Mapping[str, bytes]:
@@ -207,12 +218,13 @@ class MemoryOutbox:
         self._limits = RecordLimits(kafka.max_message_bytes)
         self._transaction: _Transaction | None = None
         self._touched: list[_Partition] = []
+        self._offsets: dict[tuple[str, TopicPartition], int] = {}
         kafka.open[transactional_id] = self
 
     def begin(self) -> None:
         """See `kafka.Outbox`."""
         self._check("begin")
-        self._transaction, self._touched = _Transaction(), []
+        self._transaction, self._touched, self._offsets = _Transaction(), [], {}
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """See `kafka.Outbox`."""
@@ -233,6 +245,23 @@ class MemoryOutbox:
         partition.entries.append(_Entry(record, transaction))
         if all(partition is not touched for touched in self._touched):
             self._touched.append(partition)
+
+    def send_offsets(self, offsets: Mapping[TopicIdPartition, int], membership: Membership) -> None:
+        """See `kafka.Outbox`."""
+        assert isinstance(membership, _Member)  # noqa: S101  ours gives no other
+        group = membership.inbox.group
+        try:
+            self._check("send_offsets")
+            membership.inbox.check_member(membership.generation)
+        except Exception:
+            self.end("aborted")
+            raise
+        for place, offset in offsets.items():
+            self._offsets[group, TopicPartition(place.topic, place.partition)] = offset
+
+    def pending(self, group: str, partition: TopicPartition) -> bool:
+        """Whether the open transaction moves the group's offset of this partition."""
+        return self._transaction is not None and (group, partition) in self._offsets
 
     def commit(self) -> None:
         """See `kafka.Outbox`."""
@@ -257,6 +286,8 @@ class MemoryOutbox:
             self._transaction.state = state
             for partition in self._touched:
                 partition.entries.append(_Entry(None, self._transaction))
+            for (group, place), offset in self._offsets.items() if state == "committed" else ():
+                self._kafka.committed[group][place] = offset
         self._transaction = None
 
     def _check(self, operation: str) -> None:
@@ -276,21 +307,23 @@ class MemoryInbox:
         member: str,
         listener: Listener,
     ) -> None:
-        self._kafka, self._group, self._member = kafka, group, member
+        self._kafka, self.group, self._member = kafka, group, member
         self._topics, self._listener = topics, listener
         self._paused = False
+        self._generation = 0
         self.owned: dict[TopicIdPartition, int] = {}
 
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
         """See `kafka.Inbox`; it never waits."""
         del timeout
         self._kafka.attempt("poll")
-        members = self._kafka.groups[self._group]
+        members = self._kafka.groups[self.group]
         if members.get(self._member) is not self:
             if not self.owned and self._member in members:
-                raise faults.fenced(f"group {self._group}", "FENCED_INSTANCE_ID")
+                raise faults.fenced(f"group {self.group}", "FENCED_INSTANCE_ID")
             members.setdefault(self._member, self)
             self._revoke(set(self.owned))
+        self._generation = self._kafka.generations[self.group]
         unanswered: Transient | None = None
         try:
             self._rebalance(members)
@@ -330,13 +363,33 @@ class MemoryInbox:
     def commit(self, offsets: Mapping[TopicIdPartition, int]) -> None:
         """See `kafka.Inbox`."""
         self._kafka.attempt("group_commit")
-        if self._kafka.groups[self._group].get(self._member) is not self:
+        if self._kafka.groups[self.group].get(self._member) is not self:
             return  # evicted: the group went on without this member
-        self._kafka.committed[self._group] |= {
+        self._kafka.committed[self.group] |= {
             TopicPartition(place.topic, place.partition): at
             for place, at in offsets.items()
             if place in self.owned
         }
+
+    def membership(self) -> Membership:
+        """See `kafka.Inbox`."""
+        self.check_member()
+        return _Member(self, self._generation)
+
+    def check_member(self, generation: int | None = None) -> None:
+        """See that this is still the member of its group, in this generation if one is given.
+
+        Raises:
+            FencedError: another process is it now.
+            Transient: the group went on without it.
+        """
+        present = self._kafka.groups[self.group].get(self._member)
+        if present is None:
+            raise faults.lost_membership(f"group {self.group}", "UNKNOWN_MEMBER_ID")
+        if present is not self:
+            raise faults.fenced(f"group {self.group}", "FENCED_INSTANCE_ID")
+        if generation not in {None, self._kafka.generations[self.group]}:
+            raise faults.lost_membership(f"group {self.group}", "ILLEGAL_GENERATION")
 
     def close(self) -> None:
         """See `kafka.Inbox`; the member keeps its place until `MemoryKafka.evict`."""
@@ -352,8 +405,12 @@ class MemoryInbox:
         names_owned = {(p.topic, p.partition) for p in self.owned}
         new = [p for p in sorted(mine - others) if (p.topic, p.partition) not in names_owned]
         if new:
-            known = self._kafka.committed[self._group]
-            committed = {p: known[key] for p in new if (key := TopicPartition(p[0], p[2])) in known}
+            known = self._kafka.committed[self.group]
+            keys = {p: TopicPartition(p.topic, p.partition) for p in new}
+            writers = self._kafka.open.values()
+            if any(w.pending(self.group, key) for w in writers for key in keys.values()):
+                raise Transient(f"group {self.group}: an offset is being moved by a transaction")
+            committed = {p: known[key] for p, key in keys.items() if key in known}
             starts = self._listener.assigned(new, committed)
             self.owned |= {place: starts[place] for place in new}
 

@@ -10,7 +10,6 @@ from pixstream.event.categories import TOPIC_PREFIX, Category
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 EVENT_TOPICS: Final[Mapping[str, str]] = MappingProxyType(
     {category.plural: category.topic for category in Category}
 )
@@ -24,6 +23,9 @@ POSITIONS: Final = f"{TOPIC_PREFIX}positions"
 
 DLQ_STATE: Final = f"{TOPIC_PREFIX}dlq.state"
 """What became of each dead letter, by its id: compacted, one partition. No mark: it is open."""
+
+CHANGELOG_PREFIX: Final = f"{TOPIC_PREFIX}state."
+"""Begins the name of every processor's changelog: its state by key; compacted, one partition."""
 
 DEAD_LETTERS = "pixstream.dead-letters"
 """The transactional id of whoever replays or discards dead letters: one at a time. No component's
@@ -58,3 +60,8 @@ def principal(component: str, template: str = "User:{component}") -> str:
 def transactional_prefix(component: str) -> str:
     """How every transactional id of a component begins."""
     return f"pixstream/{component}/"
+
+
+def changelog(component: str) -> str:
+    """The topic that keeps a processor's state."""
+    return f"{CHANGELOG_PREFIX}{component}"

@@ -10,7 +10,7 @@ for the rest. A message names broker, topic and what to do, never a payload or a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,6 +24,10 @@ class TopicIdPartition(NamedTuple):
     topic: str
     topic_id: str
     partition: int
+
+
+Membership: TypeAlias = object
+"""Who a member of a group is in the group's present generation, as its client library says it."""
 
 
 class TopicPartition(NamedTuple):
@@ -64,11 +68,39 @@ class TopicState(NamedTuple):
     config: Mapping[str, str]
 
 
-class Outbox(Protocol):
+class Transaction(Protocol):
+    """What may be done while a transaction is open; see `transactions` for how one is begun."""
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Hand over one record; blocks while the client's queue is full.
+
+        Raises:
+            KafkaError: unknown topic, not authorised, record larger than the topic takes.
+        """
+
+    def send_offsets(self, offsets: Mapping[TopicIdPartition, int], membership: Membership) -> None:
+        """Let the group's offsets move with the commit of this transaction, and only with it.
+
+        A transaction is refused where the group went on without this member, so a process that
+        was silent for too long moves nothing, whatever it still believes to own.
+
+        Args:
+            offsets: the next offset of partitions that are ours.
+            membership: of the inbox that read them, as it is now, see `Inbox.membership`.
+
+        Raises:
+            Transient: the group was rebalanced meanwhile, or Kafka does not answer.
+            FencedError: another process is this member now.
+            KafkaError: this principal may not read with the group.
+        """
+
+
+class Outbox(Transaction, Protocol):
     """A transactional writer with one transactional id; acks=all, idempotent.
 
-    Order of calls: `begin`, any number of `send`, then `commit` or `abort`. Opening it
-    (`Client.outbox`) has already fenced the former owner of the transactional id.
+    Order of calls: `begin`, any number of `send` and `send_offsets`, then `commit` or `abort`.
+    Opening it (`Client.outbox`) has already fenced the former owner of the transactional id. Only
+    `transactions.Writer` calls these.
     """
 
     def begin(self) -> None:
@@ -76,13 +108,6 @@ class Outbox(Protocol):
 
         Raises:
             Transient: this writer is of no more use; another one, opened anew, may be.
-        """
-
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """Hand over one record; blocks while the client's queue is full.
-
-        Raises:
-            KafkaError: unknown topic, not authorised, record larger than the topic takes.
         """
 
     def commit(self) -> None:
@@ -151,6 +176,15 @@ class Inbox(Protocol):
 
     def commit(self, offsets: Mapping[TopicIdPartition, int]) -> None:
         """Commit to the Kafka group; partitions that are no longer ours are left out quietly."""
+
+    def membership(self) -> Membership:
+        """What `Transaction.send_offsets` needs to know of this member.
+
+        It changes only after the listener was told that partitions are revoked.
+
+        Raises:
+            Transient: the group went on without this member; the next `poll` says so.
+        """
 
     def close(self) -> None:
         """Leave without losing the static membership's place."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pixstream.backoff import BackoffSettings
     from pixstream.kafka.ports import Admin, Client, TopicIdPartition
+    from pixstream.plugins.reader import Reader
 
 log = logging.getLogger("pixstream.loops")
 
@@ -42,18 +43,18 @@ class Assignment:
     """Asks destination, group and Kafka where to go on.
 
     Args:
-        consumer: the plugin.
+        reader: the plugin.
         client: Kafka; asked anew each time, nothing is kept open.
         retry: back-off of asking again after there was no answer.
     """
 
-    def __init__(self, consumer: Consumer, client: Client, retry: BackoffSettings) -> None:
-        self._consumer = consumer
+    def __init__(self, reader: Reader, client: Client, retry: BackoffSettings) -> None:
+        self._reader = reader
         self._client = client
         self._backoff = Backoff(retry)
         self._silent_until = 0.0
-        self.remembers = remembers(consumer)
-        self.topics = [EVENT_TOPICS[category] for category in consumer.categories]
+        self.remembers = remembers(reader)
+        self.topics = [EVENT_TOPICS[category] for category in reader.categories]
         self.cluster_id = ""
         self._cold: Mapping[TopicIdPartition, int] = {}
         self._begun: set[str] = set()
@@ -66,10 +67,10 @@ class Assignment:
         """
         with closing(self._client.admin()) as admin:
             self.cluster_id = admin.cluster_id()
-            latest = self._consumer.start == "latest"
+            latest = self._reader.start == "latest"
             ends = admin.end_offsets if latest else admin.beginning_offsets
             self._cold = ends(self.topics)
-            group = group_id(self._consumer.name)
+            group = group_id(self._reader.name)
             self._begun = {p.topic for p in patiently(lambda: admin.group_offsets(group))}
 
     def starts(
@@ -84,10 +85,10 @@ class Assignment:
             Transient: the destination or Kafka does not answer now, or did not a moment ago.
         """
         if time.monotonic() < self._silent_until:
-            raise Transient(f"{self._consumer.name}: where new partitions start is not known yet")
+            raise Transient(f"{self._reader.name}: where new partitions start is not known yet")
         try:
             with closing(self._client.admin()) as admin:
-                found = standings(self._consumer, admin, self.cluster_id, partitions, committed)
+                found = standings(self._reader, admin, self.cluster_id, partitions, committed)
         except Transient:
             self._silent_until = time.monotonic() + self._backoff.next()
             raise
@@ -116,12 +117,12 @@ class Assignment:
                 kafka = _Kafka(admin, {p.topic for p in standing})
                 for partition, offset in standing.items():
                     remembered = offset if self.remembers else None
-                    kafka.standing(self._consumer, partition, remembered, offset).check()
+                    kafka.standing(self._reader, partition, remembered, offset).check()
         except AnomalyError as anomaly:
             return anomaly
         except (KafkaError, Transient) as silent:
-            log.warning("%s: what happened could not be found out: %s", self._consumer.name, silent)
-        return AnomalyError(f"{error} (`pixstream offsets show {self._consumer.name}` shows where)")
+            log.warning("%s: what happened could not be found out: %s", self._reader.name, silent)
+        return AnomalyError(f"{error} (`pixstream offsets show {self._reader.name}` shows where)")
 
     def _cold_start(self, partition: TopicIdPartition, standing: Standing) -> int:
         """What the configuration says; a partition that came later is read from its beginning."""
@@ -137,7 +138,7 @@ class Assignment:
                 standing.consumer,
                 where,
                 start.offset,
-                self._consumer.start,
+                self._reader.start,
             )
         elif standing.committed is not None and standing.committed > start.offset:
             log.warning(
@@ -151,13 +152,13 @@ class Assignment:
             )
 
 
-def remembers(consumer: Consumer) -> bool:
-    """Tell whether the destination keeps offsets itself."""
-    return type(consumer).offsets is not Consumer.offsets
+def remembers(reader: Reader) -> bool:
+    """Tell whether its destination keeps offsets itself."""
+    return isinstance(reader, Consumer) and type(reader).offsets is not Consumer.offsets
 
 
 def standings(
-    consumer: Consumer,
+    reader: Reader,
     admin: Admin,
     cluster_id: str,
     partitions: Collection[TopicIdPartition],
@@ -173,12 +174,13 @@ def standings(
     moved: dict[str, bool] = {}
     for topic in topics:
         try:
-            known |= consumer.offsets([p for p in partitions if p.topic == topic], cluster_id)
+            if isinstance(reader, Consumer):
+                known |= reader.offsets([p for p in partitions if p.topic == topic], cluster_id)
         except TopicChangedError as error:
             moved[topic] = isinstance(error, ClusterChangedError)
     kafka = _Kafka(admin, topics)
     found = {
-        p: kafka.standing(consumer, p, known.get(p), committed.get(p)) for p in sorted(partitions)
+        p: kafka.standing(reader, p, known.get(p), committed.get(p)) for p in sorted(partitions)
     }
     return {
         p: s._replace(recreated=True, moved=moved[p.topic]) if p.topic in moved else s
@@ -200,14 +202,14 @@ class _Kafka:
 
     def standing(
         self,
-        consumer: Consumer,
+        reader: Reader,
         partition: TopicIdPartition,
         remembered: int | None,
         committed: int | None,
     ) -> Standing:
         """Put together; a partition that is not there under its topic id was created anew."""
         return Standing(
-            consumer=consumer.name,
+            consumer=reader.name,
             topic=partition.topic,
             topic_id=partition.topic_id,
             partition=partition.partition,
@@ -215,6 +217,6 @@ class _Kafka:
             committed=committed,
             beginning=self._beginnings.get(partition, 0),
             end=self._ends.get(partition, 0),
-            remembers=remembers(consumer),
+            remembers=remembers(reader),
             recreated=partition not in self._ends,
         )

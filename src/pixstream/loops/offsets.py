@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pixstream.kafka.ports import Admin
     from pixstream.loops.partition_state import Standing
+    from pixstream.plugins.reader import Reader
 
 Target: TypeAlias = Literal["earliest", "latest"] | int | dt.datetime
 """Where to go on: what Kafka still holds, its end, an offset, or the first record of a time on."""
@@ -47,19 +48,19 @@ class Change(NamedTuple):
         return max(0, min(self.new, at.end) - old)
 
 
-def show(consumer: Consumer, admin: Admin) -> list[Standing]:
-    """Where the consumer stands in each partition of its topics, in order.
+def show(reader: Reader, admin: Admin) -> list[Standing]:
+    """Where a consumer or processor stands in each partition of its topics, in order.
 
     Raises:
         PixstreamError: the destination or Kafka does not answer, or refuses.
     """
-    group = group_id(consumer.name)
+    group = group_id(reader.name)
     committed = patiently(lambda: admin.group_offsets(group))
-    topics = [EVENT_TOPICS[category] for category in consumer.categories]
+    topics = [EVENT_TOPICS[category] for category in reader.categories]
     partitions = list(admin.beginning_offsets(topics))
     known = {p: committed.get(TopicPartition(p.topic, p.partition)) for p in partitions}
     found = standings(
-        consumer,
+        reader,
         admin,
         admin.cluster_id(),
         partitions,
@@ -116,28 +117,29 @@ def plan(
     return changes
 
 
-def apply(consumer: Consumer, admin: Admin, changes: Collection[Change]) -> None:
+def apply(reader: Reader, admin: Admin, changes: Collection[Change]) -> None:
     """Change the group, then the destination.
 
     Raises:
         KafkaError: the group has members, or this user may not; nothing is changed.
         PixstreamError: the destination could not be told: see the module, do it again.
     """
-    if remembers(consumer) and type(consumer).set_offsets is Consumer.set_offsets:
+    destination = reader if isinstance(reader, Consumer) and remembers(reader) else None
+    if destination is not None and type(destination).set_offsets is Consumer.set_offsets:
         raise PixstreamError(
-            f"{consumer.name}: its destination remembers offsets but cannot be told others "
+            f"{reader.name}: its destination remembers offsets but cannot be told others "
             "(it has no set_offsets). Nothing is changed"
         )
     admin.set_group_offsets(
-        group_id(consumer.name),
+        group_id(reader.name),
         {TopicPartition(c.standing.topic, c.standing.partition): c.new for c in changes},
     )
-    if remembers(consumer):
+    if destination is not None:
         offsets: Mapping[TopicIdPartition, int] = {
             TopicIdPartition(c.standing.topic, c.standing.topic_id, c.standing.partition): c.new
             for c in changes
         }
-        consumer.set_offsets(offsets, admin.cluster_id())
+        destination.set_offsets(offsets, admin.cluster_id())
 
 
 def _targets(found: Sequence[Standing], admin: Admin, to: Target) -> list[tuple[Standing, int]]:

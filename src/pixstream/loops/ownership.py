@@ -22,11 +22,12 @@ import msgspec
 
 from pixstream.errors import FencedError, KafkaError, Transient
 from pixstream.kafka.names import POSITIONS, layout_id, transactional_id
+from pixstream.kafka.transactions import Writer, fence_off
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pixstream.kafka.ports import Client, Outbox
+    from pixstream.kafka.ports import Client
     from pixstream.plugins.producer import Position, Stream
 
 log = logging.getLogger("pixstream.loops")
@@ -63,28 +64,34 @@ class Ownership:
         self._component = component
         self._ours = Layout(replicas)
         self._unfinished: Layout | None = None
+        self._claimed = False
 
     def claim(self) -> Mapping[Stream, Position]:
-        """Make ours the only layout with living processes; then where the streams stand.
+        """Make ours the only layout with living processes, once; then where the streams stand.
 
-        Call it once the process has opened its own outbox, which fences its own predecessor.
+        Call it once the process has opened its own writer, which fences its own predecessor.
 
         Raises:
+            FencedError: processes of another layout took the streams over since we claimed them.
             Transient: Kafka does not answer, or another process changes the layout at this moment.
             KafkaError: Kafka refuses, or the record is none of ours.
         """
+        if self._claimed:
+            return self.positions()
         held = _load(self._client, self._component)
         if held.layout == self._ours:
+            self._claimed = True
             return held.positions
         if held.layout and held.layout.fence and held.layout != self._unfinished:
             # Somebody is at it, or died of it: whoever has not finished by our next look did.
             self._unfinished = held.layout
             raise self._busy()
         try:
-            with closing(self._client.outbox(layout_id(self._component))) as outbox:
-                self._change(outbox)
+            with closing(Writer(self._client, layout_id(self._component))) as writer:
+                self._change(writer)
         except FencedError as error:
             raise self._busy() from error
+        self._claimed = True
         return self.positions()
 
     def positions(self) -> Mapping[Stream, Position]:
@@ -104,13 +111,14 @@ class Ownership:
             )
         return held.positions
 
-    def _change(self, outbox: Outbox) -> None:
+    def _change(self, writer: Writer) -> None:
         """Record our layout, fence the processes of every other, and record that this is done."""
+        writer.open()
         name, ours = self._component, self._ours.replicas
         before = _load(self._client, name).layout
         former = {_UNNAMED} if before is None else {before.replicas, *before.fence}
         fence = tuple(sorted(former - {ours}))
-        _write(outbox, name, Layout(ours, fence))
+        _write(writer, name, Layout(ours, fence))
         for replicas in fence:
             if replicas:
                 log.warning(
@@ -121,8 +129,8 @@ class Ownership:
                     ours,
                 )
             for one in _ids(name, replicas, ours):
-                self._client.outbox(one).close()
-        _write(outbox, name, self._ours)
+                fence_off(self._client, one)
+        _write(writer, name, self._ours)
 
     def _busy(self) -> Transient:
         return Transient("another process takes the streams over at this moment")
@@ -140,10 +148,9 @@ def _ids(component: str, replicas: int, own: int) -> list[str]:
     return [transactional_id(component, replica, replicas) for replica in range(replicas)]
 
 
-def _write(outbox: Outbox, component: str, layout: Layout) -> None:
-    outbox.begin()
-    outbox.send(POSITIONS, component.encode(), msgspec.json.encode(layout), ())
-    outbox.commit()
+def _write(writer: Writer, component: str, layout: Layout) -> None:
+    with writer.transaction() as transaction:
+        transaction.send(POSITIONS, component.encode(), msgspec.json.encode(layout), ())
 
 
 def _load(client: Client, component: str) -> _Held:

@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
 from pixstream.backoff import Backoff, BackoffSettings
-from pixstream.errors import KafkaError, Transient
+from pixstream.errors import Transient
 from pixstream.event.categories import Category
 from pixstream.kafka.names import POSITIONS, transactional_id
+from pixstream.kafka.transactions import Writer
+from pixstream.loops.batches import batches
 from pixstream.loops.ownership import Ownership, position_key
 from pixstream.loops.sending import Sending
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from pixstream.dead_letters import LetterWriter
     from pixstream.event.sealing import Sealer
-    from pixstream.kafka.ports import Client, Outbox
-    from pixstream.plugins.producer import Position, Producer, Reading, Stream
+    from pixstream.kafka.ports import Client
+    from pixstream.loops.batches import Batch
+    from pixstream.plugins.producer import Producer, Reading
 
 log = logging.getLogger("pixstream.loops")
-
-T = TypeVar("T")
 
 COUNTS = ("read", *(category.plural for category in Category), "letters", "committed", "retries")
 """Since the start: readings with content, what they became (also in transactions that were aborted
 and are tried again), readings of committed transactions, and waits after transient failures."""
 
 
-class _CannotBegin(Transient):
-    """The outbox began no transaction."""
-
-
 class ProduceLoop:
-    """Source → Kafka.
+    """Source → Kafka; `_produce` shows the steps in the order that the guarantees need.
 
-    Order always: open the outbox (which fences the former owner of its transactional id and
-    finishes what that one left), then claim the streams, then read positions, then read the source.
     After a commit of which nobody knows whether it happened (a `KafkaError`) the process ends: the
-    next one goes through the same order and finds the answer in the positions.
+    next one goes through the same steps and finds the answer in the positions.
 
     Args:
         producer: the plugin.
@@ -71,6 +66,7 @@ class ProduceLoop:
     ) -> None:
         self._producer = producer
         self._client = client
+        self._ownership = Ownership(client, producer.name, producer.replicas)
         self._backoff = Backoff(retry)
         self._stop = stop
         self.state = "starting"
@@ -86,126 +82,70 @@ class ProduceLoop:
         """
         producer = self._producer
         own_id = transactional_id(producer.name, producer.replica, producer.replicas)
-        while not self._stop.is_set():
-            outbox = self._patiently(lambda: self._client.outbox(own_id))
-            if outbox is None:
-                return
-            try:
-                self._produce(outbox)
-            finally:
-                outbox.close()
+        with closing(Writer(self._client, own_id)) as writer:
+            while not self._stop.is_set():
+                try:
+                    self._produce(writer)
+                except Transient as error:
+                    self._wait(error)
 
-    def _produce(self, outbox: Outbox) -> None:
-        """Until `stop` is set, or the outbox is of no more use."""
-        ownership = Ownership(self._client, self._producer.name, self._producer.replicas)
-        since = self._patiently(ownership.claim)
-        while since is not None:
-            self.state = "ready"
-            if not self._read(since, outbox):
-                return
-            since = self._patiently(ownership.positions)
+    def _produce(self, writer: Writer) -> None:
+        """Take the source to Kafka until `stop` is set or something transient happens."""
+        producer = self._producer
+        # 1. Fence whoever wrote under our transactional id; Kafka aborts what that one left open.
+        if writer.open():
+            self._ownership = Ownership(self._client, producer.name, producer.replicas)
+        # 2. Claim the streams, 3. then read their positions: nobody else moves them any more.
+        since = self._ownership.claim()
+        self.state = "ready"
+        # 4. Read the source from there.
+        with _closed_at_end(producer.read(since)) as readings:
+            for batch in batches(readings, producer.batch, self._stop):
+                # 5. Events, letters and positions become visible together, or none of them does.
+                with self._answering_for(batch), writer.transaction() as transaction:
+                    for reading in batch:
+                        batch.size += self._sending.send(reading, transaction)
+                    for stream, position in batch.positions().items():
+                        key = position_key(producer.name, stream)
+                        transaction.send(POSITIONS, key, position.encode(), ())
+                self._backoff.reset()
+                self.counts["committed"] += len(batch.readings)
+                # 6. Kafka holds them durably: the source may forget them.
+                for reading in batch.readings:
+                    producer.delivered(reading)
 
-    def _patiently(self, doing: Callable[[], T]) -> T | None:
-        """What `doing` returns, tried again while its failure is transient; None once stopped."""
-        while not self._stop.is_set():
-            try:
-                return doing()
-            except Transient as error:
-                self._wait(error, "tries again")
-        return None
-
-    def _read(self, since: Mapping[Stream, Position], outbox: Outbox) -> bool:
-        """Read from these positions until `stop` is set or something transient happens.
-
-        Returns:
-            whether the outbox can go on: one that cannot begin, because the client gave up a
-            record or never ended what an absent broker left open, is replaced by a new one, which
-            fences it.
-        """
-        readings = self._producer.read(since)
+    @contextmanager
+    def _answering_for(self, batch: Batch) -> Iterator[None]:
+        """Let the producer hear of each reading of the batch that is not committed."""
         try:
-            self._drain(readings, outbox)
-        except _CannotBegin as error:
-            self._wait(error, "opens a new transactional writer")
-            return False
-        except Transient as error:
-            self._wait(error, "reads on from the last committed positions")
-        finally:
-            _close(readings)
-        return True
+            yield
+        except Exception as error:
+            for reading in batch.readings:
+                self._producer.failed(reading, error)
+            raise
 
-    def _wait(self, error: Transient, then: str) -> None:
+    def _wait(self, error: Transient) -> None:
         wait = self._backoff.next()
         self.counts["retries"] += 1
         if self.state != "starting":
             self.state = "waiting"
-        log.warning("%s: %s; %s in %.1f s", self._producer.name, error, then, wait)
+        log.warning(
+            "%s: %s; it goes on from the last committed positions in %.1f s",
+            self._producer.name,
+            error,
+            wait,
+        )
         self._stop.wait(wait)
 
-    def _drain(self, readings: Iterator[Reading | None], outbox: Outbox) -> None:
-        limits = self._producer.batch
-        batch: list[Reading] = []
-        size, deadline = 0, 0.0
-        try:
-            for reading in readings:
-                if reading is not None:
-                    if not batch:
-                        _begin(outbox)
-                        deadline = time.monotonic() + limits.seconds
-                    batch.append(reading)
-                    size += self._sending.send(reading, outbox)
-                    if reading.more:
-                        continue
-                full = len(batch) >= limits.rows or size >= limits.bytes
-                if batch and (reading is None or full or time.monotonic() >= deadline):
-                    self._commit(batch, outbox)
-                    batch, size = [], 0
-                if self._stop.is_set():
-                    break
-            if batch:
-                self._commit(batch, outbox)
-                batch = []
-        except Exception as error:
-            self._give_up(batch, outbox, error)
-            raise
 
-    def _commit(self, batch: Sequence[Reading], outbox: Outbox) -> None:
-        """Events, letters and positions become visible together; then the plugin hears of it."""
-        moved = {r.stream: r.position for r in batch if r.position is not None}
-        for stream, position in moved.items():
-            key = position_key(self._producer.name, stream)
-            outbox.send(POSITIONS, key, position.encode(), ())
-        outbox.commit()
-        self._backoff.reset()
-        self.counts["committed"] += len(batch)
-        for reading in batch:
-            self._producer.delivered(reading)
-
-    def _give_up(self, batch: Sequence[Reading], outbox: Outbox, error: Exception) -> None:
-        if not batch:
-            return
-        try:
-            outbox.abort()
-        except (Transient, KafkaError) as second:
-            log.warning(
-                "%s: the open transaction could not be aborted (%s); Kafka aborts it by itself "
-                "after kafka.transaction_timeout_ms",
-                self._producer.name,
-                second,
-            )
-        for reading in batch:
-            self._producer.failed(reading, error)
-
-
-def _begin(outbox: Outbox) -> None:
-    try:
-        outbox.begin()
-    except Transient as error:
-        raise _CannotBegin(str(error)) from error
-
-
-def _close(readings: Iterator[Reading | None]) -> None:
+@contextmanager
+def _closed_at_end(
+    readings: Iterator[Reading | None],
+) -> Iterator[Iterator[Reading | None]]:
     """End a generator so that its `finally` releases what it holds; other iterators have none."""
-    close = getattr(readings, "close", None)
-    if close is not None:
-        close()
+    try:
+        yield readings
+    finally:
+        close = getattr(readings, "close", None)
+        if close is not None:
+            close()

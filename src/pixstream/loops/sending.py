@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pixstream.dead_letters import LetterWriter
     from pixstream.event.model import PixEvent
     from pixstream.event.sealing import Sealer
-    from pixstream.kafka.ports import Outbox
+    from pixstream.kafka.ports import Transaction
     from pixstream.plugins.producer import Reading
 
 
@@ -46,14 +46,14 @@ class Sending:
         self._max_event_bytes = max_event_bytes
         self._counts = counts
 
-    def send(self, reading: Reading, outbox: Outbox) -> int:
+    def send(self, reading: Reading, transaction: Transaction) -> int:
         """Hand one reading to the open transaction; its size in bytes, 0 without content."""
         content = reading.content
         if content is None:
             return 0
         self._counts["read"] += 1
         if isinstance(content, Refusal):
-            return self._letter(reading, content, outbox, "read", "Refused")
+            return self._letter(reading, content, transaction, "read", "Refused")
         now = dt.datetime.now(dt.UTC)
         try:
             event = self._sealer.seal(content, source=self._source, now=now)
@@ -64,10 +64,10 @@ class Sending:
                 raw=encode(content),
                 content_type=DRAFT,
             )
-            return self._letter(reading, refusal, outbox, "seal", "Refused")
-        return self._event(reading, event, outbox)
+            return self._letter(reading, refusal, transaction, "seal", "Refused")
+        return self._event(reading, event, transaction)
 
-    def _event(self, reading: Reading, event: PixEvent, outbox: Outbox) -> int:
+    def _event(self, reading: Reading, event: PixEvent, transaction: Transaction) -> int:
         record = outgoing(event)
         if record.size > self._max_event_bytes:
             refusal = Refusal(
@@ -76,15 +76,15 @@ class Sending:
                 raw=record.value,
                 content_type="application/json",
             )
-            return self._letter(reading, refusal, outbox, "produce", "TooLarge")
-        outbox.send(*record)
+            return self._letter(reading, refusal, transaction, "produce", "TooLarge")
+        transaction.send(*record)
         self._counts[event.category.plural] += 1
         return record.size
 
     def _letter(
-        self, reading: Reading, refusal: Refusal, outbox: Outbox, stage: str, error: str
+        self, reading: Reading, refusal: Refusal, transaction: Transaction, stage: str, error: str
     ) -> int:
         letter = self._letters.from_reading(reading, refusal, stage, error)
-        outbox.send(DLQ, letter.key, letter.value, letter.headers)
+        transaction.send(DLQ, *letter)
         self._counts["letters"] += 1
         return len(letter.value)

@@ -38,9 +38,11 @@ class Loop(Protocol):
 
 @dataclasses.dataclass(kw_only=True)
 class Component:
-    """What both kinds share: the part of a section that the framework itself reads."""
+    """What all kinds share: the part of a section that the framework itself reads."""
 
-    type: Annotated[str, Meta(description="module of producers/ or consumers/, or entry point")]
+    type: Annotated[
+        str, Meta(description="module of producers/, consumers/ or processors/, or entry point")
+    ]
     enabled: Annotated[bool, Meta(description="false: `pixstream run` leaves it out")] = True
     replicas: Annotated[
         Annotated[int, Meta(ge=1, le=64)], Meta(description="processes of this component")

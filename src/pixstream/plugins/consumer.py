@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
-
-from msgspec import Meta
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import threading
@@ -15,28 +13,16 @@ if TYPE_CHECKING:
 
     from pixstream.columns.batch import EventBatch
     from pixstream.kafka.ports import TopicIdPartition
-from pixstream.plugins.component import BatchLimits, Component, Loop
+    from pixstream.plugins.component import Loop
+from pixstream.plugins.reader import Reader
 
 Reject: TypeAlias = Callable[[Sequence[int], str], None]
 """`reject(rows, reason)` makes dead letters of these rows of the batch; durable on return."""
 
 
 @dataclasses.dataclass(kw_only=True)
-class Consumer(Component):
+class Consumer(Reader):
     """A destination of Pix events. Its fields are its YAML section; every field has a default."""
-
-    categories: Annotated[
-        list[str], Meta(description="which topics of events: pagamentos, recebimentos, estornos")
-    ] = dataclasses.field(default_factory=lambda: ["pagamentos", "recebimentos", "estornos"])
-    start: Annotated[
-        Literal["earliest", "latest"],
-        Meta(
-            description="cold start: where to begin while neither table nor group knows an offset"
-        ),
-    ] = "earliest"
-    batch: Annotated[BatchLimits, Meta(description="when a batch closes")] = dataclasses.field(
-        default_factory=BatchLimits
-    )
 
     def loop(self, settings: Any, stop: threading.Event) -> Loop | None:
         """A loop of its own, for a destination whose engine reads Kafka itself; None: ours.
@@ -49,10 +35,6 @@ class Consumer(Component):
         """
         del settings, stop
         return None
-
-    def stats(self) -> Mapping[str, int]:
-        """Counts since the start that only the destination knows (deduplicated, revisions)."""
-        return {}
 
     def offsets(
         self, partitions: Collection[TopicIdPartition], cluster_id: str
@@ -100,6 +82,3 @@ class Consumer(Component):
             DestinationError: any other error stops this process, nothing committed.
         """
         raise NotImplementedError
-
-    def close(self) -> None:
-        """Release what it holds; nothing is pending when this is called."""

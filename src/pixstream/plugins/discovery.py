@@ -1,7 +1,8 @@
 """How a `type` in the YAML becomes a plugin's class.
 
-A plugin is a folder of `producers/` or `consumers/` whose module `producer` or `consumer` holds
-exactly one class, or a single module there, or an installed entry point.
+A plugin is a folder of `producers/`, `consumers/` or `processors/` whose module of that name
+(`producer`, `consumer`, `processor`) holds exactly one class; or a single module there; or an
+installed entry point.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def load(kind: type[P], type_name: str) -> type[P]:
     """Import the one class that `type: NAME` means.
 
     Args:
-        kind: `Producer` or `Consumer`.
-        type_name: a folder or module of `pixstream.producers` or `pixstream.consumers`, else an
+        kind: `Producer`, `Consumer` or `Processor`.
+        type_name: a folder or module of the kind's package, `pixstream.producers` or so, else an
             installed entry point of the group with that name.
 
     Raises:
@@ -49,7 +50,7 @@ def load(kind: type[P], type_name: str) -> type[P]:
 
 
 def builtin(kind: type[Component]) -> list[str]:
-    """The plugins of `producers/` or `consumers/`, by name, without importing them."""
+    """The plugins of the kind's package, by name, without importing them."""
     package = importlib.import_module(f"pixstream.{kind.__name__.lower()}s")
     return sorted(m.name for m in pkgutil.iter_modules(package.__path__))
 

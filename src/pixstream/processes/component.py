@@ -18,6 +18,7 @@ from pixstream import config, kafka, logs
 from pixstream.errors import ConfigError, FencedError, PixstreamError
 from pixstream.event.sealing import Sealer
 from pixstream.loops.consume import ConsumeLoop
+from pixstream.loops.process import ProcessLoop
 from pixstream.loops.produce import ProduceLoop
 from pixstream.privacy import keys
 from pixstream.processes import lifeline
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pixstream.config.settings import Settings
+    from pixstream.event.lenient import SealExtra
     from pixstream.plugins.component import Loop
 
 from pixstream.runtime import letter_writer, sealer
@@ -109,7 +111,7 @@ def run(
     Raises:
         PixstreamError: what waiting does not cure.
     """
-    pseudonym, vault = keys(settings.privacy)
+    vault = keys(settings.privacy)[1]
     client = kafka.connect(settings.kafka)
     letters = letter_writer(settings, name, vault)
     loop: Loop
@@ -131,23 +133,42 @@ def run(
     elif name in settings.consumers:
         consumer = settings.consumers[name]
         consumer.replica = replica
-        seal = Sealer(pseudonym, vault, allowlist=frozenset(settings.privacy.extra_allowlist))
         loop = consumer.loop(settings, stop) or ConsumeLoop(
             consumer,
             client,
             letters,
             retry=settings.retry,
             stop=stop,
-            seal_extra=lambda extra, event_id: seal.seal_extra(extra, {}, event_id),
+            seal_extra=_seal_extra(settings),
             contract=settings.schema.contract,
         )
         stats = consumer.stats
+    elif name in settings.processors:
+        processor = settings.processors[name]
+        processor.replica = replica
+        loop = ProcessLoop(
+            processor,
+            client,
+            letters,
+            retry=settings.retry,
+            stop=stop,
+            seal_extra=_seal_extra(settings),
+            contract=settings.schema.contract,
+        )
+        stats = processor.stats
     else:
-        known = ", ".join([*settings.producers, *settings.consumers])
+        known = ", ".join(settings.components)
         raise ConfigError(f"no component named {name}; configured: {known}")
     if reporter is not None:
         reporter.follow(loop, stats, waits)
     loop.run()
+
+
+def _seal_extra(settings: Settings) -> SealExtra:
+    """What seals the unknown keys of a newer writer."""
+    pseudonym, vault = keys(settings.privacy)
+    seal = Sealer(pseudonym, vault, allowlist=frozenset(settings.privacy.extra_allowlist))
+    return lambda extra, event_id: seal.seal_extra(extra, {}, event_id)
 
 
 if __name__ == "__main__":

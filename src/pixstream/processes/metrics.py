@@ -145,6 +145,8 @@ COUNTS = {
     },
     "consumed": Count(RECORDS, ("consume", "accepted", "")),
     "written": Count(RECORDS, ("write", "written", "")),
+    "processed": Count(RECORDS, ("process", "accepted", "")),
+    "emitted": Count(RECORDS, ("process", "emitted", "")),
     "replayed": Count(RECORDS, ("write", "replayed", "")),
     "not_for_us": Count(RECORDS, ("write", "not_for_us", "")),
     "letters": Count(DEAD_LETTERS),
@@ -162,7 +164,7 @@ COUNTS = {
     },
     "shown": Count(LINES),
 }
-"""The counts of both loops and of our plugins by the names that children report them under."""
+"""The counts of the loops and of our plugins by the names that children report them under."""
 
 
 class StatusCollector(Collector):

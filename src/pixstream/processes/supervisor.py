@@ -20,7 +20,7 @@ import os
 import selectors
 import signal
 import time
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -33,7 +33,7 @@ from pixstream.processes.report import STARTING
 from pixstream.processes.run_status import StatusFile, SupervisorStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pixstream.config.settings import MetricsSettings, SupervisorSettings
@@ -336,15 +336,16 @@ class Supervisor:
             self._status.write(self._seen)
 
 
-def select(
-    producers: dict[str, Any], consumers: dict[str, Any], names: Sequence[str]
-) -> list[Component]:
+def select(known: Mapping[str, Component], names: Sequence[str]) -> list[Component]:
     """The components to run: those named, else all that are enabled.
+
+    Args:
+        known: every component, by name.
+        names: of those to run; none: see above.
 
     Raises:
         ConfigError: a name that is not configured, or nothing to run.
     """
-    known: dict[str, Component] = {**producers, **consumers}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ConfigError(

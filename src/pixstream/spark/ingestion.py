@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
     from pixstream.dead_letters import LetterWriter
     from pixstream.event.contract import ContractSettings
-    from pixstream.kafka.ports import Client, Outbox
+    from pixstream.kafka.ports import Client
     from pixstream.kafka.settings import KafkaSettings
+    from pixstream.kafka.transactions import Writer
     from pixstream.plugins.component import BatchLimits
     from pixstream.privacy import PrivacySettings
     from pixstream.spark.places import Places
@@ -98,7 +99,7 @@ class Ingestion:
         spark: the session.
         where: finds the tables.
         topic_ids: Kafka's id of each topic as it is now.
-        outbox: writes letters.
+        writer: writes letters.
 
     Attributes:
         counts: see `COUNTS`.
@@ -110,14 +111,14 @@ class Ingestion:
         spark: SparkSession,
         where: Places,
         topic_ids: Mapping[str, str],
-        outbox: Outbox,
+        writer: Writer,
     ) -> None:
         self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._around = around
         self._spark = spark
         self._where = where
         self._topic_ids = topic_ids
-        self._outbox = outbox
+        self._writer = writer
         where.create(spark, BRONZE, to_spark(BRONZE_SCHEMA), ["ingest_date"])
         self._silver = Silver(spark, where)
         self._first = True
@@ -243,8 +244,7 @@ class Ingestion:
         bad = decoded.where(decoded[REASON].isNotNull()).select(REASON, MESSAGE, RAW)
         rows = bad.toLocalIterator()
         while some := list(islice(rows, _LETTERS_AT_ONCE)):
-            self._outbox.begin()
-            try:
+            with self._writer.transaction() as transaction:
                 for reason, message, raw in some:
                     letter = self._around.letters.from_record(
                         to_record(raw.asDict(recursive=True)),
@@ -254,11 +254,7 @@ class Ingestion:
                         message=message,
                         error=_ERRORS[reason],
                     )
-                    self._outbox.send(DLQ, letter.key, letter.value, letter.headers)
-            except BaseException:
-                self._outbox.abort()
-                raise
-            self._outbox.commit()
+                    transaction.send(DLQ, *letter)
             self.counts["letters"] += len(some)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from pixstream.errors import DestinationError, KafkaError, PixstreamError, Transient
 from pixstream.kafka.names import EVENT_TOPICS, group_id, transactional_id
 from pixstream.kafka.ports import TopicPartition
+from pixstream.kafka.transactions import Writer
 from pixstream.spark.beginning import beginning
 from pixstream.spark.ingestion import COUNTS, Ingestion, batch_of
 from pixstream.spark.kafka_options import kafka_options
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
-    from pixstream.kafka.ports import Admin, Client, Outbox, TopicIdPartition
+    from pixstream.kafka.ports import Admin, Client, TopicIdPartition
     from pixstream.spark.ingestion import Surroundings
 
 log = logging.getLogger("pixstream.spark")
@@ -100,16 +101,17 @@ class Ingest:
             TopicChangedError: bronze was fed from another incarnation of a topic.
             PixstreamError: what waiting does not cure; the batch in hand comes again.
         """
-        outbox = self._around.client.outbox(transactional_id(self._around.name, 0))
-        with closing(outbox):
-            query = self._start(outbox)
+        own_id = transactional_id(self._around.name, 0)
+        with closing(Writer(self._around.client, own_id)) as letters:
+            letters.open()
+            query = self._start(letters)
             self.state = "ready"
             try:
                 self._watch(query)
             finally:
                 query.stop()
 
-    def _start(self, outbox: Outbox) -> StreamingQuery:
+    def _start(self, letters: Writer) -> StreamingQuery:
         around, where = self._around, self._where
         topics = [EVENT_TOPICS[category] for category in around.categories]
         held = _held(around.client, topics)
@@ -121,7 +123,7 @@ class Ingest:
         begin = beginning(rows, checkpoint, held, around.start, around.on_gap, used=used)
         ids = {partition.topic: partition.topic_id for partition in held}
         with where.alone():
-            self._ingestion = Ingestion(around, self._spark, where, ids, outbox)
+            self._ingestion = Ingestion(around, self._spark, where, ids, letters)
             if begin.unsettled is not None and rows is not None:
                 query_id, batch = begin.unsettled
                 self._ingestion.settle(batch_of(rows, query_id, batch), query_id, batch)

@@ -164,7 +164,7 @@ def test_by_default_every_enabled_consumer_is_shown(place: Place) -> None:
     assert [row[0] for row in rows[1:]] == ["lake", "lake", "console", "console", "console"]
     assert "none kept" in place.call("show", "console").output
     with pytest.raises(
-        click.BadParameter, match="unknown consumer nobody; configured: lake, console"
+        click.BadParameter, match="unknown consumer or processor nobody; configured: lake, console"
     ):
         place.call("show", "nobody")
 

@@ -22,19 +22,28 @@ from pixstream.kafka.names import (
     DLQ_STATE,
     EVENT_TOPICS,
     POSITIONS,
+    changelog,
     group_id,
     principal,
     transactional_id,
 )
 from pixstream.kafka.ports import Listener, TopicPartition, TopicSpec
 from pixstream.kafka.settings import KafkaSettings
-from pixstream.kafka.topics.acls import Acl, commands, for_consumer, for_operator, for_producer
+from pixstream.kafka.topics.acls import (
+    Acl,
+    commands,
+    for_consumer,
+    for_operator,
+    for_processor,
+    for_producer,
+)
+from pixstream.kafka.transactions import Writer
 from pixstream.testing.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from pixstream.kafka.ports import Client, TopicIdPartition
+    from pixstream.kafka.ports import Admin, Client, TopicIdPartition
 
 Library = Literal["confluent", "kafka-python"]
 
@@ -153,6 +162,66 @@ def consume(client: Client, component: str, topic: str) -> None:
         outbox.send(DLQ, b"letter", b"sealed", [])
         outbox.commit()
         inbox.commit(inbox.positions())
+
+
+def process(client: Client, component: str, topic: str, out: str) -> None:
+    """What a processor does: its state restored, a batch with all that belongs to it in one go."""
+    listener = Listener(
+        lambda partitions, committed: {p: committed.get(p, 0) for p in partitions}, lambda _: None
+    )
+    state = changelog(component)
+    with (
+        closing(Writer(client, transactional_id(component, 0))) as writer,
+        closing(
+            client.inbox(group=group_id(component), topics=[topic], member="0", listener=listener)
+        ) as inbox,
+    ):
+        writer.open()
+        wait_for(lambda: inbox.poll(100, 0.1) or inbox.positions())
+        list(client.scan(state))
+        with writer.transaction() as transaction:
+            for written in (out, state, DLQ):
+                transaction.send(written, b"key", b"{}", [])
+            transaction.send_offsets(inbox.positions(), inbox.membership())
+
+
+@pytest.fixture
+def outputs(super_admin: Admin) -> Iterator[tuple[str, str]]:
+    """A processor's name and the topic that it writes; its changelog is there as well."""
+    name = f"part-{secrets.token_hex(4)}"
+    topics = [f"pix.{name}", changelog(name)]
+    for topic in topics:
+        super_admin.create(TopicSpec(topic, 1, 1, {}))
+    yield name, topics[0]
+    for topic in topics:
+        super_admin.delete(topic)
+
+
+def rights_of(who: str, name: str, out: str) -> list[Acl]:
+    return for_processor(who, name, ["pix.estornos"], writes=[out], state=changelog(name))
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("library", ["confluent", "kafka-python"])
+def test_a_processor_s_rights_are_enough_to_work(
+    rights: Any, outputs: tuple[str, str], library: Library
+) -> None:
+    name, out = outputs
+    rights.are(rights_of(rights.user, name, out))
+    process(rights.client(library), name, "pix.estornos", out)
+
+
+@pytest.mark.broker
+def test_a_processor_cannot_work_without_any_one_of_its_rights(
+    rights: Any, outputs: tuple[str, str]
+) -> None:
+    name, out = outputs
+    client, acls = rights.client("confluent"), rights_of(rights.user, name, out)
+    assert len(acls) == 7
+    for missing in acls:
+        rights.are(acl for acl in acls if acl != missing)
+        with pytest.raises((KafkaError, KeyError)):
+            process(client, name, "pix.estornos", out)
 
 
 @pytest.mark.broker

@@ -13,8 +13,9 @@ from pixstream.event.model import Person, Refusal
 from pixstream.event.sealing import Sealer
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.names import DLQ
-from pixstream.kafka.topics.declared import declared
+from pixstream.kafka.topics.declared import TopicSettings, declared
 from pixstream.lab.chaos.oracle import Oracle, Side, Told
+from pixstream.lab.chaos.tally import TOPIC
 from pixstream.lab.chaos.verdict import Auditor, Verdict
 from pixstream.lab.simulation.pieces import BANK_API, ISO20022, SOURCES, SYSTEM_LOG, WEBHOOK
 from pixstream.plugins.producer import Reading
@@ -35,7 +36,7 @@ class World:
         self.directory = directory
         self.kafka = MemoryKafka()
         admin = self.kafka.client().admin()
-        for spec in declared(Settings().topics):
+        for spec in declared(Settings().topics, {TOPIC: TopicSettings()}):
             admin.create(spec)
         for told in self.documents:
             self.oracle.offered.add(told.number, told.bits)

@@ -7,7 +7,6 @@ import pytest
 from pixstream.config.settings import Settings
 from pixstream.errors import KafkaError, Transient
 from pixstream.kafka.memory import MemoryKafka
-from pixstream.kafka.topics.declared import declared
 from pixstream.lab.demo import declaring
 
 
@@ -30,14 +29,14 @@ class Busy:
 
 
 def wanted() -> set[str]:
-    return {spec.name for spec in declared(Settings().topics)}
+    return {spec.name for spec in Settings().declared_topics}
 
 
 def test_what_is_there_already_is_not_created_again() -> None:
     busy: Any = Busy(2)
-    declaring.create(Settings().topics, busy)
+    declaring.create(Settings().declared_topics, busy)
     assert set(busy.topics()) == wanted()
-    declaring.create(Settings().topics, busy)
+    declaring.create(Settings().declared_topics, busy)
 
 
 def test_a_kafka_that_idles_and_does_not_answer_is_an_error(
@@ -46,11 +45,11 @@ def test_a_kafka_that_idles_and_does_not_answer_is_an_error(
     monkeypatch.setattr(declaring, "IDLE_SECONDS", 0.0)
     busy: Any = Busy(1)
     with pytest.raises(Transient, match="not visible yet"):
-        declaring.create(Settings().topics, busy)
+        declaring.create(Settings().declared_topics, busy)
 
 
 def test_a_refusal_is_not_asked_again() -> None:
     busy: Any = Busy(1, KafkaError)
     with pytest.raises(KafkaError):
-        declaring.create(Settings().topics, busy)
+        declaring.create(Settings().declared_topics, busy)
     assert len(busy.topics()) == 1

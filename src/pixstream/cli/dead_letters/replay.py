@@ -120,7 +120,7 @@ def _becoming(
 
     becoming = Becoming(
         settings.producers,
-        settings.consumers,
+        settings.readers,
         sealer=sealer(settings),
         vault=keys(settings.privacy)[1],
         directory=letters_directory(settings),

@@ -8,7 +8,7 @@ from pixstream.cli.offsets.show import show_command
 
 @click.group()
 def offsets() -> None:
-    """Show the offsets of each consumer, and move them.
+    """Show the offsets of each consumer and processor, and move them.
 
     \b
     Examples:

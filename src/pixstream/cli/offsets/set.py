@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pixstream.cli.audited import audited, log_action
-from pixstream.cli.offsets.selection import consumer_named, partitions_named
+from pixstream.cli.offsets.selection import partitions_named, reader_named
 from pixstream.errors import PixstreamError
 from pixstream.kafka.lag import patiently
 from pixstream.kafka.names import group_id
@@ -47,7 +47,7 @@ def _target(ctx: click.Context, param: click.Parameter, value: str) -> Target:
 
 
 @click.command()
-@click.argument("name", metavar="CONSUMER")
+@click.argument("name", metavar="NAME")
 @click.option(
     "--to",
     required=True,
@@ -55,11 +55,11 @@ def _target(ctx: click.Context, param: click.Parameter, value: str) -> Target:
     metavar="WHERE",
     help="earliest, latest, an offset, or a time with its time zone.",
 )
-@click.option("--topic", help="Category or topic.  [default: all that the consumer reads]")
+@click.option("--topic", help="Category or topic.  [default: all that it reads]")
 @click.option(
     "--partition",
     type=click.IntRange(0),
-    help="Partition; needs --topic if the consumer reads several.",
+    help="Partition; needs --topic if it reads several.",
 )
 @click.option(
     "--new-topic", is_flag=True, help="Accept a topic that was recreated or is in a new cluster."
@@ -83,11 +83,12 @@ def set_command(
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Move a stopped consumer to other offsets, in its destination and its consumer group alike.
+    """Move a stopped component to other offsets, in its destination and its consumer group alike.
 
     Moving back reads records again: a Delta table drops those it already holds by their event_id,
-    any other destination receives them twice. Moving forward skips records permanently. Who did it,
-    when and why is written to DATA_DIR/audit.log, synced to disk, before anything is changed.
+    any other destination receives them twice, and a processor emits them twice. Moving forward
+    skips records permanently. Who did it, when and why is written to DATA_DIR/audit.log, synced to
+    disk, before anything is changed.
 
     \b
     Examples:
@@ -98,9 +99,9 @@ def set_command(
     if not (why or dry_run):
         raise click.UsageError("offsets set needs --why, which is written to the audit log")
     settings = root.load()
-    consumer = consumer_named(settings, name)
+    reader = reader_named(settings, name)
     with closing(root.client(settings).admin()) as admin:
-        found = partitions_named(offsets.show(consumer, admin), consumer, topic, partition)
+        found = partitions_named(offsets.show(reader, admin), reader, topic, partition)
         _refuse_members(admin, settings, name)
         changes = offsets.plan(found, admin, to, new_topic=new_topic, allow_rewind=allow_rewind)
         for change in changes:
@@ -120,7 +121,7 @@ def set_command(
             click.confirm("Change these offsets?", abort=True)
         moved = ", ".join(_line(change) for change in changes)
         log_action(settings, "offsets set", f"{name}: {moved}", who, why)
-        offsets.apply(consumer, admin, changes)
+        offsets.apply(reader, admin, changes)
     click.echo(f"done; {name} continues there when it is started")
 
 

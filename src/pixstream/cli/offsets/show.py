@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from pixstream.cli.console import output
-from pixstream.cli.offsets.selection import consumer_named
+from pixstream.cli.offsets.selection import reader_named
 from pixstream.loops import offsets
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _SHOWN = ("consumer", "topic", "partition", "remembered", "committed", "beginnin
 
 
 @click.command()
-@click.argument("consumers", metavar="[CONSUMER]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option(
     "--format",
     "form",
@@ -32,12 +32,12 @@ _SHOWN = ("consumer", "topic", "partition", "remembered", "committed", "beginnin
     help="json prints one list.",
 )
 @click.pass_obj
-def show_command(root: Root, consumers: Sequence[str], form: str) -> None:
+def show_command(root: Root, names: Sequence[str], form: str) -> None:
     """Show the offsets that destination, consumer group and Kafka hold for each partition.
 
     The offset of a destination that stores offsets itself, as Delta tables do, takes precedence
-    over that of the group. A note points out where the two differ and, where the consumer cannot
-    continue, what an operator can do. Nothing is changed or created.
+    over that of the group. A note points out where the two differ and, where the component
+    cannot continue, what an operator can do. Nothing is changed or created.
 
     \b
     Examples:
@@ -45,9 +45,9 @@ def show_command(root: Root, consumers: Sequence[str], form: str) -> None:
       pixstream offsets show delta_lake --format json | jq '.[] | select(.note != "")'
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     settings = root.load()
-    names = consumers or [name for name, c in settings.consumers.items() if c.enabled]
+    names = names or [name for name, r in settings.readers.items() if r.enabled]
     with closing(root.client(settings).admin()) as admin:
-        found = [s for name in names for s in offsets.show(consumer_named(settings, name), admin)]
+        found = [s for name in names for s in offsets.show(reader_named(settings, name), admin)]
     if form == "json":
         rows = [
             {

@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from pixstream.cli.console import print_columns
-from pixstream.kafka.names import EVENT_TOPICS, principal
+from pixstream.kafka.names import EVENT_TOPICS, changelog, principal
 from pixstream.kafka.topics import acls as rights
-from pixstream.kafka.topics.declared import declared
+from pixstream.plugins.processor import HasState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,15 @@ def _acls(settings: Settings, template: str) -> dict[str, list[rights.Acl]]:
     for name, consumer in settings.consumers.items():
         read = [EVENT_TOPICS[category] for category in consumer.categories]
         result[name] = rights.for_consumer(principal(name, template), name, read)
+    for name, processor in settings.processors.items():
+        result[name] = rights.for_processor(
+            principal(name, template),
+            name,
+            [EVENT_TOPICS[category] for category in processor.categories],
+            writes=processor.writes,
+            state=changelog(name) if isinstance(processor, HasState) else None,
+        )
     operator = principal(rights.OPERATOR, template)
-    names = [spec.name for spec in declared(settings.topics)]
+    names = [spec.name for spec in settings.declared_topics]
     result[rights.OPERATOR] = rights.for_operator(operator, names)
     return result

@@ -10,7 +10,6 @@ import click
 from pixstream.cli.consumer_groups import consumer_groups
 from pixstream.kafka import lag
 from pixstream.kafka.topics import plan
-from pixstream.kafka.topics.declared import declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +30,7 @@ allow_delete_option = click.option(
 def find(admin: Admin, settings: Settings, *, allow_delete: bool) -> Plan:
     """Compare the declared topics with Kafka's."""
     return plan.plan(
-        declared(settings.topics),
+        settings.declared_topics,
         admin.topics(),
         lags=partial(lag.of_topic, admin, consumer_groups(settings)),
         allow_delete=allow_delete,

@@ -10,7 +10,6 @@ import msgspec
 
 from pixstream.cli.console import print_columns
 from pixstream.event.categories import TOPIC_PREFIX
-from pixstream.kafka.topics.declared import declared
 
 if TYPE_CHECKING:
     from pixstream.cli.root import Root
@@ -38,7 +37,7 @@ def list_command(root: Root, form: str) -> None:
     settings = root.load()
     with closing(root.client(settings).admin()) as admin:
         actual = admin.topics()
-    names = [spec.name for spec in declared(settings.topics)]
+    names = [spec.name for spec in settings.declared_topics]
     others = (n for n in actual if n.startswith(TOPIC_PREFIX) and n not in names)
     states = {name: actual.get(name) for name in [*names, *sorted(others)]}
     if form == "json":

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import KafkaError as Fault
 
-    from pixstream.kafka.ports import Listener
+    from pixstream.kafka.ports import Listener, Membership
     from pixstream.kafka.settings import KafkaSettings
 
 
@@ -166,6 +166,12 @@ class ConfluentInbox:
         for fault in refused:
             if fault.code() not in faults.LOST_MEMBERSHIP:
                 raise translate(self._name, fault)
+
+    def membership(self) -> Membership:
+        """See `kafka.Inbox`."""
+        if not self._consumer.memberid():
+            raise faults.lost_membership(self._name, "no member")
+        return self._consumer.consumer_group_metadata()
 
     def close(self) -> None:
         """See `kafka.Inbox`; the listener is not called."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from confluent_kafka import KafkaException, Message, Producer
+from confluent_kafka import TopicPartition as Partition
 
 from pixstream.errors import PixstreamError, Transient
 from pixstream.kafka import faults
@@ -15,9 +16,12 @@ from pixstream.kafka.confluent.link import PURGED, cause, connection, translate
 from pixstream.kafka.record_limits import RecordLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from confluent_kafka import KafkaError as Fault
 
     from pixstream.event.record import Headers
+    from pixstream.kafka.ports import Membership, TopicIdPartition
     from pixstream.kafka.settings import KafkaSettings
 
 _QUEUE_KILOBYTES = 64 * 1024
@@ -103,6 +107,26 @@ class ConfluentOutbox:
             else:
                 return
         self._give_up(self._failure)
+
+    def send_offsets(self, offsets: Mapping[TopicIdPartition, int], membership: Membership) -> None:
+        """See `kafka.Outbox`."""
+        wanted = [Partition(p.topic, p.partition, offset) for p, offset in offsets.items()]
+        deadline = time.monotonic() + self._seconds
+        while True:
+            try:
+                self._producer.send_offsets_to_transaction(
+                    wanted, membership, max(deadline - time.monotonic(), 0.1)
+                )
+            except KafkaException as error:
+                fault = cause(error)
+                if fault.retriable() and time.monotonic() < deadline:
+                    continue
+                self._hear(0)
+                if fault.code() in faults.LOST_MEMBERSHIP:
+                    self._give_up(faults.lost_membership(self._name, fault.name()))
+                self._give_up(self._failure or translate(self._name, fault))
+            else:
+                return
 
     def commit(self) -> None:
         """See `kafka.Outbox`; a KafkaError may leave open whether it is committed."""

@@ -24,7 +24,7 @@ from pixstream.kafka.scanning import FETCH_BYTES, PARTITION_FETCH_BYTES, heartbe
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pixstream.kafka.ports import Listener
+    from pixstream.kafka.ports import Listener, Membership
     from pixstream.kafka.settings import KafkaSettings
 
 _JOIN_MILLISECONDS = 3000
@@ -164,6 +164,14 @@ class KafkaPythonInbox:
             ):
                 return
             raise translate(self._name, error) from error
+
+    def membership(self) -> Membership:
+        """See `kafka.Inbox`."""
+        member = self._consumer.group_metadata()
+        if member.generation_id < 0:
+            # Kafka would take this for somebody who is in no group, and check nothing.
+            raise faults.lost_membership(self._name, "no member")
+        return member
 
     def close(self) -> None:
         """See `kafka.Inbox`; the listener is not called."""

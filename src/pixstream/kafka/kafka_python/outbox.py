@@ -7,9 +7,12 @@ from concurrent.futures import TimeoutError as NoAnswer
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from kafka.errors import CommitFailedError
 from kafka.errors import KafkaError as Fault
+from kafka.structs import OffsetAndMetadata
 
 from kafka import KafkaProducer
+from kafka import TopicPartition as Partition
 from pixstream.errors import FencedError, KafkaError, PixstreamError, Transient
 from pixstream.kafka import faults
 from pixstream.kafka.kafka_python.admin import KafkaPythonAdmin
@@ -17,10 +20,11 @@ from pixstream.kafka.kafka_python.link import build, connection, in_thread, tran
 from pixstream.kafka.record_limits import RecordLimits, largest_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
     from pixstream.event.record import Headers
+    from pixstream.kafka.ports import Membership, TopicIdPartition
     from pixstream.kafka.settings import KafkaSettings
 
 _QUEUE_BYTES = 32 * 2**20
@@ -96,6 +100,23 @@ class KafkaPythonOutbox:
             self._give_up(translate(f"topic {topic}: a record was not taken", error))
         self._sent.append((topic, sent))
         self._queued_bytes += len(key or b"") + len(value or b"")
+
+    def send_offsets(self, offsets: Mapping[TopicIdPartition, int], membership: Membership) -> None:
+        """See `kafka.Outbox`."""
+        wanted = {
+            Partition(p.topic, p.partition): OffsetAndMetadata(offset, "", -1)
+            for p, offset in offsets.items()
+        }
+        sending = in_thread(lambda: self._producer.send_offsets_to_transaction(wanted, membership))
+        try:
+            sending.result(self._seconds)
+        except NoAnswer:
+            self._spent = True
+            self._give_up(Transient(f"{self._name}: Kafka does not answer, nothing is committed"))
+        except CommitFailedError:
+            self._give_up(faults.lost_membership(self._name, "another generation"))
+        except Fault as error:
+            self._give_up(translate(self._name, error))
 
     def commit(self) -> None:
         """See `kafka.Outbox`; a KafkaError may leave open whether it is committed."""

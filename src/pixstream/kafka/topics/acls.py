@@ -35,6 +35,9 @@ OPERATOR = "operator"
 _TOPIC_CARE: tuple[Operation, ...] = ("Create", "Alter", "AlterConfigs", "Delete")
 
 
+_STATE_CARE: tuple[Operation, ...] = ("Read", "Write")
+
+
 class Acl(NamedTuple):
     """One right: `principal` may do `operation` on the named resource, from any host."""
 
@@ -61,6 +64,20 @@ def for_consumer(who: str, component: str, topics: Iterable[str]) -> list[Acl]:
         Acl(who, "Read", "group", group_id(component)),
         Acl(who, "Write", "topic", DLQ),
         _own_transactions(who, component),
+    ]
+
+
+def for_processor(
+    who: str, component: str, reads: Iterable[str], *, writes: Iterable[str], state: str | None
+) -> list[Acl]:
+    """The rights of a processor: those of a consumer, its outputs, and the topic of its state.
+
+    Kafka asks for nothing more before a transaction moves the offsets of a group.
+    """
+    return [
+        *for_consumer(who, component, reads),
+        *(Acl(who, "Write", "topic", topic) for topic in writes),
+        *(Acl(who, operation, "topic", state) for operation in _STATE_CARE if state is not None),
     ]
 
 

@@ -19,7 +19,7 @@ from pixstream.kafka.ports import TopicSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-from pixstream.kafka.names import DLQ, DLQ_STATE, EVENT_TOPICS, POSITIONS
+from pixstream.kafka.names import CHANGELOG_PREFIX, DLQ, DLQ_STATE, EVENT_TOPICS, POSITIONS
 
 _MILLISECONDS: Final = MappingProxyType(
     {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -65,7 +65,8 @@ class TopicSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ] = msgspec.field(default_factory=dict)
 
 
-def _kept_by_key() -> TopicSettings:
+def kept_by_key() -> TopicSettings:
+    """What a topic is of which the last record per key counts: compacted, one partition."""
     return TopicSettings(
         partitions=1,
         replication=1,
@@ -101,11 +102,14 @@ DEFAULT_TOPICS: Final[Mapping[str, TopicSettings]] = MappingProxyType(
             max_message_bytes=16 * 2**20,
             config={"retention.bytes": "-1"},
         ),
-        POSITIONS: _kept_by_key(),
-        DLQ_STATE: _kept_by_key(),
+        POSITIONS: kept_by_key(),
+        DLQ_STATE: kept_by_key(),
     }
 )
 """What each topic is where the YAML says nothing."""
+
+
+_NONE: Final[Mapping[str, TopicSettings]] = MappingProxyType({})
 
 
 def retention_ms(text: str) -> int:
@@ -122,28 +126,37 @@ def retention_ms(text: str) -> int:
     return int(number) * _MILLISECONDS[text[len(number) :]]
 
 
-def declared(topics: Mapping[str, TopicSettings]) -> list[TopicSpec]:
-    """Every topic that should exist: the fixed ones always, and whatever the YAML adds.
+def declared(
+    topics: Mapping[str, TopicSettings], plugins: Mapping[str, TopicSettings] = _NONE
+) -> list[TopicSpec]:
+    """Every topic that should exist: the fixed ones always, and whatever plugins and the YAML add.
 
     Args:
         topics: the `topics` section, by name.
+        plugins: what plugins declare, by name.
 
     Raises:
         ConfigError: see `spec`.
     """
-    names = [*DEFAULT_TOPICS, *(name for name in topics if name not in DEFAULT_TOPICS)]
-    return [spec(name, topics.get(name, TopicSettings())) for name in names]
+    defaults = {**plugins, **DEFAULT_TOPICS}
+    names = dict.fromkeys([*DEFAULT_TOPICS, *plugins, *topics])
+    return [spec(name, topics.get(name, TopicSettings()), defaults.get(name)) for name in names]
 
 
-def spec(name: str, settings: TopicSettings) -> TopicSpec:
+def spec(name: str, settings: TopicSettings, default: TopicSettings | None = None) -> TopicSpec:
     """What Kafka should hold for `name`: its settings above the defaults of its role.
+
+    Args:
+        name: of the topic.
+        settings: of the YAML.
+        default: what a plugin declares; absent: those of a fixed topic, if it is one.
 
     Raises:
         ConfigError: the settings contradict one another, or would lose records of a fixed topic.
     """
     if re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) is None:
         raise ConfigError(f"topic {name!r}: a name has 1 to 249 letters, digits, '.', '_' or '-'")
-    values = _merged(name, settings)
+    values = _merged(default or DEFAULT_TOPICS.get(name, TopicSettings()), settings)
     named = {
         "retention.ms": str(retention_ms(values.retention)) if values.retention else None,
         "compression.type": values.compression,
@@ -162,9 +175,8 @@ def spec(name: str, settings: TopicSettings) -> TopicSpec:
     return result
 
 
-def _merged(name: str, settings: TopicSettings) -> TopicSettings:
+def _merged(default: TopicSettings, settings: TopicSettings) -> TopicSettings:
     """Fill the nulls of `settings` from the topic's defaults; `config` is merged by key."""
-    default = DEFAULT_TOPICS.get(name, TopicSettings())
     given = {
         field: value
         for field in TopicSettings.__struct_fields__
@@ -186,14 +198,14 @@ def _check(wanted: TopicSpec) -> None:
         fixed = {"cleanup.policy": "delete"}
     elif name == DLQ:
         fixed = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-    elif name in {POSITIONS, DLQ_STATE}:
+    elif name in {POSITIONS, DLQ_STATE} or name.startswith(CHANGELOG_PREFIX):
         fixed = {"cleanup.policy": "compact"}
         if wanted.partitions != 1:
             raise ConfigError(f"topic {name}: it has one partition, so that its records keep order")
     for key, value in fixed.items():
-        if config[key] != value:
+        if config.get(key) != value:
             raise ConfigError(
-                f"topic {name}: {key} {config[key]} would lose records; it must be {value}"
+                f"topic {name}: {key} {config.get(key)} would lose records; it must be {value}"
             )
 
 

@@ -17,7 +17,7 @@ from pixstream.kafka.names import EVENT_TOPICS, group_id
 from pixstream.lab.chaos import crashes
 from pixstream.lab.chaos.callbacks import Callbacks
 from pixstream.lab.chaos.oracle import SKEWED, Oracle
-from pixstream.lab.chaos.site import CONSUMER
+from pixstream.lab.chaos.site import CONSUMER, PROCESSOR
 from pixstream.lab.chaos.sources import BankBooks, LogFile, Sources, SpiDirectory
 from pixstream.lab.chaos.stalls import SPARE_SECONDS, Stalls
 from pixstream.lab.chaos.storm import Storm
@@ -229,14 +229,14 @@ class Run:
         self._caught_up()
 
     def _caught_up(self) -> bool:
-        """Wait until every acknowledged fact has a row and no consumer is behind.
+        """Wait until every acknowledged fact has a row and no group is behind.
 
         False when nothing has moved for too long: then what is missing is lost, and the verdict
         will name it.
         """
         patience = Patience(self._stalled_seconds)
         with closing(self._site.client.admin()) as admin:
-            groups = {group_id(CONSUMER): list(EVENT_TOPICS.values())}
+            groups = {group_id(name): list(EVENT_TOPICS.values()) for name in (CONSUMER, PROCESSOR)}
             behind = rows = -1
             since = time.monotonic()
             while True:

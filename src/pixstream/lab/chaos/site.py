@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.lab.chaos")
 
 CONSUMER = "delta_lake"
+PROCESSOR = "tally"
 REPLICAS = 2
 SESSION_MS = 6_000
 ORPHAN_SECONDS = 30.0
@@ -68,6 +69,13 @@ class _Place(Place):
         settings["consumers"][CONSUMER] |= {
             "replicas": REPLICAS,
             "batch": {"rows": 5_000, "seconds": 0.5},
+        }
+        settings["processors"] = {
+            PROCESSOR: {
+                "type": "chaos_tally",
+                "replicas": REPLICAS,
+                "batch": {"rows": 500, "seconds": 0.2},
+            }
         }
         return settings
 
@@ -120,7 +128,7 @@ class Site:
         direct = msgspec.structs.replace(self.settings.kafka, bootstrap_servers=bootstrap)
         self.client = kafka.connect(direct)
         admin = self.client.admin()
-        declaring.create(self.settings.topics, admin)
+        declaring.create(self.settings.declared_topics, admin)
         admin.close()
         self._errors = (self.place.logs / "components.err").open("ab")
 

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from random import Random
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +19,8 @@ import psutil
 
 from pixstream.errors import PixstreamError
 from pixstream.kafka.names import EVENT_TOPICS
-from pixstream.lab.chaos.site import CONSUMER, SESSION_MS
+from pixstream.kafka.transactions import Writer
+from pixstream.lab.chaos.site import CONSUMER, PROCESSOR, SESSION_MS
 from pixstream.patience import Patience
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ log = logging.getLogger("pixstream.lab.chaos")
 PROCESS_FAULTS = {
     "kill_producer": 8.0,
     "kill_consumer": 10.0,
+    "kill_processor": 5.0,
     "kill_supervisor": 1.9,
     "burst": 0.4,
     "stop": 0.5,
@@ -52,7 +55,7 @@ WORLD_FAULTS = {
 }
 """Strikes a minute of the second lane."""
 
-KILLED = ("producers", "consumers", "supervisor", "broker")
+KILLED = ("producers", "consumers", "processors", "supervisor", "broker")
 _BURST_SECONDS = 10.0
 _VICTIM_SECONDS = 20.0
 """A supervisor that lives starts a component before nothing has moved for so long."""
@@ -196,38 +199,34 @@ class Storm:
 
     # Processes
 
-    def _victims(self, *, consumers: bool | None) -> list[psutil.Process]:
-        return [
-            process
-            for label, process in self._site.components().items()
-            if consumers is None or label.startswith(CONSUMER) == consumers
-        ]
+    def _victims(self, kind: str | None) -> list[psutil.Process]:
+        living = self._site.components().items()
+        return [process for label, process in living if kind in {None, _kind(label)}]
 
-    def _kill(self, *, consumers: bool | None) -> None:
-        """SIGKILL one living component; waits for one to be there while the supervisor lives."""
+    def _kill(self, kind: str | None = None) -> None:
+        """SIGKILL one living component, of a kind; waits while the supervisor lives for one."""
         patience = Patience(_VICTIM_SECONDS)
         while self._site.is_running() and not (patience.exhausted or self._over.is_set()):
             living = self._site.components()
-            labels = [
-                label
-                for label in sorted(living)
-                if consumers is None or label.startswith(CONSUMER) == consumers
-            ]
+            labels = [label for label in sorted(living) if kind in {None, _kind(label)}]
             if labels:
                 label = self._rng.choice(labels)
                 try:
                     living[label].kill()
                 except psutil.NoSuchProcess:
                     continue
-                self.kills["consumers" if label.startswith(CONSUMER) else "producers"] += 1
+                self.kills[_kind(label)] += 1
                 return
             time.sleep(0.1)
 
     def _kill_producer(self) -> None:
-        self._kill(consumers=False)
+        self._kill("producers")
 
     def _kill_consumer(self) -> None:
-        self._kill(consumers=True)
+        self._kill("consumers")
+
+    def _kill_processor(self) -> None:
+        self._kill("processors")
 
     def _kill_supervisor(self) -> None:
         self.kills["supervisor"] += self._site.kill_supervisor()
@@ -237,12 +236,12 @@ class Storm:
         self.faults["bursts"] += 1
         deadline = time.monotonic() + min(_BURST_SECONDS, self._seconds / 6)
         while time.monotonic() < deadline and not self._over.is_set():
-            self._kill(consumers=None)
+            self._kill()
             time.sleep(self._rng.uniform(0.1, 1.0))
 
     def _stop(self) -> None:
         """A member freezes for longer than its session and its transaction, then goes on."""
-        victims = self._victims(consumers=None)
+        victims = list(self._site.components().values())
         if not victims:
             return
         victim = self._rng.choice(victims)
@@ -323,19 +322,21 @@ class Storm:
         self._oracle.poison_offered.add(number, 1)
         value = self._oracle.poison(number).encode()
         try:
-            outbox = self._site.client.outbox("pixstream/chaos/stray")
-        except PixstreamError:
-            return
-        try:
-            outbox.begin()
-            outbox.send(topic, value, value, ())
-            outbox.commit()
+            with (
+                closing(Writer(self._site.client, "pixstream/chaos/stray")) as writer,
+                writer.transaction() as transaction,
+            ):
+                transaction.send(topic, value, value, ())
         except PixstreamError:
             return  # offered, never acknowledged
-        finally:
-            outbox.close()
         self._oracle.poison_acknowledged.add(number, 1)
         self.faults["poison_at_end"] += 1
+
+
+def _kind(label: str) -> str:
+    """The kind of a component, by its label."""
+    kinds = {CONSUMER: "consumers", PROCESSOR: "processors"}
+    return kinds.get(label.rpartition("-")[0], "producers")
 
 
 def _wake(process: psutil.Process) -> None:

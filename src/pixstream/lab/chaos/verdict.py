@@ -14,6 +14,8 @@ from pixstream import dead_letters
 from pixstream.event.categories import Category
 from pixstream.kafka.names import DLQ
 from pixstream.lab.chaos.oracle import Marks, Side
+from pixstream.lab.chaos.site import PROCESSOR
+from pixstream.lab.chaos.tally import Tallied
 from pixstream.lab.demo import tables
 
 if TYPE_CHECKING:
@@ -44,9 +46,9 @@ class Verdict(msgspec.Struct, kw_only=True):
         acknowledged: those that must have arrived.
         kills: SIGKILLs by what they hit.
         faults: everything else that struck.
-        lost: acknowledged ones that are nowhere.
-        duplicates: further rows of a fact, further letters of a malformed piece.
-        unknown: rows and letters that the oracle never made.
+        lost: acknowledged ones that are nowhere, and records that the processor left out.
+        duplicates: further rows of a fact, further letters of a malformed piece, further outputs.
+        unknown: rows and letters that the oracle never made, outputs of records that are not there.
         altered: rows whose payload is not the one that was told.
     """
 
@@ -107,6 +109,10 @@ class Auditor:
         for category in Category:
             self._table(category)
         self._read_letters()
+        processed = Tallied(self._client, PROCESSOR)
+        for what in ("lost", "duplicates", "unknown"):
+            if count := getattr(processed, what):
+                self._note(what, {"source": PROCESSOR, "number": count})
         oracle = self._oracle
         for number in oracle.acknowledged.missing_numbers(self._found):
             self._note("lost", {"source": oracle.told(number).source, "number": number})
@@ -116,9 +122,10 @@ class Auditor:
             kills=kills,
             faults=faults,
             lost=oracle.acknowledged.missing_in(self._found)
-            + oracle.poison_acknowledged.missing_in(self._poison_found),
-            duplicates=self._duplicates,
-            unknown=self._unknown,
+            + oracle.poison_acknowledged.missing_in(self._poison_found)
+            + processed.lost,
+            duplicates=self._duplicates + processed.duplicates,
+            unknown=self._unknown + processed.unknown,
             altered=self._altered,
         )
 
@@ -184,6 +191,8 @@ class Auditor:
 
     def _read_letters(self) -> None:
         for letter in dead_letters.views(self._client.scan(DLQ)):
+            if letter.component == PROCESSOR:
+                continue  # of the same records; see `Tallied`
             content = dead_letters.content(letter, self._vault, self._letters)
             numbers = self._oracle.poisons(content)
             offered = [n for n in numbers if self._oracle.poison_offered[n]]

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from pixstream.errors import Transient
 from pixstream.kafka.topics import plan as topic_plan
-from pixstream.kafka.topics.declared import declared
 from pixstream.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from pixstream.kafka.ports import Admin
-    from pixstream.kafka.topics.declared import TopicSettings
+    from pixstream.kafka.ports import Admin, TopicSpec
 
 IDLE_SECONDS = 60.0
 """A Kafka that answers nothing for so long while it has nothing to do, hangs."""
@@ -22,11 +20,11 @@ IDLE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.2
 
 
-def create(topics: Mapping[str, TopicSettings], admin: Admin) -> None:
+def create(topics: Sequence[TopicSpec], admin: Admin) -> None:
     """Create what is missing, again and again while Kafka is too busy to say that it has.
 
     Args:
-        topics: of the configuration.
+        topics: every one that should exist.
         admin: of the Kafka.
 
     Raises:
@@ -36,7 +34,7 @@ def create(topics: Mapping[str, TopicSettings], admin: Admin) -> None:
     patience = Patience(IDLE_SECONDS)
     while True:
         try:
-            plan = topic_plan.plan(declared(topics), admin.topics(), lags=_nobody)
+            plan = topic_plan.plan(topics, admin.topics(), lags=_nobody)
             for _ in topic_plan.apply(plan, admin):
                 continue
         except Transient:

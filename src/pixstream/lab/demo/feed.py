@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import httpx2
 import msgspec
 
 from pixstream.kafka.names import EVENT_TOPICS
+from pixstream.kafka.transactions import Writer
 from pixstream.lab.demo.place import CLIENT_ID
 from pixstream.lab.sandbox.bank import Bank
 from pixstream.lab.sandbox.server import BankServer
@@ -154,14 +156,12 @@ class Feeder:
 
     def _write_strays(self) -> None:
         """Records that are no events: somebody else's program wrote to our topics."""
-        outbox = self._client.outbox("pixstream/demo-stray/0")
-        try:
-            outbox.begin()
-            topics = list(EVENT_TOPICS.values())
+        topics = list(EVENT_TOPICS.values())
+        with (
+            closing(Writer(self._client, "pixstream/demo-stray/0")) as writer,
+            writer.transaction() as transaction,
+        ):
             for number in range(self._strays):
                 value = msgspec.json.encode({"stray": number, "seed": "demo"})
-                outbox.send(topics[number % len(topics)], None, value, ())
+                transaction.send(topics[number % len(topics)], None, value, ())
                 self.ledger.malformed.add(hashlib.sha256(value).hexdigest())
-            outbox.commit()
-        finally:
-            outbox.close()

@@ -83,7 +83,7 @@ class Demo:
             client = kafka.connect(settings.kafka)
             with closing(client.admin()) as admin:
                 self._say(f"Kafka answers at {bootstrap}; creating topics")
-                declaring.create(settings.topics, admin)
+                declaring.create(settings.declared_topics, admin)
                 ledger = Ledger()
                 feeder = Feeder(self._place, self._events, self._seed, ledger, client)
                 supervisor = self._supervisor(settings, overrides)
@@ -105,7 +105,7 @@ class Demo:
             name="",
             replica=0,
         )
-        components = select(settings.producers, settings.consumers, [])
+        components = select(settings.components, [])
         errors = (self._place.logs / "components.err").open("ab")
         return Supervisor(base, components, settings.supervisor, errors)
 

@@ -13,17 +13,19 @@ PAUSE = 0.4
 
 
 def table_before_letters() -> None:
-    from pixstream.loops.delivery import Delivery
+    from pixstream.loops.consume import ConsumeLoop
 
-    write_letters, write_destination = Delivery.write_letters, Delivery.write_destination
+    def later(self: ConsumeLoop, segment: Any) -> None:
+        member = self.member
+        batch = self._decoder.decode(segment, member.cluster_id, member.standing)
+        self._write(batch)
+        time.sleep(3 * PAUSE if batch.letters else 0)
+        self._post(batch.letters)
+        member.drop(batch.taken)
+        member.inbox.commit(segment.next_offsets)
+        member.settle(segment.next_offsets)
 
-    def later(self: Delivery, work: Any, outbox: Any) -> None:
-        write_destination(self, work, outbox)
-        time.sleep(3 * PAUSE if work.decoded.bad else 0)
-        write_letters(self, work, outbox)
-
-    Delivery.write_letters = lambda *_: None  # type: ignore[method-assign]
-    Delivery.write_destination = later  # type: ignore[method-assign]
+    ConsumeLoop._take = later  # type: ignore[method-assign]
 
 
 def group_before_table() -> None:
@@ -31,61 +33,76 @@ def group_before_table() -> None:
     from pixstream.loops.consume import ConsumeLoop
     from pixstream.plugins.consumer import Consumer
 
-    through = ConsumeLoop._through
+    take = ConsumeLoop._take
 
-    def hasty(self: ConsumeLoop, ahead: Any, inbox: Any, outbox: Any) -> None:
-        inbox.commit(ahead)
+    def hasty(self: ConsumeLoop, segment: Any) -> None:
+        self.member.inbox.commit(segment.next_offsets)
         time.sleep(PAUSE)
-        through(self, ahead, inbox, outbox)
+        take(self, segment)
 
-    ConsumeLoop._through = hasty  # type: ignore[method-assign]
+    ConsumeLoop._take = hasty  # type: ignore[method-assign]
     DeltaLake.offsets = Consumer.offsets  # type: ignore[method-assign]
 
 
 def position_skipped() -> None:
     from pixstream.kafka.names import POSITIONS
+    from pixstream.kafka.transactions import Writer
     from pixstream.loops import ownership
     from pixstream.loops.produce import ProduceLoop
 
-    commit = ProduceLoop._commit
+    answering_for = ProduceLoop._answering_for
 
-    def ahead(self: ProduceLoop, batch: Any, outbox: Any) -> None:
-        name = self._producer.name
-        early = self._client.outbox(f"pixstream/{name}/early")
-        early.begin()
-        for reading in batch:
-            if reading.position is not None:
-                key = ownership.position_key(name, reading.stream)
-                early.send(POSITIONS, key, reading.position.encode(), ())
-        early.commit()
-        early.close()
-        time.sleep(PAUSE)
-        commit(self, batch, outbox)
+    def ahead(self: ProduceLoop, batch: Any) -> Any:
+        name, positions = self._producer.name, batch.positions
 
-    ProduceLoop._commit = ahead  # type: ignore[method-assign]
+        def early() -> Any:
+            writer = Writer(self._client, f"pixstream/{name}/early")
+            with writer.transaction() as transaction:
+                for stream, position in positions().items():
+                    key = ownership.position_key(name, stream)
+                    transaction.send(POSITIONS, key, position.encode(), ())
+            writer.close()
+            time.sleep(PAUSE)
+            return positions()
+
+        batch.positions = early
+        return answering_for(self, batch)
+
+    ProduceLoop._answering_for = ahead  # type: ignore[method-assign]
 
 
 def rejection_dropped() -> None:
-    from pixstream.loops.delivery import Delivery
+    from pixstream.loops.decoder import Decoder
 
-    Delivery.write_letters = lambda *_: None  # type: ignore[method-assign]
+    decode = Decoder.decode
+
+    def forget(self: Decoder, segment: Any, cluster_id: str, standing: Any) -> Any:
+        return decode(self, segment, cluster_id, standing)._replace(letters=())
+
+    Decoder.decode = forget  # type: ignore[method-assign]
 
 
 def answered_before_commit() -> None:
     from pixstream.loops.produce import ProduceLoop
 
-    commit = ProduceLoop._commit
+    answering_for = ProduceLoop._answering_for
 
-    def early(self: ProduceLoop, batch: Any, outbox: Any) -> None:
-        if self._producer.name != "webhook":
-            commit(self, batch, outbox)
-            return
-        for reading in batch:
-            self._producer.delivered(reading)
-        time.sleep(PAUSE)
-        commit(self, [], outbox)
+    def answering(self: ProduceLoop, batch: Any) -> Any:
+        positions = batch.positions
 
-    ProduceLoop._commit = early  # type: ignore[method-assign]
+        def early() -> Any:
+            found = positions()
+            for reading in batch.readings:
+                self._producer.delivered(reading)
+            batch.readings.clear()
+            time.sleep(PAUSE)
+            return found
+
+        if self._producer.name == "webhook":
+            batch.positions = early
+        return answering_for(self, batch)
+
+    ProduceLoop._answering_for = answering  # type: ignore[method-assign]
 
 
 def lower_version_accepted() -> None:
@@ -117,19 +134,19 @@ def supervisor_ends() -> None:
 
 
 def unforeseen_error() -> None:
-    from pixstream.loops.delivery import Delivery
+    from pixstream.loops.consume import ConsumeLoop
 
-    write_destination = Delivery.write_destination
+    write = ConsumeLoop._write
     batches = 0
 
-    def fail(self: Delivery, work: Any, outbox: Any) -> None:
+    def fail(self: ConsumeLoop, batch: Any) -> None:
         nonlocal batches
         batches += 1
         if batches == 3:
             raise ZeroDivisionError
-        write_destination(self, work, outbox)
+        write(self, batch)
 
-    Delivery.write_destination = fail  # type: ignore[method-assign]
+    ConsumeLoop._write = fail  # type: ignore[method-assign]
 
 
 PLANTS: dict[str, Callable[[], None]] = {

@@ -1,0 +1,135 @@
+"""What a loop that reads Kafka makes of records: events in columns, and letters of the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pixstream.columns.batch import EventBatch
+from pixstream.columns.decoding import decode
+from pixstream.dead_letters import REPLAY_FOR
+from pixstream.event.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from pixstream.columns.decoding import Bad
+    from pixstream.dead_letters import Letter, LetterWriter
+    from pixstream.event.contract import ContractSettings
+    from pixstream.event.lenient import SealExtra
+    from pixstream.kafka.ports import Record, TopicIdPartition
+    from pixstream.loops.segments import Segment
+
+_CLASSES: dict[str, str] = {
+    Reason.UNDECODABLE_EVENT: "UndecodableEvent",
+    Reason.SCHEMA_CONTRACT: "SchemaContract",
+}
+
+
+class Decoded(NamedTuple):
+    """A batch, decoded.
+
+    Attributes:
+        events: what the plugin gets.
+        letters: of the records that are not events.
+        taken: how many records this was made of.
+        skipped: how many of them were replayed for another consumer alone.
+        records: those for this plugin, in consumption order.
+        bad: which of them are not events.
+    """
+
+    events: EventBatch
+    letters: Sequence[Letter]
+    taken: int
+    skipped: int
+    records: Sequence[Record]
+    bad: Sequence[Bad]
+
+    def of_rows(self, rows: Sequence[int]) -> list[Record]:
+        """The records that these rows of `events` come from."""
+        bad = {one.index for one in self.bad}
+        good = [record for index, record in enumerate(self.records) if index not in bad]
+        return [good[row] for row in rows]
+
+
+class Decoder:
+    """Decodes batches once, for one consumer or processor.
+
+    Args:
+        name: of the component.
+        letters: makes dead letters.
+        seal_extra: seals unknown keys of a newer writer, see `decoding.decode`.
+        contract: what becomes of new fields of a newer writer; columns when absent.
+        columns: which of them the destination has, see `Consumer.columns`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        letters: LetterWriter,
+        seal_extra: SealExtra | None,
+        contract: ContractSettings | None,
+        columns: Callable[[], Mapping[str, pa.DataType]] = dict,
+    ) -> None:
+        self._name = name.encode()
+        self._letters = letters
+        self._seal_extra = seal_extra
+        self._contract = contract
+        self._columns = columns
+
+    def decode(
+        self, segment: Segment, cluster_id: str, standing: Mapping[TopicIdPartition, int]
+    ) -> Decoded:
+        """Decode what is for this component; what was replayed for another is skipped whole.
+
+        Args:
+            segment: records, and where their partitions go on after them.
+            cluster_id: Kafka's.
+            standing: up to where each partition of ours was taken through before.
+
+        Raises:
+            DestinationError: a newer writer's new field is forbidden by the contract.
+            Transient: the destination was asked for its columns and did not answer.
+        """
+        ahead = segment.next_offsets
+        mine = [record for record in segment.records if not self._for_another(record)]
+        table, bad = decode(
+            mine, seal_extra=self._seal_extra, contract=self._contract, columns=self._columns
+        )
+        begins = {p: standing[p] for p in ahead if p in standing}
+        events = EventBatch(table, ahead, cluster_id, begins)
+        letters = [
+            self._letter(
+                mine[one.index],
+                ahead,
+                stage="decode",
+                reason=one.reason,
+                message=one.message,
+                error=_CLASSES[one.reason],
+            )
+            for one in bad
+        ]
+        taken = len(segment.records)
+        return Decoded(events, letters, taken, taken - len(mine), mine, bad)
+
+    def rejected(self, batch: Decoded, rows: Sequence[int], reason: str) -> list[Letter]:
+        """Letters of the rows that the destination will never take, and of nothing else."""
+        return [
+            self._letter(
+                record,
+                batch.events.next_offsets,
+                stage="write",
+                reason=Reason.DESTINATION_REJECTED,
+                message=reason,
+                error="Rejected",
+            )
+            for record in batch.of_rows(rows)
+        ]
+
+    def _for_another(self, record: Record) -> bool:
+        return any(name == REPLAY_FOR and value != self._name for name, value in record.headers)
+
+    def _letter(self, record: Record, ahead: Mapping[TopicIdPartition, int], **why: str) -> Letter:
+        topic_id = next(p.topic_id for p in ahead if p.topic == record.topic)
+        return self._letters.from_record(record, topic_id, **why)

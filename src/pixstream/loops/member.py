@@ -1,0 +1,259 @@
+"""The reading side of a loop: what a member of a consumer group has read and not yet taken through.
+
+Consumers and processors read alike: as static members, read_committed, in batches, from an offset
+that somebody knows. Records wait in a buffer until the loop has taken them through. When partitions
+go to another member, so do the buffered records: it reads them again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pixstream.errors import TopicChangedError, Transient
+from pixstream.event.model import SCHEMA_VERSION
+from pixstream.kafka import faults
+from pixstream.kafka.names import group_id
+from pixstream.kafka.ports import Listener, TopicIdPartition
+from pixstream.loops import patience
+from pixstream.loops.assignment import Assignment
+from pixstream.loops.patience import Patience
+from pixstream.loops.segments import segments
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from pixstream.breaker import RetrySettings
+    from pixstream.kafka.ports import Client, Inbox, Record, TopicPartition
+    from pixstream.loops.segments import Segment
+    from pixstream.plugins.reader import Reader
+
+POLL_SECONDS = 0.1
+POLL_RECORDS = 2000
+
+COUNTS = ("consumed", "batches", *patience.COUNTS)
+"""Since the start: records that were read, batches taken through, and those of `patience`."""
+
+
+class Member:
+    """Reads the topics of one component as a member of its group.
+
+    Args:
+        reader: the plugin: its name, topics and limits.
+        client: Kafka.
+        retry: back-off of transient failures, and the plugin's circuit breaker.
+        stop: set to end after the batch in hand.
+        reassigned: called when partitions came or went, after the buffer was changed.
+
+    Attributes:
+        patience: how failures are borne, and the state that people see.
+        counts: see `COUNTS`; and `freshness_ms`, how old the oldest record of the last batch was by
+            the clocks of Kafka's producer and this machine, which may disagree: 0 at least.
+        buffer: what was read and not yet taken through, in consumption order.
+        standing: of each partition that is ours, up to where it was taken through.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        client: Client,
+        retry: RetrySettings,
+        stop: threading.Event,
+        reassigned: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        self.buffer: list[Record] = []
+        self.standing: dict[TopicIdPartition, int] = {}
+        self._reader = reader
+        self._client = client
+        self._stop = stop
+        self._reassigned = reassigned
+        self.patience = Patience(reader.name, retry, self.counts)
+        self._assignment = Assignment(reader, client, retry)
+        self._inbox: Inbox | None = None
+        self._newest = SCHEMA_VERSION
+        # Partitions of which somebody must still be told where they stand, even if nothing comes.
+        self._unsettled: set[TopicIdPartition] = set()
+        self._topic_ids: dict[str, str] = {}
+
+    @property
+    def inbox(self) -> Inbox:
+        """The membership itself."""
+        assert self._inbox is not None  # noqa: S101  `join` comes first
+        return self._inbox
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the destination keeps offsets itself."""
+        return self._assignment.remembers
+
+    @property
+    def cluster_id(self) -> str:
+        """Kafka's."""
+        return self._assignment.cluster_id
+
+    def join(self) -> None:
+        """Note what a cold start would be, then join the group."""
+        name, replica = self._reader.name, self._reader.replica
+        self._assignment.look()
+        self._inbox = self._client.inbox(
+            group=group_id(name),
+            topics=self._assignment.topics,
+            member=f"{name}-{replica}",
+            listener=Listener(self._assigned, self._revoked),
+        )
+        self.patience.works()
+
+    def close(self) -> None:
+        """Leave; the group keeps our place."""
+        if self._inbox is not None:
+            self._inbox.close()
+
+    def step(self, take: Callable[[Segment], None]) -> None:
+        """Read one batch and let the loop take it through.
+
+        Raises:
+            TopicChangedError: an offset is not there; the message names the command that decides.
+        """
+        try:
+            self.fill()
+            self.bring(take)
+        except TopicChangedError as error:
+            raise self._assignment.explained(error, self._read_up_to()) from error
+
+    def fill(self) -> None:
+        """Poll until the batch is full or old enough, or until `stop`; outages are waited out."""
+        limits = self._reader.batch
+        deadline = time.monotonic() + limits.seconds
+        size = 0
+        while not self._stop.is_set():
+            room = min(POLL_RECORDS, limits.rows - len(self.buffer))
+            try:
+                records = self.inbox.poll(room, POLL_SECONDS)
+            except Transient as error:
+                self.wait(error, until_polled=True)
+                continue
+            if records and not self.buffer:
+                deadline = time.monotonic() + limits.seconds
+            self.buffer.extend(records)
+            self.counts["consumed"] += len(records)
+            size += sum(len(r.value or b"") + len(r.key or b"") for r in records)
+            if len(self.buffer) >= limits.rows or size >= limits.bytes:
+                return
+            if time.monotonic() >= deadline:
+                return
+
+    def bring(self, take: Callable[[Segment], None]) -> None:
+        """Let `take` bring through what was read, part by part, until it is or `stop` is set.
+
+        What fails in a way that may pass is tried again: whatever is not known to be done then.
+        """
+        while True:
+            try:
+                for segment in self._segments():
+                    take(segment)
+                    self._newest = segment.version
+            except Transient as error:
+                if not self.wait(error):
+                    return
+            else:
+                self.patience.works()
+                return
+
+    def drop(self, count: int) -> None:
+        """The first records of the buffer are where they belong."""
+        if count:
+            self.counts["batches"] += 1
+            # Kafka takes a record without a time (-1) from any other writer.
+            stamped = [r.timestamp for r in self.buffer[:count] if r.timestamp > 0]
+            if stamped:
+                self.counts["freshness_ms"] = max(0, int(time.time() * 1000) - min(stamped))
+        del self.buffer[:count]
+
+    def settle(self, offsets: Mapping[TopicIdPartition, int]) -> None:
+        """The group knows that these partitions go on here."""
+        self.standing.update(offsets)
+        self._unsettled.difference_update(offsets)
+
+    def wait(self, error: Transient, *, until_polled: bool = False) -> bool:
+        """Stay in the group while waiting, paused but polling; False when stopping.
+
+        Args:
+            error: why.
+            until_polled: it was a poll that failed: one that works ends the wait.
+        """
+        deadline = time.monotonic() + self.patience.after(error)
+        self.inbox.pause()
+        try:
+            while time.monotonic() < deadline:
+                if self._stop.is_set():
+                    return False
+                if self._keep_alive() and until_polled:
+                    break
+        finally:
+            self.inbox.resume()
+        return True
+
+    def _segments(self) -> Iterator[Segment]:
+        """What was read, and where the partitions go on after it.
+
+        Offsets without a record (transaction markers) are told too, so that none of them expires
+        unread on whoever remembers them.
+        """
+        ahead = {
+            p: offset
+            for p, offset in self.inbox.positions().items()
+            if offset > self.standing.get(p, -1) or p in self._unsettled
+        }
+        if ahead:
+            yield from segments(self.buffer[:], ahead, self._newest)
+
+    def _keep_alive(self) -> bool:
+        """Poll once while paused; False if Kafka, or the destination for a start, does not answer.
+
+        Partitions that arrive just now are not paused yet: what they give is kept.
+        """
+        try:
+            records = self.inbox.poll(1, POLL_SECONDS)
+        except Transient:
+            self._stop.wait(POLL_SECONDS)
+            return False
+        self.buffer.extend(records)
+        self.counts["consumed"] += len(records)
+        return True
+
+    def _assigned(
+        self,
+        partitions: Collection[TopicIdPartition],
+        committed: Mapping[TopicIdPartition, int],
+    ) -> Mapping[TopicIdPartition, int]:
+        self.patience.check_open()
+        starts = self._assignment.starts(partitions, committed)
+        for partition in partitions:  # a destination that remembers has found it already
+            if self._topic_ids.get(partition.topic, partition.topic_id) != partition.topic_id:
+                raise faults.recreated(partition.topic)
+        self._topic_ids.update({p.topic: p.topic_id for p in partitions})
+        self._unsettled.update(p for p, start in starts.items() if not start.settled)
+        offsets = {p: start.offset for p, start in starts.items()}
+        self.standing.update(offsets)
+        self._reassigned()
+        return offsets
+
+    def _revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """Another member owns them now: what is buffered of them is theirs to read again."""
+        gone = {(p.topic, p.partition) for p in partitions}
+        self.buffer = [r for r in self.buffer if (r.topic, r.partition) not in gone]
+        for known in [p for p in self.standing if (p.topic, p.partition) in gone]:
+            del self.standing[known]
+            self._unsettled.discard(known)
+        self._reassigned()
+
+    def _read_up_to(self) -> Mapping[TopicIdPartition, int]:
+        """The next offset of each partition as far as its records tell."""
+        standing = dict(self.standing)
+        for record in self.buffer:
+            place = TopicIdPartition(record.topic, self._topic_ids[record.topic], record.partition)
+            standing[place] = max(standing.get(place, 0), record.offset + 1)
+        return standing

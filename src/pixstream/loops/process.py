@@ -1,0 +1,158 @@
+"""Kafka → Kafka: outputs, letters, state and the input's offsets, in one transaction each batch."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from pixstream.errors import PixstreamError
+from pixstream.kafka.names import DLQ, transactional_id
+from pixstream.kafka.ports import TopicPartition
+from pixstream.kafka.transactions import Writer
+from pixstream.loops import member
+from pixstream.loops.decoder import Decoder
+from pixstream.loops.member import Member
+from pixstream.loops.state import State
+
+if TYPE_CHECKING:
+    import threading
+    from collections import Counter
+
+    from pixstream.breaker import RetrySettings
+    from pixstream.columns.batch import EventBatch
+    from pixstream.dead_letters import LetterWriter
+    from pixstream.event.contract import ContractSettings
+    from pixstream.event.lenient import SealExtra
+    from pixstream.event.record import Headers
+    from pixstream.kafka.ports import Client
+    from pixstream.loops.segments import Segment
+    from pixstream.plugins.processor import Processor
+
+COUNTS = (*member.COUNTS, "processed", "emitted", "letters", "not_for_us")
+"""Of the member; and of committed transactions: events, records that they became, letters, and
+records replayed for somebody else."""
+
+
+class ProcessLoop:
+    """Kafka → Kafka; `_take` shows the steps in the order that the guarantees need.
+
+    After a commit of which nobody knows whether it happened (a `KafkaError`) the process ends: the
+    next one opens its writer, which settles the transaction, and reads the group's offsets.
+
+    Args:
+        processor: the plugin.
+        client: Kafka.
+        letters: makes dead letters.
+        retry: back-off of transient failures, and the processor's circuit breaker.
+        stop: set to end after the batch in hand.
+        seal_extra: seals unknown keys of a newer writer, see `decoding.decode`.
+        contract: what becomes of new fields of a newer writer; columns when absent.
+
+    Attributes:
+        member: the reading side.
+    """
+
+    def __init__(
+        self,
+        processor: Processor,
+        client: Client,
+        letters: LetterWriter,
+        *,
+        retry: RetrySettings,
+        stop: threading.Event,
+        seal_extra: SealExtra | None = None,
+        contract: ContractSettings | None = None,
+    ) -> None:
+        self._processor = processor
+        self._stop = stop
+        self._state = State(processor, client)
+        self.member = Member(processor, client, retry, stop, self._state.distrust)
+        self.counts.update(dict.fromkeys(COUNTS, 0))
+        self._decoder = Decoder(processor.name, letters, seal_extra, contract)
+        self._writer = Writer(client, transactional_id(processor.name, processor.replica))
+
+    @property
+    def state(self) -> str:
+        """See `Patience`."""
+        return self.member.patience.state
+
+    @property
+    def counts(self) -> Counter[str]:
+        """See `COUNTS`."""
+        return self.member.counts
+
+    def run(self) -> None:
+        """Process until `stop` is set; what is buffered then is processed first.
+
+        Raises:
+            PixstreamError: what waiting does not cure; nothing of the batch is committed.
+        """
+        with closing(self):
+            self.open()
+            while not self._stop.is_set():
+                self.step()
+
+    def open(self) -> None:
+        """Fence the former owner of the transactional id, and join the group."""
+        self._writer.open()
+        self.member.join()
+
+    def step(self) -> None:
+        """Read one batch and take it through."""
+        self.member.step(self._take)
+
+    def close(self) -> None:
+        """Release everything; the group keeps our place."""
+        self.member.close()
+        self._writer.close()
+        self._processor.close()
+
+    def _take(self, segment: Segment) -> None:
+        """Take one part of the batch through, whole or not at all."""
+        batch = self._decoder.decode(segment, self.member.cluster_id, self.member.standing)
+        outputs: list[tuple[str, bytes | None, bytes | None, Headers]] = []
+        events = batch.events.table.num_rows
+        if events:
+            # 1. The state of our partitions, as the last committed transaction left it.
+            self._state.restore(
+                [TopicPartition(p.topic, p.partition) for p in self.member.standing]
+            )
+            # 2. The events become records. From here on the state is ahead of Kafka.
+            self._state.distrust()
+            outputs = self._process(batch.events)
+        # 3. All of it in one transaction, which is as short as can be.
+        with self._writer.transaction() as transaction:
+            for output in outputs:
+                transaction.send(*output)
+            for letter in batch.letters:
+                transaction.send(DLQ, *letter)
+            if events:
+                self._state.write(transaction)
+            # Refused where the group went on without us: then others have these records.
+            transaction.send_offsets(segment.next_offsets, self.member.inbox.membership())
+        # 4. Kafka holds it: memory follows.
+        if events:
+            self._state.trust()
+        self.member.drop(batch.taken)
+        self.member.settle(segment.next_offsets)
+        self.counts["processed"] += events
+        self.counts["emitted"] += len(outputs)
+        self.counts["letters"] += len(batch.letters)
+        self.counts["not_for_us"] += batch.skipped
+
+    def _process(self, events: EventBatch) -> list[tuple[str, bytes | None, bytes | None, Headers]]:
+        """What the processor emits; its breaker counts its failures."""
+        outputs: list[tuple[str, bytes | None, bytes | None, Headers]] = []
+        name, declared = self._processor.name, self._processor.writes
+
+        def emit(topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
+            if topic not in declared:
+                raise PixstreamError(
+                    f"processor {name} emits to topic {topic}, which its class does not declare: "
+                    f"add it to `writes`; declared: {', '.join(declared) or 'none'}"
+                )
+            outputs.append((topic, key, value, headers))
+
+        with self.member.patience.attempt():
+            self._processor.process(events, emit)
+        return outputs

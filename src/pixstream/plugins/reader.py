@@ -1,0 +1,37 @@
+"""What consumers and processors share: the part of a section about reading events."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+from pixstream.plugins.component import BatchLimits, Component
+
+
+@dataclasses.dataclass(kw_only=True)
+class Reader(Component):
+    """What consumers and processors share: the part of a section about reading events."""
+
+    categories: Annotated[
+        list[str], Meta(description="which topics of events: pagamentos, recebimentos, estornos")
+    ] = dataclasses.field(default_factory=lambda: ["pagamentos", "recebimentos", "estornos"])
+    start: Annotated[
+        Literal["earliest", "latest"],
+        Meta(
+            description="cold start: where to begin while neither table nor group knows an offset"
+        ),
+    ] = "earliest"
+    batch: Annotated[BatchLimits, Meta(description="when a batch closes")] = dataclasses.field(
+        default_factory=BatchLimits
+    )
+
+    def stats(self) -> Mapping[str, int]:
+        """Counts since the start that only the plugin knows (deduplicated, revisions)."""
+        return {}
+
+    def close(self) -> None:
+        """Release what it holds; nothing is pending when this is called."""
