@@ -137,7 +137,7 @@ def run(case: str, place: Path, options: argparse.Namespace) -> dict[str, float]
         start = time.process_time()
         consumer.write(EventBatch(table, {WHERE: first + options.batch}, "cluster"), refuse)
         times.append((time.process_time() - start) * 1000)
-    if consumer.stats()["written"] != options.batch * (options.batches + 1):
+    if consumer.counts["written"] != options.batch * (options.batches + 1):
         raise SystemExit(f"{case}: not every new event was written")
     return {"start_ms": times[0], "batch_ms": min(times[1:])}
 

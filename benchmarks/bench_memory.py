@@ -161,15 +161,15 @@ def consume(
             peak.look(child)
             if not peak.first and child.state != "starting":
                 peak.first = peak.largest
-            if child.sum("retries") and waited is None:
+            if child.counts.get("retries", 0) and waited is None:
                 waited = time.monotonic()
-            if case == "backlog" and child.sum("written") >= options.events:
+            if case == "backlog" and child.counts.get("written", 0) >= options.events:
                 break
             if waited is not None and time.monotonic() - waited > options.seconds:
                 break
-        consumed, restarts = child.sum("consumed"), child.restarts
+        consumed, restarts = child.counts.get("consumed", 0), child.restarts
         seconds = time.monotonic() - began
-        retries = child.sum("retries")
+        retries = child.counts.get("retries", 0)
     if restarts or (case == "backlog" and consumed < options.events):
         raise SystemExit(f"{name}: {restarts} restarts, {consumed} consumed; see {directory}/log")
     consumer = bench.settings.consumers[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pixstream.config.schema import KINDS, of_component, of_core, options
+from pixstream.config.schema import KINDS, is_secret, of_component, of_core, options
 from pixstream.kafka.topics.declared import DEFAULT_TOPICS
 from pixstream.plugins import discovery
 
@@ -119,7 +119,7 @@ def _default(part: Schema) -> str:
 
 
 def _meaning(part: Schema) -> str:
-    secret = " (secret)" if any(option.get("secret") for option in (part, *options(part))) else ""
+    secret = " (secret)" if is_secret(part, ()) else ""
     return f"{part.get('description', '')}{secret}"
 
 

@@ -14,11 +14,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from pixstream.backoff import BackoffSettings
+from pixstream.metrics import Counter, Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pixstream.metrics import Counts
+
 log = logging.getLogger("pixstream.breaker")
+
+FAILURES = Gauge("pix_destination_failures", "Failures of the destination in a row until now")
+OPENED = Counter(
+    "pix_breaker_opened_total", "Times the circuit breaker of the destination has opened"
+)
+METRICS = (FAILURES, OPENED)
 
 
 class RetrySettings(BackoffSettings, kw_only=True, forbid_unknown_fields=True):
@@ -39,24 +48,27 @@ class Breaker:
     Args:
         name: of the destination, for the log.
         settings: of the `retry` section.
+        counts: keeps `METRICS`.
         clock: monotonic seconds; default: the system's.
 
     Attributes:
         state: closed, open, or half_open while one call tries whether it works again.
-        failures: how many in a row.
-        opened: how often it opened since the start.
     """
 
     def __init__(
-        self, name: str, settings: RetrySettings, clock: Callable[[], float] | None = None
+        self,
+        name: str,
+        settings: RetrySettings,
+        counts: Counts,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._name = name
         self._settings = settings
+        self._counts = counts
         self._clock = clock or time.monotonic
         self._until = 0.0
         self.state: Literal["closed", "open", "half_open"] = "closed"
-        self.failures = 0
-        self.opened = 0
+        self._note_failures(0)
 
     def remaining(self) -> float:
         """Seconds for which the destination must not be called; 0 when it may be."""
@@ -70,16 +82,16 @@ class Breaker:
 
     def failed(self) -> None:
         """The call failed in a way that may pass."""
-        self.failures += 1
-        if self.state == "half_open" or self.failures >= self._settings.breaker_failures:
+        self._note_failures(self._failures + 1)
+        if self.state == "half_open" or self._failures >= self._settings.breaker_failures:
             self.state = "open"
-            self.opened += 1
+            self._counts.add(OPENED)
             self._until = self._clock() + self._settings.breaker_seconds
             log.error(
                 "%s: failed %d times in a row; its breaker is open: it is left alone for %g s, "
                 "then tried once. Nothing is lost: its records wait in Kafka",
                 self._name,
-                self.failures,
+                self._failures,
                 self._settings.breaker_seconds,
             )
 
@@ -88,4 +100,8 @@ class Breaker:
         if self.state != "closed":
             log.info("%s: works again; its breaker is closed", self._name)
         self.state = "closed"
-        self.failures = 0
+        self._note_failures(0)
+
+    def _note_failures(self, number: int) -> None:
+        self._failures = number
+        self._counts.set(FAILURES, number)

@@ -6,6 +6,7 @@ PixstreamError
 ├── KafkaError             Kafka answered with something that waiting does not cure
 │   ├── FencedError        another owner took over, or Kafka gave this one up: stop at once
 │   └── BrokerError        the embedded broker could not be started or stopped
+├── PortTakenError         another program listens on a port that we want
 ├── ArtefactError          the jars of a program could not be fetched or verified
 ├── DestinationError       a destination failed for good: the process stops, nothing committed
 ├── Transient              it may work later: the framework calls again with back-off
@@ -40,6 +41,10 @@ class FencedError(KafkaError):
 
 class BrokerError(KafkaError):
     """The embedded broker could not be started, reached or stopped."""
+
+
+class PortTakenError(PixstreamError):
+    """A port to listen on is taken by another program."""
 
 
 class ArtefactError(PixstreamError):

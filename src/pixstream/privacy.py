@@ -23,30 +23,22 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Meta
 
 from pixstream.errors import KeysMissingError, PixstreamError
+from pixstream.secret_setting import secret
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _MAGIC = b"PXS1"
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
-_SECRET = {"secret": True}
 
 
 class PrivacySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The `privacy` section: both keys are mandatory, there is no way to switch it off."""
 
-    pseudonym_key: Annotated[
-        str,
-        Meta(
-            description="32 bytes in base64 or hex, or file:PATH (mode 0600)",
-            extra_json_schema=_SECRET,
-        ),
-    ] = ""
+    pseudonym_key: Annotated[str, secret("32 bytes in base64 or hex, or file:PATH (mode 0600)")] = (
+        ""
+    )
     encryption_key: Annotated[
-        str,
-        Meta(
-            description="32 bytes in base64 or hex, or file:PATH (mode 0600)",
-            extra_json_schema=_SECRET,
-        ),
+        str, secret("32 bytes in base64 or hex, or file:PATH (mode 0600)")
     ] = ""
     key_id: Annotated[
         str, Meta(pattern="^[A-Za-z0-9_-]{1,16}$", description="name of this pair of keys")

@@ -26,8 +26,13 @@ while True:
     if state == "killed":
         os.kill(os.getpid(), 9)
     read += 10
-    counts = {"read": read, "committed": read, "letters": 2, "freshness_ms": 1500}
-    line = {"state": state, "counts": counts, "warning": "the bank says no", "warned_at": 1.8e9}
+    metrics = [
+        {"name": f"pix_{name}_total", "kind": "counter", "short": name, "value": value}
+        for name, value in {"read": read, "committed": read, "letters": 2}.items()
+    ]
+    fresh = {"name": "pix_freshness_seconds", "short": "freshness_seconds"}
+    metrics.append(fresh | {"kind": "gauge", "value": 1.5})
+    line = {"state": state, "metrics": metrics, "warning": "the bank says no", "warned_at": 1.8e9}
     os.write(order["report_fd"], json.dumps(line).encode() + b"\\n")
     time.sleep(0.05)
 """
@@ -167,8 +172,8 @@ def test_counters_rates_freshness_and_letters_are_told(site: Site, look: Look) -
 
     (component,) = wait_for(reading, every=0.2)
     assert component["counts"]["letters"] == 2
-    assert component["counts"]["freshness_ms"] == 1500
-    assert "freshness_ms" not in component["rates"]
+    assert component["counts"]["freshness_seconds"] == 1.5
+    assert "freshness_seconds" not in component["rates"]
     assert component["pid"] != process.pid
     assert component["last_warning"] == "the bank says no"
     assert (component["restarts"], component["last_exit"]) == (0, None)

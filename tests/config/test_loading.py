@@ -38,15 +38,14 @@ from msgspec import Meta
 from pixstream.errors import ConfigError
 from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.producer import Producer
-
-SECRET = {"secret": True}
+from pixstream.secret_setting import secret
 
 
 class Account(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """An account at the branch."""
 
     name: str
-    pin: Annotated[str | None, Meta(extra_json_schema=SECRET)] = None
+    pin: Annotated[str | None, secret("never shown")] = None
 
 
 class Vault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -65,7 +64,7 @@ class Branch(Producer):
     vault: Vault | None = None
     size: int | Literal["big", "small"] = "big"
     accounts: list[Account] = dataclasses.field(default_factory=list)
-    headers: Annotated[dict[str, str], Meta(extra_json_schema=SECRET)] = dataclasses.field(
+    headers: Annotated[dict[str, str], secret("never shown")] = dataclasses.field(
         default_factory=dict
     )
     _server: object = dataclasses.field(default=None, init=False)

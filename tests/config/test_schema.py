@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+import re
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import pytest
-from msgspec import Meta
 
 from pixstream.config.schema import (
     along,
@@ -16,14 +16,23 @@ from pixstream.config.schema import (
     is_secret,
     of_component,
     of_core,
+    options,
     type_name,
     types,
 )
 from pixstream.consumers.delta_lake.consumer import DeltaLake
 from pixstream.errors import ConfigError
 from pixstream.kafka.topics.declared import DEFAULT_TOPICS
+from pixstream.plugins.consumer import Consumer
+from pixstream.plugins.discovery import builtin, load
 from pixstream.plugins.producer import Producer
 from pixstream.producers.webhook.producer import Webhook
+from pixstream.secret_setting import secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixstream.config.schema import Schema
 
 
 class Tree(msgspec.Struct):
@@ -38,8 +47,8 @@ class Forest(Producer):
 
 
 class Hidden(msgspec.Struct):
-    word: Annotated[str, Meta(extra_json_schema={"secret": True})] | None = None
-    words: Annotated[dict[str, str], Meta(extra_json_schema={"secret": True})] = {}
+    word: Annotated[str, secret("never shown")] | None = None
+    words: Annotated[dict[str, str], secret("never shown")] = {}
     size: int | float = 1
 
 
@@ -90,6 +99,30 @@ def test_secrets_are_known_in_unions_lists_and_maps() -> None:
     assert is_secret(schema, ("content", "[0]", "words", "any"))
     assert not is_secret(schema, ("content", "[0]", "size"))
     assert not is_secret(schema, ("content",))
+
+
+def settings(schema: Schema, *path: str) -> Iterator[tuple[str, ...]]:
+    """The paths of all settings with a name of their own."""
+    *_, last = along(schema, path)
+    for part in (last, *options(last)):
+        for name in part.get("properties", {}):
+            yield (*path, name)
+            yield from settings(schema, *path, name)
+
+
+def test_whatever_is_named_like_a_secret_is_marked_as_one() -> None:
+    schemas = [of_core()]
+    for kind in (Producer, Consumer):
+        schemas += [of_component(load(kind, name), name) for name in builtin(kind)]
+    telling = re.compile(r"(password|secret|token|(pseudonym|encryption)_key)$")
+    found = {
+        path: is_secret(schema, path)
+        for schema in schemas
+        for path in settings(schema)
+        if telling.search(path[-1])
+    }
+    assert len(found) > 5
+    assert [path for path, marked in found.items() if not marked] == []
 
 
 def test_paths_lead_through_lists_and_free_maps_and_end_where_nothing_is() -> None:

@@ -6,7 +6,7 @@ from pixstream import dead_letters
 from pixstream.dead_letters import Letter, LetterView, LetterWriter
 from pixstream.dead_letters.reading import original
 from pixstream.errors import PixstreamError
-from pixstream.event.model import Refusal
+from pixstream.event.model import Reason, Refusal
 from pixstream.kafka.ports import Record
 from pixstream.plugins.producer import Reading
 from pixstream.privacy import Vault
@@ -85,6 +85,12 @@ def test_two_refusals_of_one_page_are_two_letters(tmp_path: Path) -> None:
         make.from_reading(page, REFUSAL, "read", "Refused").key
         != make.from_reading(page, second, "read", "Refused").key
     )
+
+
+def test_a_record_s_error_class_follows_from_its_reason() -> None:
+    assert dead_letters.error_class(Reason.UNDECODABLE_EVENT) == "UndecodableEvent"
+    assert dead_letters.error_class(Reason.SCHEMA_CONTRACT) == "SchemaContract"
+    assert len({dead_letters.error_class(reason) for reason in Reason}) == len(Reason)
 
 
 def test_a_letter_too_large_for_kafka_lies_in_a_sealed_private_file(tmp_path: Path) -> None:

@@ -83,8 +83,8 @@ def test_an_event_at_either_end_of_the_calendar_goes_into_its_partition_and_come
     dates = sorted(str(file.date) for file in table.live().values())
     assert dates[0] == "0001-01-01"
     assert dates[-1] == "9999-12-31"
-    assert lake.stats()["written"] == len(ENDS)
-    assert lake.stats()["deduplicated"] == len(ENDS)
+    assert lake.counts["written"] == len(ENDS)
+    assert lake.counts["deduplicated"] == len(ENDS)
     assert lake.offsets([place], "cluster") == {place: 20}
 
 

@@ -390,7 +390,7 @@ def test_an_offset_beyond_the_end_stops_it_until_somebody_decides(pipeline: Pipe
     run = pipeline.start()
     pipeline.until_all_is_there()
     assert run.end() is None
-    assert run.loop._consumer.stats()["deduplicated"] == 10
+    assert run.loop._consumer.counts["deduplicated"] == 10
 
 
 def copy(table: Path, to: Path) -> None:

@@ -1,18 +1,20 @@
 """A segment becomes events, letters of the rest, and nothing of what is for somebody else."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pixstream.dead_letters import REPLAY_FOR, LetterWriter
 from pixstream.event.model import encode
-from pixstream.event.record import Headers
 from pixstream.kafka.names import EVENT_TOPICS
 from pixstream.kafka.ports import Record, TopicIdPartition
 from pixstream.loops.decoder import Decoder
 from pixstream.loops.segments import Segment
 from pixstream.privacy import Vault
+
+if TYPE_CHECKING:
+    from pixstream.event.record import Headers
 
 TOPIC = EVENT_TOPICS["recebimentos"]
 PLACE = TopicIdPartition(TOPIC, "id", 0)

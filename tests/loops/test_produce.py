@@ -8,7 +8,7 @@ import pytest
 
 from pixstream.errors import KafkaError, Transient
 from pixstream.kafka.names import transactional_id
-from pixstream.loops.produce import COUNTS
+from pixstream.loops.produce import METRICS
 from pixstream.plugins.producer import Reading
 
 
@@ -56,7 +56,7 @@ def test_later_it_waits_for_positions_as_it_does_for_its_source(world: Any) -> N
 
 
 def test_every_count_is_there_at_0_before_anything_is_read(world: Any) -> None:
-    assert world.start(1, 0).loop.counts == dict.fromkeys(COUNTS, 0)
+    assert world.start(1, 0).loop.counts == {metric.short: 0 for metric in METRICS}
 
 
 def test_stopping_ends_a_start_that_waits(kit: Any, tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pixstream.backoff import BackoffSettings
 from pixstream.config.settings import MetricsSettings, SupervisorSettings
-from pixstream.errors import ConfigError
+from pixstream.errors import ConfigError, PortTakenError
 from pixstream.lab.demo.place import free_port
 from pixstream.plugins.producer import Producer
 from pixstream.processes import endpoint, run_status
@@ -41,9 +42,12 @@ import json, os, signal, sys, threading
 order = json.loads(sys.argv[1])
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
-counts = {"read": 10, "letters": 1, "retries": 0}
+metrics = [
+    {"name": f"pix_{name}_total", "kind": "counter", "value": value}
+    for name, value in {"dlq_records": 1, "retries": 0}.items()
+]
 while not stop.wait(0.05):
-    line = {"state": "ready", "counts": counts}
+    line = {"state": "ready", "metrics": metrics}
     os.write(order["report_fd"], json.dumps(line).encode() + b"\\n")
 """
 
@@ -136,6 +140,20 @@ def test_other_paths_are_not_there(served: str) -> None:
     assert get(served, "/") == (404, "/metrics, /healthy, /ready\n")
 
 
+def test_prometheus_chooses_the_format_and_that_it_is_compressed(told: Told, served: str) -> None:
+    told.tell("ready")
+    openmetrics = "application/openmetrics-text; version=1.0.0"
+    plain = httpx.get(served, headers={"Accept-Encoding": "identity"}, trust_env=False)
+    packed = httpx.get(served, headers={"Accept": openmetrics}, trust_env=False)
+    assert plain.headers["content-type"].startswith("text/plain; version=")
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-type"].startswith(openmetrics)
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.text.endswith("# EOF\n")
+    assert httpx.head(served, trust_env=False).status_code == 200
+    assert httpx.post(served, trust_env=False).status_code == 405
+
+
 def test_a_taken_port_is_stepped_aside_for_and_that_is_said(
     told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -160,19 +178,20 @@ def test_a_taken_port_ends_the_start_where_no_other_may_be_tried(told: Told) -> 
 
 
 def test_an_address_that_is_not_ours_is_a_wrong_setting(told: Told) -> None:
-    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1 port 0: Cannot assign"):
+    with pytest.raises(
+        ConfigError, match=r"metrics: cannot listen on port 0 of 192\.0\.2\.1: Cannot"
+    ):
         Endpoint(MetricsSettings(host="192.0.2.1", port=0), lambda: told.status)
 
 
 def test_no_port_beyond_the_last_is_tried(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
 
-    def taken(place: tuple[str, int], handler: object) -> None:
-        del handler
-        tried.append(place[1])
-        raise OSError(98, "Address already in use")
+    def taken(host: str, port: int) -> None:
+        tried.append(port)
+        raise PortTakenError(host)
 
-    monkeypatch.setattr(endpoint, "_Server", taken)
+    monkeypatch.setattr(endpoint, "listen", taken)
     with pytest.raises(ConfigError, match="no free port"):
         Endpoint(MetricsSettings(port=65534), lambda: told.status)
     assert tried == [65534, 65535]
@@ -181,7 +200,7 @@ def test_no_port_beyond_the_last_is_tried(told: Told, monkeypatch: pytest.Monkey
 def test_a_client_that_says_nothing_is_cut_off_and_hinders_nobody(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint._Handler, "timeout", 0.3)
+    monkeypatch.setattr(endpoint, "CLIENT_SECONDS", 0.3)
     told.tell("ready")
     with closing(Endpoint(ANY, lambda: told.status)) as one:
         host, port = one.address.removeprefix("http://").removesuffix("/metrics").split(":")
@@ -212,9 +231,8 @@ def test_a_status_that_cannot_be_told_is_logged_and_the_next_one_is(
     assert told.status is not None
     broken: Any = msgspec.structs.replace(told.status, clock=None)
     told.status = broken
-    with pytest.raises(http.client.RemoteDisconnected):
-        get(served)
-    assert "a request for metrics failed; the components go on" in caplog.text
+    assert get(served) == (500, "failed; see the log of `pixstream run`\n")
+    assert "a request for /metrics failed; the components go on" in caplog.text
     told.tell("ready")
     assert get(served)[0] == 200
 

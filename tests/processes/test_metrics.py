@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,17 +15,24 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 
 from pixstream import __version__
-from pixstream.loops import consume, process, produce
+from pixstream.consumers.console import consumer
+from pixstream.kafka.names import EVENT_TOPICS
+from pixstream.lake import append
+from pixstream.loops import consume, process, produce, sending
+from pixstream.metrics import Counter, Counts, Distribution, Gauge, Histogram, Metric, Sample
+from pixstream.metrics import records as journey
 from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.discovery import builtin, load
 from pixstream.plugins.producer import Producer
-from pixstream.processes.metrics import COUNTS, OF_COMPONENT, OF_SUPERVISOR, StatusCollector
+from pixstream.processes.metrics import OF_COMPONENT, OF_SUPERVISOR, StatusCollector
 from pixstream.processes.run_status import STATES, ComponentStatus, SupervisorStatus
+from pixstream.producers.webhook import refusals
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 WORDS = {"version", "python_version", "component", "replica", "state", "stage", "outcome"} | {
-    *("topic", "count", "reason")
+    *("topic", "reason", "le")
 }
+LATENCY = Histogram("pix_latency_seconds", "How long it took", ("topic",), buckets=(0.5, 1.0))
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -84,8 +92,21 @@ def place(name: str, component: str = "webhook", replica: int = 0, **labels: str
     return name, tuple(sorted(labels.items()))
 
 
+def counted(numbers: Mapping[Metric, float]) -> list[Sample]:
+    """The samples of these counters and gauges."""
+    counts = Counts()
+    for metric, number in numbers.items():
+        if isinstance(metric, Counter):
+            counts.add(metric, number)
+        else:
+            assert isinstance(metric, Gauge)
+            counts.set(metric, number)
+    return counts.samples()
+
+
 def test_one_count_is_exactly_these_lines() -> None:
-    lines = text(status(component(counts={"letters": 3}))).splitlines()
+    seen = status(component(metrics=counted({journey.LETTERS: 3})))
+    lines = text(seen).splitlines()
     start = lines.index("# HELP pix_dlq_records_total Dead letters sent")
     assert lines[start : start + 3] == [
         "# HELP pix_dlq_records_total Dead letters sent",
@@ -94,52 +115,64 @@ def test_one_count_is_exactly_these_lines() -> None:
     ]
 
 
-def test_a_producer_s_counts_find_their_metrics() -> None:
-    counts = {"read": 10, "pagamentos": 4, "recebimentos": 3, "estornos": 1, "letters": 2}
-    found = samples(status(component(counts=counts | {"committed": 11, "retries": 5})))
-    records = "pix_records_total"
-    assert found[place(records, stage="read", outcome="accepted", topic="")] == 10
-    produced = {
-        topic: found[place(records, stage="produce", outcome="produced", topic=topic)]
-        for topic in ("pix.pagamentos", "pix.recebimentos", "pix.estornos")
-    }
-    assert list(produced.values()) == [4, 3, 1]
-    assert found[place("pix_dlq_records_total")] == 2
-    assert found[place("pix_committed_readings_total")] == 11
-    assert found[place("pix_retries_total")] == 5
+def test_a_histogram_is_exactly_these_lines() -> None:
+    counts = Counts()
+    series = LATENCY.of(topic="pix.pagamentos")
+    for seconds in (0.25, 0.75, 0.75, 9.0):
+        counts.observe(series, seconds)
+    lines = text(status(component(metrics=counts.samples()))).splitlines()
+    start = lines.index("# HELP pix_latency_seconds How long it took")
+    ours, theirs = 'component="webhook"', 'replica="0",topic="pix.pagamentos"'
+    assert lines[start + 1 : start + 7] == [
+        "# TYPE pix_latency_seconds histogram",
+        f'pix_latency_seconds_bucket{{{ours},le="0.5",{theirs}}} 1.0',
+        f'pix_latency_seconds_bucket{{{ours},le="1.0",{theirs}}} 3.0',
+        f'pix_latency_seconds_bucket{{{ours},le="+Inf",{theirs}}} 4.0',
+        f"pix_latency_seconds_count{{{ours},{theirs}}} 4.0",
+        f"pix_latency_seconds_sum{{{ours},{theirs}}} 10.75",
+    ]
 
 
-def test_a_consumer_s_counts_find_their_metrics() -> None:
-    counts = dict.fromkeys(consume.COUNTS, 0) | {
-        "consumed": 20,
-        "written": 9,
-        "replayed": 4,
-        "not_for_us": 3,
-        "deduplicated": 2,
-        "revisions": 1,
-        "batches": 6,
-        "destination_failures": 7,
-        "breaker_opened": 8,
-        "freshness_ms": 1234,
-    }
-    found = samples(status(component("delta_lake", 2, counts=counts)))
+def test_what_a_producer_counts_keeps_its_names_and_labels() -> None:
+    numbers: dict[Metric, float] = {m: n for n, m in enumerate(produce.METRICS, 1)}
+    found = samples(status(component(metrics=counted(numbers))))
+    assert found[place("pix_records_total", stage="read", outcome="accepted", topic="")] == 1
+    for category, series in sending.PRODUCED.items():
+        topic = EVENT_TOPICS[category.plural]
+        produced = place("pix_records_total", stage="produce", outcome="produced", topic=topic)
+        assert found[produced] == numbers[series]
+    assert found[place("pix_dlq_records_total")] == numbers[journey.LETTERS]
+    assert found[place("pix_committed_readings_total")] == numbers[journey.COMMITTED]
+    assert found[place("pix_retries_total")] == numbers[journey.RETRIES]
 
-    def of(name: str, **labels: str) -> float:
-        return found[place(name, "delta_lake", 2, **labels)]
 
-    assert of("pix_records_total", stage="consume", outcome="accepted", topic="") == 20
-    written = {
-        outcome: of("pix_records_total", stage="write", outcome=outcome, topic="")
-        for outcome in ("written", "replayed", "not_for_us")
-    }
-    assert written == {"written": 9, "replayed": 4, "not_for_us": 3}
-    assert of("pix_duplicates_total") == 2
-    assert of("pix_revisions_total") == 1
-    assert of("pix_batches_total") == 6
-    assert of("pix_destination_failures") == 7
-    assert of("pix_breaker_opened_total") == 8
-    assert of("pix_freshness_seconds") == pytest.approx(1.234)
-    assert of("pix_dlq_records_total") == 0
+def test_what_a_consumer_counts_keeps_its_names_and_labels() -> None:
+    declared = dict.fromkeys((*consume.METRICS, *append.METRICS, consumer.LINES))
+    numbers: dict[Metric, float] = {m: n for n, m in enumerate(declared, 1)}
+    found = samples(status(component("delta_lake", 2, metrics=counted(numbers))))
+    names = {metric.short: metric for metric in numbers}
+
+    def of(name: str, **labels: str) -> str:
+        number = found[place(name, "delta_lake", 2, **labels)]
+        return next(short for short, metric in names.items() if numbers[metric] == number)
+
+    assert of("pix_records_total", stage="consume", outcome="accepted", topic="") == "consumed"
+    for outcome in ("written", "replayed", "not_for_us"):
+        assert of("pix_records_total", stage="write", outcome=outcome, topic="") == outcome
+    assert of("pix_duplicates_total") == "deduplicated"
+    assert of("pix_revisions_total") == "revisions"
+    assert of("pix_batches_total") == "batches"
+    assert of("pix_destination_failures") == "destination_failures"
+    assert of("pix_breaker_opened_total") == "breaker_opened"
+    assert of("pix_freshness_seconds") == "freshness_seconds"
+    assert of("pix_dlq_records_total") == "letters"
+    assert of("pix_console_lines_total") == "shown"
+
+
+def test_refused_bodies_are_told_apart_by_their_reason() -> None:
+    found = samples(status(component(metrics=Counts(*refusals.METRICS).samples())))
+    reasons = {dict(labels)["reason"] for name, labels in found if name.startswith("pix_refused")}
+    assert reasons == {"busy", "path", "token", "too_large", "encoding"}
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -159,8 +192,10 @@ def test_a_state_that_is_in_no_list_is_told_all_the_same() -> None:
 
 
 def test_components_and_replicas_are_told_apart() -> None:
-    parts = [component(counts={"read": 1}), component(replica=1, counts={"read": 2})]
-    found = samples(status(*parts, component("iso20022", counts={"read": 3})))
+    def one(number: int, name: str = "webhook", replica: int = 0) -> ComponentStatus:
+        return component(name, replica, metrics=counted({journey.READ: number}))
+
+    found = samples(status(one(1), one(2, replica=1), one(3, "iso20022")))
 
     def read(name: str, replica: int) -> float:
         labels = {"stage": "read", "outcome": "accepted", "topic": ""}
@@ -181,36 +216,59 @@ def test_a_supervisor_that_hangs_is_seen_in_the_age_of_its_status() -> None:
     assert samples(future)["pix_supervisor_status_age_seconds", ()] == 0
 
 
-def test_every_count_of_ours_has_a_metric_of_its_own() -> None:
-    ours = {*consume.COUNTS, *process.COUNTS, *produce.COUNTS, "freshness_ms"}
-    for name in builtin(Consumer):
-        ours |= load(Consumer, name)(type=name).stats().keys()
+def test_one_name_declared_as_two_kinds_is_exported_as_the_first_and_that_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ours = counted({Gauge("size", "Ours"): 1})
+    theirs = Counts()
+    theirs.observe(Histogram("size", "Theirs"), 1)
+    seen = status(component(metrics=ours), component("theirs", metrics=theirs.samples()))
+    registry = CollectorRegistry()
+    registry.register(StatusCollector(lambda: seen))
+    for _ in range(2):
+        assert b"# TYPE size gauge" in generate_latest(registry)
+    (logged,) = caplog.messages
+    assert logged.startswith("size of theirs is a histogram, but a gauge elsewhere")
+
+
+def declared() -> list[Metric]:
+    """Everything that our loops and plugins count."""
+    found: dict[Metric, None] = dict.fromkeys(
+        (*produce.METRICS, *consume.METRICS, *process.METRICS)
+    )
     for name in builtin(Producer):
-        ours |= load(Producer, name)(type=name).stats().keys()
-    assert ours == COUNTS.keys()
+        found |= dict.fromkeys(load(Producer, name).metrics)
+    for name in builtin(Consumer):
+        found |= dict.fromkeys(load(Consumer, name).metrics)
+    return [*found]
 
 
-def test_a_count_of_a_plugin_from_elsewhere_is_not_lost() -> None:
-    counts = {'upserts "of" theirs': 3, "latency_ms": 20}
-    found = samples(status(component("postgres", counts=counts)))
-    assert found[place("pix_plugin_counts_total", "postgres", count='upserts "of" theirs')] == 3
-    assert found[place("pix_plugin_values", "postgres", count="latency_ms")] == 20
+def test_one_name_in_status_is_one_series() -> None:
+    every = declared()
+    assert len({metric.short for metric in every}) == len(every)
 
 
 def everything() -> SupervisorStatus:
-    counts = dict.fromkeys(COUNTS, 1) | {"theirs": 1, "theirs_ms": 1}
-    return status(component(counts=counts), component("delta_lake", counts=counts))
+    latency = Sample(
+        name=LATENCY.name,
+        kind="histogram",
+        value=Distribution((0.5, 1.0), (1, 2, 3), 4.5),
+        help=LATENCY.help,
+        labels={"topic": "pix.pagamentos"},
+    )
+    metrics = [*counted(dict.fromkeys(declared(), 1)), latency]
+    return status(component(metrics=metrics), component("delta_lake", metrics=metrics))
 
 
 def test_every_metric_keeps_the_rules_of_names_types_and_labels() -> None:
-    described = {metric.name: metric for metric in (*OF_SUPERVISOR, *OF_COMPONENT)}
-    assert len(described) == len(OF_SUPERVISOR) + len(OF_COMPONENT)
+    described: dict[str, Metric] = {
+        metric.name: metric for metric in (*OF_SUPERVISOR, *OF_COMPONENT, *declared(), LATENCY)
+    }
     for family in text_string_to_metric_families(text(everything())):
-        (name,) = {sample.name for sample in family.samples}
-        metric = described.pop(name)
-        assert name.startswith("pix_")
-        assert name.endswith("_total") == (metric.kind == "counter")
-        assert (family.type, family.documentation) == (metric.kind, metric.meaning)
+        suffix = "_total" if family.type == "counter" else ""
+        metric = described.pop(family.name + suffix)
+        assert metric.name.startswith("pix_")
+        assert (family.type, family.documentation) == (metric.kind, metric.help)
         assert {label for sample in family.samples for label in sample.labels} <= WORDS
     assert described == {}
 

@@ -1,7 +1,7 @@
+import contextlib
 import os
 import socket
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import pytest
 from pixstream import config, kafka
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.topics.declared import declared
+from pixstream.metrics import Counter, Counts
+from pixstream.metrics.records import READ
 from pixstream.privacy import create_key_file
 from pixstream.processes import component
 from pixstream.processes.lifeline import Stop
@@ -23,7 +25,8 @@ class Loop:
 
     def __init__(self, state: str) -> None:
         self.state = state
-        self.counts: Counter[str] = Counter(read=3)
+        self.counts = Counts(READ)
+        self.counts.add(READ, 3)
 
     def run(self) -> None:
         """Nothing."""
@@ -40,6 +43,10 @@ def pipe() -> Iterator[tuple[int, int]]:
 def told(reporter: Reporter, pipe: int) -> Report:
     reporter.report()
     return msgspec.json.decode(os.read(pipe, 65536), type=Report)
+
+
+def values(report: Report) -> dict[str, object]:
+    return {sample.short: sample.value for sample in report.metrics}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,60 @@ def test_a_loop_of_which_a_part_waits_is_not_told_to_be_ready(
     assert told(reporter, read_end).state == "starting"
     reporter.follow(Loop(state), waits=lambda: waits)
     report = told(reporter, read_end)
-    assert (report.state, report.counts) == (shown, {"read": 3})
+    assert (report.state, values(report)) == (shown, {"read": 3})
+
+
+def test_what_a_plugin_counts_itself_replaces_what_the_loop_knows_of_it(
+    pipe: tuple[int, int],
+) -> None:
+    upserts = Counter("upserts_total", "Rows inserted or updated")
+    plugin = Counts(READ, upserts)
+    plugin.add(READ, 2)
+    reporter = Reporter(pipe[1], Stop())
+    reporter.follow(Loop("ready"), plugin)
+    assert values(told(reporter, pipe[0])) == {"read": 2, "upserts": 0}
+
+
+def test_a_line_that_the_pipe_takes_in_parts_is_finished_before_the_next(
+    pipe: tuple[int, int],
+) -> None:
+    read_end, write_end = pipe
+    os.set_blocking(write_end, False)
+    many = Counter("many_total", "One of many", ("number",))
+    loop = Loop("ready")
+    for number in range(1000):
+        loop.counts.add(many.of(number=f"{number:0100}"))
+    reporter = Reporter(write_end, Stop())
+    reporter.follow(loop)
+    lines, rest = 0, b""
+    while lines < 3:
+        reporter.report()
+        loop.counts.add(READ)
+        *whole, rest = (rest + os.read(read_end, 65536)).split(b"\n")
+        for line in whole:
+            assert len(line) > 65536
+            assert len(msgspec.json.decode(line, type=Report).metrics) == 1001
+            lines += 1
+
+
+def test_nobody_waits_for_a_supervisor_that_reads_nothing_or_is_gone(
+    pipe: tuple[int, int],
+) -> None:
+    read_end, write_end = pipe
+    os.set_blocking(write_end, False)
+    reporter = Reporter(write_end, Stop())
+    reporter.follow(Loop("ready"))
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write_end, b"x" * 4096)
+    reporter.report()
+    os.read(read_end, 65536)
+    reporter.report()
+    lines = os.read(read_end, 65536).splitlines()
+    assert [values(msgspec.json.decode(line, type=Report)) for line in lines] == [{"read": 3}] * 2
+    os.close(read_end)
+    os.dup2(write_end, read_end)  # the fixture closes both
+    reporter.report()
 
 
 CONFIGURATION = """
@@ -99,7 +159,7 @@ def test_what_a_source_counts_and_waits_for_is_told_of_its_component(
         with httpx2.Client(transport=transport, timeout=20, trust_env=False) as sender:
             assert sender.post(address, content=b"{}").status_code == 403
         report = told(reporter, pipe[0])
-        assert (report.state, report.counts["refused_token"]) == ("waiting", 1)
+        assert (report.state, values(report)["refused_token"]) == ("waiting", 1)
     finally:
         stop.set()
         running.join(20)

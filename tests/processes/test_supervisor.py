@@ -23,7 +23,11 @@ CHILD = """
 import json, os, signal, sys, threading, time
 order = json.loads(sys.argv[1])
 def report(state, stalled=0.0, **counts):
-    line = {"state": state, "counts": counts, "stalled_seconds": stalled}
+    metrics = [
+        {"name": f"pix_{name}_total", "kind": "counter", "short": name, "value": count}
+        for name, count in counts.items()
+    ]
+    line = {"state": state, "metrics": metrics, "stalled_seconds": stalled}
     os.write(order["report_fd"], json.dumps(line).encode() + b"\\n")
 def until_told():
     stop = threading.Event()
@@ -85,7 +89,7 @@ def test_children_of_every_replica_become_ready_and_stop_clean(
     assert [c.label for c in supervisor.children] == ["fake-0", "fake-1"]
     assert supervisor.stop()
     assert [c.state for c in supervisor.children] == ["stopped", "stopped"]
-    assert all(child.sum("read") == 1 for child in supervisor.children)
+    assert all(child.counts["read"] == 1 for child in supervisor.children)
 
 
 def test_a_killed_child_is_started_again_and_its_counts_add_up(
@@ -104,7 +108,7 @@ def test_a_killed_child_is_started_again_and_its_counts_add_up(
         child.process.kill()
         child.state = "killed"
     step_until(supervisor, lambda: child.restarts == 3 and supervisor.ready())
-    assert child.sum("read") == 4
+    assert child.counts["read"] == 4
 
 
 def test_a_fenced_child_starts_again_after_the_longest_back_off(

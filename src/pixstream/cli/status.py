@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pixstream.cli.watching import watch, watchable
+from pixstream.metrics.records import COMMITTED, CONSUMED, FRESHNESS, LETTERS, READ, WRITTEN
 from pixstream.processes import run_status
 from pixstream.processes.run_status import READY, STALE_SECONDS
 
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
     from pixstream.cli.root import Root
     from pixstream.cli.watching import Watch
+    from pixstream.metrics import Counter
     from pixstream.processes.run_status import ComponentStatus, Seen
 
-_TAKEN, _DONE = ("read", "consumed"), ("committed", "written")
+_TAKEN, _DONE = (READ, CONSUMED), (COMMITTED, WRITTEN)
 
 
 @click.command()
@@ -108,7 +110,7 @@ def _table(components: list[ComponentStatus]) -> Table:
         table.add_column(name, justify="right")
     now = dt.datetime.now(dt.UTC)
     for c in components:
-        fresh = c.counts.get("freshness_ms")
+        fresh = c.counts.get(FRESHNESS.short)
         table.add_row(
             c.label,
             Text(c.state, style="" if c.state == READY else "red"),
@@ -117,14 +119,15 @@ def _table(components: list[ComponentStatus]) -> Table:
             str(c.restarts),
             *_count(c, _TAKEN),
             *_count(c, _DONE),
-            f"{c.counts.get('letters', 0):,}",
-            "-" if fresh is None else f"{fresh / 1000:.1f} s",
+            f"{c.counts.get(LETTERS.short, 0):,}",
+            "-" if fresh is None else f"{fresh:.1f} s",
         )
     return table
 
 
-def _count(component: ComponentStatus, names: tuple[str, ...]) -> tuple[str, str]:
+def _count(component: ComponentStatus, counters: tuple[Counter, ...]) -> tuple[str, str]:
     """The counter that this kind of component has, and its rate."""
+    names = [counter.short for counter in counters]
     name = next((name for name in names if name in component.counts), names[0])
     return f"{component.counts.get(name, 0):,}", f"{component.rates.get(name, 0.0):,.0f}"
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import (
+    TYPE_CHECKING,
+    NamedTuple,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

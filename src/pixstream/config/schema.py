@@ -18,6 +18,7 @@ from pixstream.kafka.topics.declared import DEFAULT_TOPICS
 from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.processor import Processor
 from pixstream.plugins.producer import Producer
+from pixstream.secret_setting import is_marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -122,9 +123,7 @@ def along(schema: Schema, path: Sequence[str]) -> Iterator[Schema]:
 def is_secret(schema: Schema, path: Sequence[str]) -> bool:
     """Whether the value at `path`, or anything above it, is marked secret."""
     return any(
-        option.get("secret", False)
-        for part in along(schema, path)
-        for option in (part, *options(part))
+        is_marked(option) for part in along(schema, path) for option in (part, *options(part))
     )
 
 

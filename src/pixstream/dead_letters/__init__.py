@@ -16,6 +16,7 @@ from pixstream.dead_letters.letters import (
     STAGES,
     Letter,
     LetterWriter,
+    error_class,
 )
 from pixstream.dead_letters.reading import LetterView, content, views
 
@@ -28,5 +29,6 @@ __all__ = [
     "LetterView",
     "LetterWriter",
     "content",
+    "error_class",
     "views",
 ]

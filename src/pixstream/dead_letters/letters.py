@@ -33,6 +33,11 @@ DRAFT = "application/x-pixstream-draft+json"
 """Content type of a letter that holds an `event.Draft`: read, but not made canonical."""
 
 
+def error_class(reason: str) -> str:
+    """The error class of a record that is no event: its reason, spelled as classes are."""
+    return "".join(word.title() for word in reason.split("_"))
+
+
 class Letter(NamedTuple):
     """A letter as it is written to Kafka."""
 

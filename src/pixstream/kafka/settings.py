@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from pixstream.secret_setting import secret
+
 
 class Sasl(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Credentials at the brokers."""
@@ -15,10 +17,7 @@ class Sasl(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Meta(description="SASL mechanism")
     ] = "SCRAM-SHA-512"
     username: Annotated[str, Meta(description="user name, usually ${KAFKA_USERNAME}")] = ""
-    password: Annotated[
-        str,
-        Meta(description="password, usually ${KAFKA_PASSWORD}", extra_json_schema={"secret": True}),
-    ] = ""
+    password: Annotated[str, secret("password, usually ${KAFKA_PASSWORD}")] = ""
 
 
 class Tls(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -29,10 +28,7 @@ class Tls(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     )
     certificate_file: Annotated[str | None, Meta(description="client certificate (mTLS)")] = None
     key_file: Annotated[str | None, Meta(description="client key (mTLS)")] = None
-    key_password: Annotated[
-        str | None,
-        Meta(description="password of the client key", extra_json_schema={"secret": True}),
-    ] = None
+    key_password: Annotated[str | None, secret("password of the client key")] = None
     verify_hostname: Annotated[
         bool, Meta(description="false only where broker names cannot match")
     ] = True

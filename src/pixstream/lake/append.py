@@ -14,21 +14,23 @@ from pixstream.errors import DestinationError, Transient
 from pixstream.lake import failures, files, maintenance, widening
 from pixstream.lake.deduplication import screen
 from pixstream.lake.known_ids import KnownIds
+from pixstream.metrics.records import DUPLICATES, RECORDS, REVISIONS, WRITTEN
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Mapping, Sequence
 
     from deltalake.transaction import AddAction
 
     from pixstream.lake.deduplication import Screened
     from pixstream.lake.table import LakeTable
+    from pixstream.metrics import Counts
 
 log = logging.getLogger("pixstream.lake")
 
-COUNTS = ("written", "revisions", "deduplicated", "replayed")
-"""Rows appended, revisions among them, arrivals that added nothing, and records that the table
-held already by their offsets."""
+REPLAYED = RECORDS.of("replayed", stage="write", outcome="replayed", topic="")
+"""Records that the table holds already, by their offsets."""
+
+METRICS = (WRITTEN, REVISIONS, DUPLICATES, REPLAYED)
 
 DECODED = "_ingested_at"
 
@@ -49,7 +51,7 @@ class Feed:
 
     Args:
         table: open.
-        counts: counts up what is in `COUNTS`, once it is committed.
+        counts: counts up `METRICS`, once it is committed.
         codec: of Parquet: zstd or snappy.
         known_ids: how many event ids may be in memory.
         maintain_every: commits between two turns of maintenance; 0 leaves it to somebody else.
@@ -58,7 +60,7 @@ class Feed:
     def __init__(
         self,
         table: LakeTable,
-        counts: Counter[str],
+        counts: Counts,
         *,
         codec: str,
         known_ids: int,
@@ -190,10 +192,10 @@ class Feed:
         rows = plan.screened.rows
         self._ids.add(rows)
         self._ids.expect(action.path for action in new)
-        self._counts["written"] += rows.num_rows
-        self._counts["revisions"] += plan.screened.revisions
-        self._counts["deduplicated"] += plan.screened.deduplicated
-        self._counts["replayed"] += plan.replayed
+        self._counts.add(WRITTEN, rows.num_rows)
+        self._counts.add(REVISIONS, plan.screened.revisions)
+        self._counts.add(DUPLICATES, plan.screened.deduplicated)
+        self._counts.add(REPLAYED, plan.replayed)
         self._commits += 1
         if self._maintain_every and self._commits % self._maintain_every == 0:
             self._ids.expect(maintenance.maintain(self._table, self._codec))

@@ -11,10 +11,10 @@ from pixstream.kafka.transactions import Writer
 from pixstream.loops import member
 from pixstream.loops.decoder import Decoder
 from pixstream.loops.member import Member
+from pixstream.metrics.records import LETTERS, NOT_FOR_US, WRITTEN
 
 if TYPE_CHECKING:
     import threading
-    from collections import Counter
     from collections.abc import Sequence
 
     from pixstream.breaker import RetrySettings
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from pixstream.kafka.ports import Client
     from pixstream.loops.decoder import Decoded
     from pixstream.loops.segments import Segment
+    from pixstream.metrics import Counts
     from pixstream.plugins.consumer import Consumer
 
-COUNTS = (*member.COUNTS, "written", "letters", "not_for_us")
+METRICS = (*member.METRICS, WRITTEN, LETTERS, NOT_FOR_US)
 """Of the member; and records: what became of them."""
 
 
@@ -59,8 +60,7 @@ class ConsumeLoop:
     ) -> None:
         self._consumer = consumer
         self._stop = stop
-        self.member = Member(consumer, client, retry, stop)
-        self.counts.update(dict.fromkeys(COUNTS, 0))
+        self.member = Member(consumer, client, retry, stop, METRICS)
         self._decoder = Decoder(consumer.name, letters, seal_extra, contract, consumer.columns)
         self._writer = Writer(client, transactional_id(consumer.name, consumer.replica))
 
@@ -70,8 +70,8 @@ class ConsumeLoop:
         return self.member.patience.state
 
     @property
-    def counts(self) -> Counter[str]:
-        """See `COUNTS`."""
+    def counts(self) -> Counts:
+        """See `METRICS`."""
         return self.member.counts
 
     def run(self) -> None:
@@ -126,7 +126,7 @@ class ConsumeLoop:
         with self._writer.transaction() as transaction:
             for letter in letters:
                 transaction.send(DLQ, *letter)
-        self.counts["letters"] += len(letters)
+        self.counts.add(LETTERS, len(letters))
 
     def _write(self, batch: Decoded) -> None:
         """Let the destination write; its breaker counts what it fails at, not what Kafka does."""
@@ -141,5 +141,5 @@ class ConsumeLoop:
 
         with self.member.patience.attempt(of_kafka):
             self._consumer.write(batch.events, reject)
-        self.counts["written"] += batch.events.table.num_rows
-        self.counts["not_for_us"] += batch.skipped
+        self.counts.add(WRITTEN, batch.events.table.num_rows)
+        self.counts.add(NOT_FOR_US, batch.skipped)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.columns.batch import EventBatch
 from pixstream.columns.decoding import decode
-from pixstream.dead_letters import REPLAY_FOR
+from pixstream.dead_letters import REPLAY_FOR, error_class
 from pixstream.event.model import Reason
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from pixstream.event.lenient import SealExtra
     from pixstream.kafka.ports import Record, TopicIdPartition
     from pixstream.loops.segments import Segment
-
-_CLASSES: dict[str, str] = {
-    Reason.UNDECODABLE_EVENT: "UndecodableEvent",
-    Reason.SCHEMA_CONTRACT: "SchemaContract",
-}
 
 
 class Decoded(NamedTuple):
@@ -106,7 +101,7 @@ class Decoder:
                 stage="decode",
                 reason=one.reason,
                 message=one.message,
-                error=_CLASSES[one.reason],
+                error=error_class(one.reason),
             )
             for one in bad
         ]

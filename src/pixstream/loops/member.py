@@ -8,7 +8,6 @@ go to another member, so do the buffered records: it reads them again.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from pixstream.errors import TopicChangedError, Transient
@@ -20,21 +19,27 @@ from pixstream.loops import patience
 from pixstream.loops.assignment import Assignment
 from pixstream.loops.patience import Patience
 from pixstream.loops.segments import segments
+from pixstream.metrics import Counts
+from pixstream.metrics.records import BATCHES, CONSUMED, FRESHNESS
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from pixstream.breaker import RetrySettings
     from pixstream.kafka.ports import Client, Inbox, Record, TopicPartition
     from pixstream.loops.segments import Segment
+    from pixstream.metrics import Metric
     from pixstream.plugins.reader import Reader
 
 POLL_SECONDS = 0.1
 POLL_RECORDS = 2000
 
-COUNTS = ("consumed", "batches", *patience.COUNTS)
-"""Since the start: records that were read, batches taken through, and those of `patience`."""
+METRICS = (CONSUMED, BATCHES, FRESHNESS, *patience.METRICS)
+"""Records that were read, batches taken through, and what `patience` counts.
+
+FRESHNESS compares the clocks of Kafka's producer and this machine, which may disagree.
+"""
 
 
 class Member:
@@ -45,12 +50,12 @@ class Member:
         client: Kafka.
         retry: back-off of transient failures, and the plugin's circuit breaker.
         stop: set to end after the batch in hand.
+        metrics: what the loop counts, `METRICS` among them.
         reassigned: called when partitions came or went, after the buffer was changed.
 
     Attributes:
         patience: how failures are borne, and the state that people see.
-        counts: see `COUNTS`; and `freshness_ms`, how old the oldest record of the last batch was by
-            the clocks of Kafka's producer and this machine, which may disagree: 0 at least.
+        counts: of `metrics`.
         buffer: what was read and not yet taken through, in consumption order.
         standing: of each partition that is ours, up to where it was taken through.
     """
@@ -61,9 +66,11 @@ class Member:
         client: Client,
         retry: RetrySettings,
         stop: threading.Event,
+        metrics: Sequence[Metric],
+        *,
         reassigned: Callable[[], None] = lambda: None,
     ) -> None:
-        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        self.counts = Counts(*metrics)
         self.buffer: list[Record] = []
         self.standing: dict[TopicIdPartition, int] = {}
         self._reader = reader
@@ -138,7 +145,7 @@ class Member:
             if records and not self.buffer:
                 deadline = time.monotonic() + limits.seconds
             self.buffer.extend(records)
-            self.counts["consumed"] += len(records)
+            self.counts.add(CONSUMED, len(records))
             size += sum(len(r.value or b"") + len(r.key or b"") for r in records)
             if len(self.buffer) >= limits.rows or size >= limits.bytes:
                 return
@@ -165,11 +172,11 @@ class Member:
     def drop(self, count: int) -> None:
         """The first records of the buffer are where they belong."""
         if count:
-            self.counts["batches"] += 1
+            self.counts.add(BATCHES)
             # Kafka takes a record without a time (-1) from any other writer.
             stamped = [r.timestamp for r in self.buffer[:count] if r.timestamp > 0]
             if stamped:
-                self.counts["freshness_ms"] = max(0, int(time.time() * 1000) - min(stamped))
+                self.counts.set(FRESHNESS, max(0.0, round(time.time() - min(stamped) / 1000, 3)))
         del self.buffer[:count]
 
     def settle(self, offsets: Mapping[TopicIdPartition, int]) -> None:
@@ -187,14 +194,15 @@ class Member:
         deadline = time.monotonic() + self.patience.after(error)
         self.inbox.pause()
         try:
-            while time.monotonic() < deadline:
-                if self._stop.is_set():
-                    return False
+            # However short the wait, it polls: a rebalance must not be missed.
+            while not self._stop.is_set():
                 if self._keep_alive() and until_polled:
-                    break
+                    return True
+                if time.monotonic() >= deadline:
+                    return True
         finally:
             self.inbox.resume()
-        return True
+        return False
 
     def _segments(self) -> Iterator[Segment]:
         """What was read, and where the partitions go on after it.
@@ -221,7 +229,7 @@ class Member:
             self._stop.wait(POLL_SECONDS)
             return False
         self.buffer.extend(records)
-        self.counts["consumed"] += len(records)
+        self.counts.add(CONSUMED, len(records))
         return True
 
     def _assigned(

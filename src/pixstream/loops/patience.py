@@ -6,20 +6,21 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pixstream import breaker
 from pixstream.backoff import Backoff
 from pixstream.breaker import Breaker
 from pixstream.errors import Transient
+from pixstream.metrics.records import RETRIES
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Collection, Iterator
 
     from pixstream.breaker import RetrySettings
+    from pixstream.metrics import Counts
 
 log = logging.getLogger("pixstream.loops")
 
-COUNTS = ("retries", "destination_failures", "breaker_opened")
-"""Since the start, but for `destination_failures`: how many in a row until now."""
+METRICS = (RETRIES, *breaker.METRICS)
 
 _STATES = {"closed": "waiting", "open": "breaker_open", "half_open": "breaker_half_open"}
 
@@ -30,19 +31,19 @@ class Patience:
     Args:
         name: of the component.
         retry: back-off of transient failures, and the plugin's circuit breaker.
-        counts: counts up `COUNTS`.
+        counts: keeps `METRICS`.
 
     Attributes:
         state: starting, ready, waiting (for Kafka or the plugin), breaker_open (the plugin is left
             alone) or breaker_half_open (one call tries it).
     """
 
-    def __init__(self, name: str, retry: RetrySettings, counts: Counter[str]) -> None:
+    def __init__(self, name: str, retry: RetrySettings, counts: Counts) -> None:
         self.state = "starting"
         self._name = name
         self._counts = counts
         self._backoff = Backoff(retry)
-        self._breaker = Breaker(name, retry)
+        self._breaker = Breaker(name, retry, counts)
 
     def works(self) -> None:
         """All went well: the next wait is a short one again."""
@@ -52,7 +53,7 @@ class Patience:
     def after(self, error: Transient) -> float:
         """Seconds to wait after this failure."""
         wait = max(self._backoff.next(), self._breaker.remaining())
-        self._counts["retries"] += 1
+        self._counts.add(RETRIES)
         self.state = _STATES[self._breaker.state]
         log.warning(
             "%s: %s; tried again in %.1f s, nothing is committed before it succeeds",
@@ -89,6 +90,3 @@ class Patience:
             raise
         else:
             self._breaker.succeeded()
-        finally:
-            self._counts["destination_failures"] = self._breaker.failures
-            self._counts["breaker_opened"] = self._breaker.opened

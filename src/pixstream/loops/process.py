@@ -13,10 +13,10 @@ from pixstream.loops import member
 from pixstream.loops.decoder import Decoder
 from pixstream.loops.member import Member
 from pixstream.loops.state import State
+from pixstream.metrics.records import LETTERS, NOT_FOR_US, RECORDS
 
 if TYPE_CHECKING:
     import threading
-    from collections import Counter
 
     from pixstream.breaker import RetrySettings
     from pixstream.columns.batch import EventBatch
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from pixstream.event.record import Headers
     from pixstream.kafka.ports import Client
     from pixstream.loops.segments import Segment
+    from pixstream.metrics import Counts
     from pixstream.plugins.processor import Processor
 
-COUNTS = (*member.COUNTS, "processed", "emitted", "letters", "not_for_us")
+PROCESSED = RECORDS.of("processed", stage="process", outcome="accepted", topic="")
+EMITTED = RECORDS.of("emitted", stage="process", outcome="emitted", topic="")
+METRICS = (*member.METRICS, PROCESSED, EMITTED, LETTERS, NOT_FOR_US)
 """Of the member; and of committed transactions: events, records that they became, letters, and
 records replayed for somebody else."""
 
@@ -66,8 +69,9 @@ class ProcessLoop:
         self._processor = processor
         self._stop = stop
         self._state = State(processor, client)
-        self.member = Member(processor, client, retry, stop, self._state.distrust)
-        self.counts.update(dict.fromkeys(COUNTS, 0))
+        self.member = Member(
+            processor, client, retry, stop, METRICS, reassigned=self._state.distrust
+        )
         self._decoder = Decoder(processor.name, letters, seal_extra, contract)
         self._writer = Writer(client, transactional_id(processor.name, processor.replica))
 
@@ -77,8 +81,8 @@ class ProcessLoop:
         return self.member.patience.state
 
     @property
-    def counts(self) -> Counter[str]:
-        """See `COUNTS`."""
+    def counts(self) -> Counts:
+        """See `METRICS`."""
         return self.member.counts
 
     def run(self) -> None:
@@ -135,10 +139,10 @@ class ProcessLoop:
             self._state.trust()
         self.member.drop(batch.taken)
         self.member.settle(segment.next_offsets)
-        self.counts["processed"] += events
-        self.counts["emitted"] += len(outputs)
-        self.counts["letters"] += len(batch.letters)
-        self.counts["not_for_us"] += batch.skipped
+        self.counts.add(PROCESSED, events)
+        self.counts.add(EMITTED, len(outputs))
+        self.counts.add(LETTERS, len(batch.letters))
+        self.counts.add(NOT_FOR_US, batch.skipped)
 
     def _process(self, events: EventBatch) -> list[tuple[str, bytes | None, bytes | None, Headers]]:
         """What the processor emits; its breaker counts its failures."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from pixstream.backoff import Backoff, BackoffSettings
 from pixstream.errors import Transient
-from pixstream.event.categories import Category
 from pixstream.kafka.names import POSITIONS, transactional_id
 from pixstream.kafka.transactions import Writer
+from pixstream.loops import sending
 from pixstream.loops.batches import batches
 from pixstream.loops.ownership import Ownership, position_key
 from pixstream.loops.sending import Sending
+from pixstream.metrics import Counts
+from pixstream.metrics.records import COMMITTED, RETRIES
 
 if TYPE_CHECKING:
     import threading
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.loops")
 
-COUNTS = ("read", *(category.plural for category in Category), "letters", "committed", "retries")
-"""Since the start: readings with content, what they became (also in transactions that were aborted
-and are tried again), readings of committed transactions, and waits after transient failures."""
+METRICS = (*sending.METRICS, COMMITTED, RETRIES)
 
 
 class ProduceLoop:
@@ -50,7 +49,7 @@ class ProduceLoop:
 
     Attributes:
         state: starting until positions were read for the first time, then ready or waiting.
-        counts: see `COUNTS`.
+        counts: see `METRICS`.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class ProduceLoop:
         self._backoff = Backoff(retry)
         self._stop = stop
         self.state = "starting"
-        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        self.counts = Counts(*METRICS)
         self._sending = Sending(producer.name, sealer, letters, max_event_bytes, self.counts)
 
     def run(self) -> None:
@@ -109,7 +108,7 @@ class ProduceLoop:
                         key = position_key(producer.name, stream)
                         transaction.send(POSITIONS, key, position.encode(), ())
                 self._backoff.reset()
-                self.counts["committed"] += len(batch.readings)
+                self.counts.add(COMMITTED, len(batch.readings))
                 # 6. Kafka holds them durably: the source may forget them.
                 for reading in batch.readings:
                     producer.delivered(reading)
@@ -126,7 +125,7 @@ class ProduceLoop:
 
     def _wait(self, error: Transient) -> None:
         wait = self._backoff.next()
-        self.counts["retries"] += 1
+        self.counts.add(RETRIES)
         if self.state != "starting":
             self.state = "waiting"
         log.warning(

@@ -7,18 +7,31 @@ from typing import TYPE_CHECKING
 
 from pixstream.dead_letters import DRAFT
 from pixstream.errors import Refused
+from pixstream.event.categories import Category
 from pixstream.event.model import Reason, Refusal, encode
 from pixstream.event.record import outgoing
 from pixstream.kafka.names import DLQ
+from pixstream.metrics.records import LETTERS, READ, RECORDS
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from pixstream.dead_letters import LetterWriter
     from pixstream.event.model import PixEvent
     from pixstream.event.sealing import Sealer
     from pixstream.kafka.ports import Transaction
+    from pixstream.metrics import Counts
     from pixstream.plugins.producer import Reading
+
+PRODUCED = {
+    category: RECORDS.of(
+        category.plural,
+        stage="produce",
+        outcome="produced",
+        topic=category.topic,
+    )
+    for category in Category
+}
+METRICS = (READ, *PRODUCED.values(), LETTERS)
+"""Readings with content and what they became, also in transactions that were aborted."""
 
 
 class Sending:
@@ -29,7 +42,7 @@ class Sending:
         sealer: makes canonical events.
         letters: makes dead letters.
         max_event_bytes: a larger event becomes a letter.
-        counts: counts up what was sent, also in a transaction that is aborted later.
+        counts: counts up `METRICS`.
     """
 
     def __init__(
@@ -38,7 +51,7 @@ class Sending:
         sealer: Sealer,
         letters: LetterWriter,
         max_event_bytes: int,
-        counts: Counter[str],
+        counts: Counts,
     ) -> None:
         self._source = source
         self._sealer = sealer
@@ -51,7 +64,7 @@ class Sending:
         content = reading.content
         if content is None:
             return 0
-        self._counts["read"] += 1
+        self._counts.add(READ)
         if isinstance(content, Refusal):
             return self._letter(reading, content, transaction, "read", "Refused")
         now = dt.datetime.now(dt.UTC)
@@ -78,7 +91,7 @@ class Sending:
             )
             return self._letter(reading, refusal, transaction, "produce", "TooLarge")
         transaction.send(*record)
-        self._counts[event.category.plural] += 1
+        self._counts.add(PRODUCED[event.category])
         return record.size
 
     def _letter(
@@ -86,5 +99,5 @@ class Sending:
     ) -> int:
         letter = self._letters.from_reading(reading, refusal, stage, error)
         transaction.send(DLQ, *letter)
-        self._counts["letters"] += 1
+        self._counts.add(LETTERS)
         return len(letter.value)

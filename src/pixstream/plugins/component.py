@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import (
+    Annotated,
+    ClassVar,
+    Protocol,
+)
 
 import msgspec
 from msgspec import Meta
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from pixstream.metrics import Counts, Metric
 
 
 class Loop(Protocol):
@@ -17,7 +20,7 @@ class Loop(Protocol):
 
     Attributes:
         state: starting, ready, waiting, breaker_open or breaker_half_open.
-        counts: since the start; see the loop's own list.
+        counts: since the start.
     """
 
     @property
@@ -25,7 +28,7 @@ class Loop(Protocol):
         """As it is now."""
 
     @property
-    def counts(self) -> Mapping[str, int]:
+    def counts(self) -> Counts:
         """Since the start."""
 
     def run(self) -> None:
@@ -38,7 +41,15 @@ class Loop(Protocol):
 
 @dataclasses.dataclass(kw_only=True)
 class Component:
-    """What all kinds share: the part of a section that the framework itself reads."""
+    """What all kinds share: the part of a section that the framework itself reads.
+
+    Attributes:
+        metrics: what the plugin counts beyond what the framework counts for it; see
+            `pixstream.metrics`. Nothing else needs to know of them.
+        counts: their values, which the plugin keeps: `self.counts.add(UPSERTS, 3)`.
+    """
+
+    metrics: ClassVar[tuple[Metric, ...]] = ()
 
     type: Annotated[
         str, Meta(description="module of producers/, consumers/ or processors/, or entry point")
@@ -52,6 +63,7 @@ class Component:
         """Give the framework's own attributes their place; they are no settings."""
         self.name: str = self.type
         self.replica: int = 0
+        self.counts = Counts(*self.metrics)
 
     def check(self) -> str:
         """Try the other side without reading or writing an event; say what was found.

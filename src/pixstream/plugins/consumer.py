@@ -27,7 +27,7 @@ class Consumer(Reader):
     def loop(self, settings: Any, stop: threading.Event) -> Loop | None:
         """A loop of its own, for a destination whose engine reads Kafka itself; None: ours.
 
-        With a loop of its own nothing else of this class is called but `check` and `stats`.
+        With a loop of its own nothing else of this class is called but `check`.
 
         Args:
             settings: the whole configuration, a `config.settings.Settings`.

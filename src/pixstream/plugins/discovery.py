@@ -10,7 +10,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    TypeVar,
+)
 
 from pixstream.errors import ConfigError
 

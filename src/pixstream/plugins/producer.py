@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    TypeAlias,
+)
 
 import msgspec
 from msgspec import Meta
@@ -78,10 +82,6 @@ class Producer(Component):
 
     def failed(self, reading: Reading, error: Exception) -> None:
         """`reading` was not committed in time; `read` is called again from the last positions."""
-
-    def stats(self) -> Mapping[str, int]:
-        """Counts since the start that only the source knows (bodies refused); from any thread."""
-        return {}
 
     def waits(self) -> bool:
         """Whether a part of the source does not answer while the rest is read.

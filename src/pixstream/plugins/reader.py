@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 from pixstream.plugins.component import BatchLimits, Component
 
 
@@ -28,10 +26,6 @@ class Reader(Component):
     batch: Annotated[BatchLimits, Meta(description="when a batch closes")] = dataclasses.field(
         default_factory=BatchLimits
     )
-
-    def stats(self) -> Mapping[str, int]:
-        """Counts since the start that only the plugin knows (deduplicated, revisions)."""
-        return {}
 
     def close(self) -> None:
         """Release what it holds; nothing is pending when this is called."""

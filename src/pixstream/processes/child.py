@@ -14,14 +14,16 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from pixstream.backoff import Backoff
+from pixstream.metrics import Distribution
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
-from pixstream.processes.report import GAUGES, STARTING, Report
+from pixstream.processes.report import STARTING, Report
 from pixstream.processes.run_status import ComponentStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pixstream.backoff import BackoffSettings
+    from pixstream.metrics import Key, Sample
     from pixstream.processes.component import Order
     from pixstream.processes.run_lock import RunLock
 
@@ -52,8 +54,6 @@ class Child:
 
     Attributes:
         label: `name-replica`.
-        counts: what it last reported, since its start.
-        total: what former processes of this replica reported, summed.
         restarts: how often it was started again.
         lock: what it holds while it lives, see `Supervisor`; None: nothing.
         silent: seconds without a report during which its supervisor was awake.
@@ -73,8 +73,8 @@ class Child:
         self._command = command
         self.label = f"{order.name}-{order.replica}"
         self.state = STARTING
-        self.counts: dict[str, int] = {}
-        self.total: dict[str, int] = {}
+        self._reported: dict[Key, Sample] = {}
+        self._former: dict[Key, Sample] = {}
         self.restarts = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.report = -1
@@ -85,8 +85,8 @@ class Child:
         self._working_since: float | None = None
         self._last_exit: str | None = None
         self._last_exit_at: dt.datetime | None = None
-        self._last = Report(state=STARTING, counts={})
-        self._samples: deque[tuple[float, dict[str, int]]] = deque()
+        self._last = Report(state=STARTING)
+        self._samples: deque[tuple[float, dict[str, int | float]]] = deque()
         self._backoff = Backoff(backoff)
         self._stderr = stderr
         self._rest = b""
@@ -135,7 +135,8 @@ class Child:
         self._rest = lines.pop()
         for line in lines:
             report = msgspec.json.decode(line, type=Report)
-            self.state, self.counts = report.state, report.counts
+            self.state = report.state
+            self._reported = {sample.key: sample for sample in report.metrics}
             self.silent, self.stalled = 0.0, report.stalled_seconds
             self._note_work(report.state)
             if report.warning is not None:
@@ -164,10 +165,8 @@ class Child:
         code = self.process.returncode
         self.process = None
         self._last_exit, self._last_exit_at = self.describe(code), dt.datetime.now(dt.UTC)
-        for name, count in self.counts.items():
-            if not name.endswith(GAUGES):
-                self.total[name] = self.total.get(name, 0) + count
-        self.counts = {}
+        self._former = {s.key: s for s in self.metrics() if s.kind != "gauge"}
+        self._reported = {}
         self.stalled = self.silent = 0.0
         return code
 
@@ -198,9 +197,15 @@ class Child:
             self.verdict = verdict
             self.process.kill()
 
-    def sum(self, name: str) -> int:
-        """A counter over all processes of this replica; a gauge of the present one."""
-        return self.total.get(name, 0) + self.counts.get(name, 0)
+    def metrics(self) -> list[Sample]:
+        """Counters and histograms over all processes of this replica; gauges of the present one."""
+        grown = {key: s.after(self._former.get(key)) for key, s in self._reported.items()}
+        return [*(self._former | grown).values()]
+
+    @property
+    def counts(self) -> dict[str, int | float]:
+        """Counters and gauges among the metrics, by their short names."""
+        return _numbers(self.metrics(), "counter", "gauge")
 
     def status(self, stuck_seconds: float) -> ComponentStatus:
         """What it does now.
@@ -209,7 +214,7 @@ class Child:
             stuck_seconds: a loop that has not turned for this long is called stuck; 0: none is.
         """
         now = time.monotonic()
-        counts = {name: self.sum(name) for name in sorted({*self.total, *self.counts})}
+        metrics = self.metrics()
         return ComponentStatus(
             component=self.order.name,
             replica=self.order.replica,
@@ -231,8 +236,9 @@ class Child:
             ),
             silent_seconds=round(self.silent, 1),
             stalled_seconds=self.stalled,
-            counts=counts,
-            rates=self._rates(now, counts),
+            counts=_numbers(metrics, "counter", "gauge"),
+            rates=self._rates(now, _numbers(metrics, "counter")),
+            metrics=metrics,
         )
 
     def _shown(self, stuck_seconds: float) -> str:
@@ -242,7 +248,7 @@ class Child:
             return "stuck"
         return self.state
 
-    def _rates(self, now: float, counts: dict[str, int]) -> dict[str, float]:
+    def _rates(self, now: float, counts: dict[str, int | float]) -> dict[str, float]:
         """Growth per second since the oldest sample that is at most ten seconds old."""
         samples = self._samples
         if not samples or now - samples[-1][0] >= _SAMPLE_SECONDS:
@@ -253,5 +259,13 @@ class Child:
         return {
             name: round((count - then.get(name, 0)) / (now - since), 1) if now > since else 0.0
             for name, count in counts.items()
-            if not name.endswith(GAUGES)
         }
+
+
+def _numbers(metrics: list[Sample], *kinds: str) -> dict[str, int | float]:
+    """The values of these kinds that are numbers, by the short names of their series."""
+    return {
+        sample.short: sample.value
+        for sample in sorted(metrics, key=lambda sample: sample.short)
+        if sample.kind in kinds and not isinstance(sample.value, Distribution)
+    }

@@ -27,7 +27,7 @@ from pixstream.processes.report import STARTING, Reporter
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from pixstream.config.settings import Settings
     from pixstream.event.lenient import SealExtra
@@ -115,7 +115,6 @@ def run(
     client = kafka.connect(settings.kafka)
     letters = letter_writer(settings, name, vault)
     loop: Loop
-    stats: Callable[[], Mapping[str, int]] = dict
     waits: Callable[[], bool] = bool
     if name in settings.producers:
         producer = settings.producers[name]
@@ -129,7 +128,7 @@ def run(
             retry=settings.retry,
             stop=stop,
         )
-        stats, waits = producer.stats, producer.waits
+        counts, waits = producer.counts, producer.waits
     elif name in settings.consumers:
         consumer = settings.consumers[name]
         consumer.replica = replica
@@ -142,7 +141,7 @@ def run(
             seal_extra=_seal_extra(settings),
             contract=settings.schema.contract,
         )
-        stats = consumer.stats
+        counts = consumer.counts
     elif name in settings.processors:
         processor = settings.processors[name]
         processor.replica = replica
@@ -155,12 +154,12 @@ def run(
             seal_extra=_seal_extra(settings),
             contract=settings.schema.contract,
         )
-        stats = processor.stats
+        counts = processor.counts
     else:
         known = ", ".join(settings.components)
         raise ConfigError(f"no component named {name}; configured: {known}")
     if reporter is not None:
-        reporter.follow(loop, stats, waits)
+        reporter.follow(loop, counts, waits)
     loop.run()
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pixstream.metrics import Counts, Sample
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from pixstream.plugins.component import Loop
     from pixstream.processes.lifeline import Stop
@@ -22,9 +24,6 @@ log = logging.getLogger("pixstream.component")
 REPORT_SECONDS = 1.0
 STARTING, READY, WAITING = "starting", "ready", "waiting"
 
-GAUGES = ("_ms", "destination_failures")
-"""Ends of the names of counts that are no sum since the start, but as they are now."""
-
 _LONGEST_WARNING = 300
 
 
@@ -33,14 +32,14 @@ class Report(msgspec.Struct, kw_only=True):
 
     Attributes:
         state: of its loop.
-        counts: since its start; those of `GAUGES` are as they are now.
+        metrics: what it counted and measured since its start.
         warning: its last log line of level warning or more, our own text.
         warned_at: when, seconds since the epoch.
         stalled_seconds: since its loop last turned.
     """
 
     state: str
-    counts: dict[str, int]
+    metrics: list[Sample] = []
     warning: str | None = None
     warned_at: float | None = None
     stalled_seconds: float = 0.0
@@ -49,8 +48,8 @@ class Report(msgspec.Struct, kw_only=True):
 class Reporter:
     """Writes the loop's state to the supervisor's pipe from a thread of its own.
 
-    Nobody waits for a reader: a line that the pipe does not take is left out, the next one tells
-    the same and more.
+    Nobody waits for a reader. While a line is not yet in the pipe as a whole no other is begun: the
+    next one says the same and more.
 
     Args:
         descriptor: the pipe; None: nobody listens.
@@ -61,9 +60,11 @@ class Reporter:
         self._descriptor = descriptor
         self._stop = stop
         self._loop: Loop | None = None
-        self._stats: Callable[[], Mapping[str, int]] = dict
+        self._counts = Counts()
         self._waits: Callable[[], bool] = bool
         self._warnings = _LastWarning()
+        self._writing = threading.Lock()
+        self._rest = b""
 
     @property
     def state(self) -> str:
@@ -76,17 +77,18 @@ class Reporter:
     def follow(
         self,
         loop: Loop,
-        stats: Callable[[], Mapping[str, int]] = dict,
+        counts: Counts | None = None,
         waits: Callable[[], bool] = bool,
     ) -> None:
         """Tell of this loop from now on.
 
         Args:
             loop: what the process does.
-            stats: further counts.
+            counts: those of its plugin, which count instead of the loop's where both have one.
             waits: whether a part of what it does waits while the rest is ready.
         """
-        self._stats, self._waits, self._loop = stats, waits, loop
+        self._counts = Counts() if counts is None else counts
+        self._waits, self._loop = waits, loop
 
     def start(self) -> None:
         """Report every second until the process ends."""
@@ -103,28 +105,30 @@ class Reporter:
         threading.Thread(target=reports, daemon=True, name="report").start()
 
     def report(self) -> None:
-        """Write one line."""
+        """Write one line, after the rest of a former one."""
         if self._descriptor is None:
             return
-        line = Report(
+        with self._writing:
+            self._write(self._descriptor)
+            if not self._rest:
+                self._rest = msgspec.json.encode(self._line()) + b"\n"
+                self._write(self._descriptor)
+
+    def _line(self) -> Report:
+        own = () if self._loop is None else self._loop.counts.samples()
+        metrics = {sample.key: sample for sample in (*own, *self._counts.samples())}
+        return Report(
             state=self.state,
-            counts=self._counts(),
+            metrics=[*metrics.values()],
             warning=self._warnings.text,
             warned_at=self._warnings.when,
             stalled_seconds=round(self._stop.unseen_seconds(), 1),
         )
-        with contextlib.suppress(BrokenPipeError, BlockingIOError):
-            os.write(self._descriptor, msgspec.json.encode(line) + b"\n")
 
-    def _counts(self) -> dict[str, int]:
-        if self._loop is None:
-            return {}
-        try:
-            return {**self._loop.counts, **self._stats()}
-        except Exception:  # a plugin that cannot count must not look like one that hangs
-            self._stats = dict
-            log.exception("the plugin cannot count: its counters are left out from now on")
-            return dict(self._loop.counts)
+    def _write(self, descriptor: int) -> None:
+        with contextlib.suppress(BrokenPipeError, BlockingIOError):
+            while self._rest:
+                self._rest = self._rest[os.write(descriptor, self._rest) :]
 
 
 class _LastWarning(logging.Handler):

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from pixstream.errors import PixstreamError
+from pixstream.metrics import Sample
 from pixstream.processes import run_lock
 
 if TYPE_CHECKING:
@@ -76,14 +77,19 @@ class ComponentStatus(msgspec.Struct, kw_only=True):
     silent_seconds: Annotated[float, Meta(description="since its last report; one comes a second")]
     stalled_seconds: Annotated[float, Meta(description="since its loop last turned")]
     counts: Annotated[
-        dict[str, int],
+        dict[str, int | float],
         Meta(
-            description="sums over all processes of this supervisor, and gauges (…_ms) as they are"
+            description="counters, summed over all processes of this supervisor, and gauges as "
+            "they are, by the short names in docs/reference/metrics.md"
         ),
     ]
     rates: Annotated[
-        dict[str, float], Meta(description="per second, over the last ten seconds at most")
+        dict[str, float],
+        Meta(description="of the counters, per second, over the last ten seconds at most"),
     ]
+    metrics: Annotated[
+        list[Sample], Meta(description="the same and histograms, as /metrics exports them")
+    ] = []
 
 
 class SupervisorStatus(msgspec.Struct, kw_only=True):

@@ -10,15 +10,16 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections import Counter
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pixstream.dead_letters import error_class
 from pixstream.errors import DestinationError, Transient
 from pixstream.event.categories import Category
-from pixstream.event.model import Reason
 from pixstream.kafka.names import DLQ, EVENT_TOPICS
+from pixstream.metrics import Counts
+from pixstream.metrics.records import BATCHES, CONSUMED, LETTERS, REVISIONS, WRITTEN
 from pixstream.spark.conflicts import again
 from pixstream.spark.decoding import Decoder, new_columns, to_record
 from pixstream.spark.places import BRONZE
@@ -51,14 +52,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.spark")
 
-COUNTS = ("consumed", "letters", "written", "revisions", "batches")
-"""Since the start: records read, letters written, silver rows inserted and updated, batches."""
+METRICS = (CONSUMED, LETTERS, WRITTEN, REVISIONS, BATCHES)
+"""Written are rows inserted into silver, revisions are rows updated there."""
 
 _LETTERS_AT_ONCE = 1000
-_ERRORS: dict[str, str] = {
-    Reason.UNDECODABLE_EVENT: "UndecodableEvent",
-    Reason.SCHEMA_CONTRACT: "SchemaContract",
-}
 
 
 class Surroundings(NamedTuple):
@@ -102,7 +99,7 @@ class Ingestion:
         writer: writes letters.
 
     Attributes:
-        counts: see `COUNTS`.
+        counts: see `METRICS`.
     """
 
     def __init__(
@@ -113,7 +110,7 @@ class Ingestion:
         topic_ids: Mapping[str, str],
         writer: Writer,
     ) -> None:
-        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        self.counts = Counts(*METRICS)
         self._around = around
         self._spark = spark
         self._where = where
@@ -142,7 +139,7 @@ class Ingestion:
             finally:
                 rows.unpersist()
         self._first = False
-        self.counts["batches"] += 1
+        self.counts.add(BATCHES)
 
     def _came_before(self, query: str, batch: int) -> bool:
         """Tell whether bronze has this batch, the first one since the start.
@@ -196,8 +193,8 @@ class Ingestion:
             Transient: another job changed some of them meanwhile.
         """
         done = self._silver.settle(events, category, query, batch)
-        self.counts["written"] += done.inserted
-        self.counts["revisions"] += done.updated
+        self.counts.add(WRITTEN, done.inserted)
+        self.counts.add(REVISIONS, done.updated)
         if done.overtaken:
             raise Transient(f"another job changed {done.overtaken} events meanwhile")
 
@@ -234,7 +231,7 @@ class Ingestion:
             )
             asked = new_columns({word for row in found for word in row[3]})
             if not asked:
-                self.counts["consumed"] += sum(row[2] for row in found)
+                self.counts.add(CONSUMED, sum(row[2] for row in found))
                 return decoded, {row[0]: row[1] for row in found}
             decoded.unpersist()
             self._silver.widen(asked)
@@ -252,10 +249,10 @@ class Ingestion:
                         stage="decode",
                         reason=reason,
                         message=message,
-                        error=_ERRORS[reason],
+                        error=error_class(reason),
                     )
                     transaction.send(DLQ, *letter)
-            self.counts["letters"] += len(some)
+            self.counts.add(LETTERS, len(some))
 
 
 def batch_of(bronze: DataFrame, query: str, batch: int) -> DataFrame:

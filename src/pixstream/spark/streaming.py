@@ -15,15 +15,15 @@ from pixstream.errors import DestinationError, KafkaError, PixstreamError, Trans
 from pixstream.kafka.names import EVENT_TOPICS, group_id, transactional_id
 from pixstream.kafka.ports import TopicPartition
 from pixstream.kafka.transactions import Writer
+from pixstream.metrics import Counts
 from pixstream.spark.beginning import beginning
-from pixstream.spark.ingestion import COUNTS, Ingestion, batch_of
+from pixstream.spark.ingestion import METRICS, Ingestion, batch_of
 from pixstream.spark.kafka_options import kafka_options
 from pixstream.spark.places import BRONZE, Places
 from pixstream.spark.workers import kind_and_place
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections import Counter
     from collections.abc import Mapping, Sequence
 
     from pyspark.sql import DataFrame, SparkSession
@@ -59,7 +59,7 @@ class Ingest:
 
     Attributes:
         state: starting or ready.
-        counts: see `ingestion.COUNTS`.
+        counts: see `ingestion.METRICS`.
     """
 
     def __init__(
@@ -86,13 +86,9 @@ class Ingest:
         self._silent_until = 0.0
 
     @property
-    def counts(self) -> Counter[str]:
+    def counts(self) -> Counts:
         """Since the start."""
-        from collections import Counter
-
-        if self._ingestion is None:
-            return Counter(dict.fromkeys(COUNTS, 0))
-        return self._ingestion.counts
+        return Counts(*METRICS) if self._ingestion is None else self._ingestion.counts
 
     def run(self) -> None:
         """Read and write until `stop` is set, or everything there is has been read.

@@ -33,7 +33,7 @@ def test_an_event_is_one_line_in_brasilia_time(
         "20/11/2026 09:00:00  pagamento    settled         R$ 1.234,56  "
         "12345678/efghij → 87654321  [time_inferred]\n"
     )
-    assert console.stats() == {"written": 1, "shown": 1}
+    assert console.counts == {"written": 1, "shown": 1}
 
 
 def test_what_is_unknown_is_shown_as_unknown(event: EventFactory) -> None:
@@ -108,7 +108,7 @@ def test_beyond_the_limit_events_are_counted(
     clock[0] += 1
     console.write(batch({partition(): (7, [event(9)])}), reject)
     assert capsys.readouterr().out.startswith("20/11/2026")
-    assert console.stats() == {"written": 8, "shown": 4}
+    assert console.counts == {"written": 8, "shown": 4}
 
 
 def test_zero_shows_all(
@@ -136,5 +136,5 @@ def test_nobody_reading_stops_the_process(
     console = Console(type="console")
     with pytest.raises(DestinationError, match="standard output is closed"):
         console.write(batch({partition(): (0, [event()])}), reject)
-    assert console.stats()["written"] == 0
+    assert console.counts["written"] == 0
     assert console.check() == "writes to standard output"

@@ -57,8 +57,8 @@ class Lake:
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows
 
-    def stats(self, *names: str) -> tuple[int, ...]:
-        return tuple(self.consumer.stats()[name] for name in names)
+    def stats(self, *names: str) -> tuple[float, ...]:
+        return tuple(self.consumer.counts[name] for name in names)
 
 
 @pytest.fixture
@@ -652,7 +652,7 @@ WRITER = """
         own = [_event(1000 * number + 10 * commit + n) for n in range(1, 10)]
         shared = [_event(9000 + commit)]
         lake.write(_batch({mine: (commit * 10, own + shared)}), None)
-    print(lake.stats())
+    print(lake.counts)
 """
 
 

@@ -333,7 +333,7 @@ class TestRevisions:
         assert [(r["_offset"], r["revision"]) for r in lake.rows()] == [
             *((0, 0), (1, 0), (2, 1), (3, 1), (7, 2))
         ]
-        assert lake.consumer.stats()["deduplicated"] == 3
+        assert lake.consumer.counts["deduplicated"] == 3
 
     def test_after_a_restart_too(self, lake: Lake, event: EventFactory) -> None:
         lake.write(0, [told_newer(event(0), novelty="a", payer={"nick": "n"})])

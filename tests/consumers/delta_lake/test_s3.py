@@ -69,8 +69,8 @@ class Lake:
         rows: list[dict[str, Any]] = read.to_pylist()
         return rows
 
-    def stats(self, *names: str) -> tuple[int, ...]:
-        return tuple(self.consumer.stats()[name] for name in names)
+    def stats(self, *names: str) -> tuple[float, ...]:
+        return tuple(self.consumer.counts[name] for name in names)
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from pixstream.errors import ConfigError, PixstreamError, Transient
 from pixstream.event import identifiers
 from pixstream.event.model import Draft, Refusal
 from pixstream.event.sealing import BRASILIA
+from pixstream.http_serving import listen
 from pixstream.plugins import discovery
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.bank_api.producer import Account, BankApi
-from pixstream.producers.webhook.server import listen
 
 WAIT = 600.0
 RNG = random.Random(23)

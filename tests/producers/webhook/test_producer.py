@@ -234,7 +234,7 @@ def test_under_overload_senders_are_told_when_to_come_again(
         loop.may_commit.set()
         statuses = [answer.result(WAIT).status_code for answer in answers]
     assert statuses.count(200) == len(loop.committed) == 4
-    assert hook.stats()["refused_busy"] == 12
+    assert hook.counts["refused_busy"] == 12
 
 
 def test_stopping_commits_what_it_has_and_turns_the_rest_away(
@@ -346,7 +346,7 @@ def test_limits_and_token_are_those_of_the_configuration(
         )
         assert packed.status_code == 415
     assert len(loop.committed) == 1
-    assert hook.stats() == {
+    assert hook.counts == {
         "refused_busy": 0,
         "refused_path": 0,
         "refused_token": 2,

@@ -2,14 +2,22 @@ import logging
 
 import pytest
 
-from pixstream.producers.webhook.refusals import BUSY, TOKEN, TOO_LARGE, WORD_SECONDS, Refusals
+from pixstream.metrics import Counts
+from pixstream.producers.webhook.refusals import (
+    BUSY,
+    METRICS,
+    TOKEN,
+    TOO_LARGE,
+    WORD_SECONDS,
+    Refusals,
+)
 
 
 def test_each_reason_is_counted_and_told_at_once_and_then_now_and_then(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = 0.0
-    refusals = Refusals(lambda: now)
+    refusals = Refusals(Counts(*METRICS), lambda: now)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             refusals.add(TOKEN)

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pyarrow.compute as pc
@@ -14,12 +13,16 @@ from msgspec import Meta
 
 from pixstream.errors import DestinationError
 from pixstream.event.sealing import BRASILIA
+from pixstream.metrics import Counter
+from pixstream.metrics.records import WRITTEN
 from pixstream.plugins.consumer import Consumer, Reject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pixstream.columns.batch import EventBatch
+
+LINES = Counter("pix_console_lines_total", "Events shown as lines", short="shown")
 
 _COLUMNS = ["event_time", "category", "status", "amount_centavos", "payer", "payee", "flags"]
 _SHORT = 6
@@ -30,6 +33,8 @@ _SHORT = 6
 class Console(Consumer):
     """Lines like `23/11/2026 10:15:03  pagamento  settled  R$ 1.234,56  12345678 → 87654321`."""
 
+    metrics = (WRITTEN, LINES)
+
     lines_per_second: Annotated[
         Annotated[int, Meta(ge=0)],
         Meta(description="more events than this are only counted, the first are shown; 0: all"),
@@ -38,7 +43,6 @@ class Console(Consumer):
     def __post_init__(self) -> None:
         """Start with nothing shown."""
         super().__post_init__()
-        self.counts = Counter({"written": 0, "shown": 0})
         self._second = 0
         self._shown = 0
 
@@ -63,12 +67,8 @@ class Console(Consumer):
             sys.stdout.flush()
         except BrokenPipeError:
             raise DestinationError("standard output is closed: nobody reads it any more") from None
-        self.counts["written"] += total
-        self.counts["shown"] += room
-
-    def stats(self) -> Mapping[str, int]:
-        """Events taken, and how many of them were shown as lines."""
-        return dict(self.counts)
+        self.counts.add(WRITTEN, total)
+        self.counts.add(LINES, room)
 
     def _room(self, wanted: int) -> int:
         """How many lines may be shown now."""

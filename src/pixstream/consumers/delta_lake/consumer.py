@@ -9,7 +9,6 @@ away commits that were made but not yet returned: Kafka still holds their rows a
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import pyarrow as pa
@@ -19,12 +18,13 @@ from msgspec import Meta
 from pixstream.columns.shapes import beyond
 from pixstream.errors import DestinationError
 from pixstream.event.categories import Category
-from pixstream.lake import opening
-from pixstream.lake.append import COUNTS, Feed
+from pixstream.lake import append, opening
+from pixstream.lake.append import Feed
 from pixstream.lake.location import Location
 from pixstream.lake.log import durability
 from pixstream.lake.table import LakeTable
 from pixstream.plugins.consumer import Consumer, Reject
+from pixstream.secret_setting import secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -39,15 +39,14 @@ _TABLES = frozenset(category.plural for category in Category)
 class DeltaLake(Consumer):
     """Delta tables `pagamentos`, `recebimentos` and `estornos`, partitioned by UTC event date."""
 
+    metrics = append.METRICS
+
     uri: Annotated[str, Meta(description="directory or object store prefix of the tables")] = (
         "data/lake"
     )
     storage_options: Annotated[
         dict[str, str],
-        Meta(
-            description="settings of the object store (AWS_REGION, …), secrets as ${VAR}",
-            extra_json_schema={"secret": True},
-        ),
+        secret("settings of the object store (AWS_REGION, …), secrets as ${VAR}"),
     ] = dataclasses.field(default_factory=dict)
     compression: Annotated[
         Literal["zstd", "snappy"], Meta(description="codec of the data files")
@@ -75,7 +74,6 @@ class DeltaLake(Consumer):
         super().__post_init__()
         self._tables: dict[str, LakeTable] = {}
         self._feeds: dict[str, Feed] = {}
-        self.counts = Counter(dict.fromkeys(COUNTS, 0))
 
     def check(self) -> str:
         """Open the tables that are there, try the place of each; create none."""
@@ -154,10 +152,6 @@ class DeltaLake(Consumer):
                 {partition.partition: offset for partition, offset in next_offsets.items()},
                 {p.partition: at for p, at in batch.begins.items() if p.topic == topic},
             )
-
-    def stats(self) -> Mapping[str, int]:
-        """Rows written, revisions among them, arrivals that added nothing, records replayed."""
-        return dict(self.counts)
 
     def _tie(self, partition: TopicIdPartition, cluster_id: str) -> None:
         """Hold the table to the topic's incarnation that feeds it."""

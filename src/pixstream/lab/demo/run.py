@@ -19,19 +19,29 @@ from pixstream.lab.demo.feed import Feeder
 from pixstream.lab.demo.privacy_scan import PrivacyScan
 from pixstream.lab.demo.reconcile import Ledger, Outcome, Reconciliation
 from pixstream.lab.demo.view import Stage, View
+from pixstream.metrics.records import (
+    COMMITTED,
+    CONSUMED,
+    DUPLICATES,
+    FRESHNESS,
+    LETTERS,
+    READ,
+    WRITTEN,
+)
 from pixstream.patience import Patience
 from pixstream.privacy import keys
 from pixstream.processes.component import Order
 from pixstream.processes.supervisor import Child, Supervisor, select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console
 
     from pixstream.config.settings import Settings
     from pixstream.kafka.ports import Admin, Client
     from pixstream.lab.demo.place import Place
+    from pixstream.metrics import Counter
 
 STALLED_SECONDS = 120.0
 """When nothing has moved, and the processes have idled for this long, what is missing is lost."""
@@ -180,7 +190,7 @@ class Demo:
             self._place.letters,
             PrivacyScan(feeder.clear_identifiers()),
         )
-        dropped = sum(child.sum("deduplicated") for child in supervisor.children)
+        dropped = sum(_count(child.counts, DUPLICATES) for child in supervisor.children)
         logs = sorted(self._place.logs.iterdir())
         outcome = self.reconciliation.run(dropped, logs, seconds)
         if self._place.spark:
@@ -197,17 +207,21 @@ class Demo:
 
 def _stage(child: Child, lag_total: int | None) -> Stage:
     consumer = lag_total is not None
-    fresh = child.counts.get("freshness_ms")
+    counts = child.counts
     return Stage(
         name=child.label,
         state=child.state,
-        taken=child.sum("consumed") if consumer else child.sum("read"),
-        done=child.sum("written") if consumer else child.sum("committed"),
-        dropped=child.sum("deduplicated"),
-        letters=child.sum("letters"),
+        taken=_count(counts, CONSUMED if consumer else READ),
+        done=_count(counts, WRITTEN if consumer else COMMITTED),
+        dropped=_count(counts, DUPLICATES),
+        letters=_count(counts, LETTERS),
         lag=lag_total,
-        freshness=fresh / 1000 if consumer and fresh is not None else None,
+        freshness=counts.get(FRESHNESS.short),
     )
+
+
+def _count(counts: Mapping[str, float], counter: Counter) -> int:
+    return int(counts.get(counter.short, 0))
 
 
 def _settled(state: tuple[object, ...]) -> tuple[object, ...]:

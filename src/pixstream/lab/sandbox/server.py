@@ -6,30 +6,25 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
-from threading import Thread
 from typing import TYPE_CHECKING, Self
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 
-from pixstream.errors import PixstreamError
+from pixstream.http_serving import HttpServer, listen
 from pixstream.lab.sandbox import problems
 from pixstream.lab.sandbox.pix_endpoints import PixApi
 from pixstream.lab.sandbox.problems import Problem
 from pixstream.lab.sandbox.sandbox_endpoints import Sandbox
-from pixstream.producers.webhook.server import listen
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
     from types import TracebackType
 
     from pixstream.lab.sandbox.bank import Bank
-
-START_SECONDS = 10.0
 
 
 def create_app(bank: Bank, *, settle_seconds: float = 1.0) -> Starlette:
@@ -76,13 +71,10 @@ class BankServer:
         self, bank: Bank, host: str = "127.0.0.1", port: int = 0, *, settle_seconds: float = 1.0
     ) -> None:
         self.bank = bank
-        self._socket = listen(host, port)
-        address, self.port = self._socket.getsockname()[:2]
+        listening = listen(host, port)
+        address, self.port = listening.getsockname()[:2]
         self.url = f"http://{address}:{self.port}"
-        self._server = _server(bank, settle_seconds)
-        self._thread = Thread(
-            target=self._server.run, args=([self._socket],), name="sandbox-bank", daemon=True
-        )
+        self._server = _server(bank, listening, settle_seconds)
 
     def __enter__(self) -> Self:
         self.start()
@@ -102,18 +94,11 @@ class BankServer:
         Raises:
             PixstreamError: it does not within 10 s.
         """
-        self._thread.start()
-        end = time.monotonic() + START_SECONDS
-        while not self._server.started:
-            if time.monotonic() > end or not self._thread.is_alive():
-                raise PixstreamError("the sandbox bank did not start; look at the log above")
-            time.sleep(0.01)
+        self._server.start()
 
     def stop(self) -> None:
         """End the requests and callbacks under way, then the server."""
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        self._server.stop()
 
 
 def serve(bank: Bank, host: str, port: int, *, settle_seconds: float = 1.0) -> None:
@@ -124,19 +109,11 @@ def serve(bank: Bank, host: str, port: int, *, settle_seconds: float = 1.0) -> N
     """
     listening = listen(host, port)
     try:
-        _server(bank, settle_seconds).run([listening])
+        _server(bank, listening, settle_seconds).run()
     finally:
         listening.close()
 
 
-def _server(bank: Bank, settle_seconds: float) -> uvicorn.Server:
-    return uvicorn.Server(
-        uvicorn.Config(
-            create_app(bank, settle_seconds=settle_seconds),
-            lifespan="on",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
+def _server(bank: Bank, listening: socket.socket, settle_seconds: float) -> HttpServer:
+    app = create_app(bank, settle_seconds=settle_seconds)
+    return HttpServer(app, listening, "sandbox-bank", grace_seconds=5, lifespan="on")

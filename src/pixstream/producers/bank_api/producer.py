@@ -32,6 +32,7 @@ from pixstream.producers.bank_api.client import Access, BankClient
 from pixstream.producers.bank_api.feed import REMEMBERED, Feed, Query, end_calls, run_calls
 from pixstream.producers.bank_api.schedules import Follow, History, Sweep
 from pixstream.producers.bank_api.windows import Recent, Window
+from pixstream.secret_setting import secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.producers.bank_api.producer")
 
 _ISPB = Meta(pattern="^([0-9A-Z]{8})?$", description="ISPB of the bank that keeps the account")
-_SECRET = {"secret": True}
 _RETURNS = "/returns"
 
 
@@ -60,9 +60,7 @@ class Account(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ]
     headers: Annotated[
         dict[str, Annotated[str, Meta(pattern="^[ -~]*$")]],
-        Meta(
-            description="what tells the account apart: x-conta-corrente", extra_json_schema=_SECRET
-        ),
+        secret("what tells the account apart: x-conta-corrente"),
     ] = msgspec.field(default_factory=dict)
     ispb: Annotated[str, _ISPB] = ""
 
@@ -74,10 +72,7 @@ class BankApi(Producer):
     url: Annotated[str, Meta(description="base of the bank's API Pix, below which /pix lies")] = ""
     token_url: Annotated[str, Meta(description="where the bank gives OAuth2 tokens")] = ""
     client_id: Annotated[str, Meta(description="OAuth2 client")] = ""
-    client_secret: Annotated[
-        str,
-        Meta(description="its secret; empty: the certificate is enough", extra_json_schema=_SECRET),
-    ] = ""
+    client_secret: Annotated[str, secret("its secret; empty: the certificate is enough")] = ""
     scope: Annotated[str, Meta(description="OAuth2 scope; empty: none is asked for")] = "pix.read"
     token_auth: Annotated[
         Literal["basic", "body"],

@@ -24,9 +24,10 @@ from pixstream.errors import ConfigError
 from pixstream.formats import api_pix
 from pixstream.plugins.component import BatchLimits
 from pixstream.plugins.producer import Producer, Reading
+from pixstream.producers.webhook import refusals
 from pixstream.producers.webhook.backlog import Limits
-from pixstream.producers.webhook.refusals import Refusals
 from pixstream.producers.webhook.server import Intake, Tls
+from pixstream.secret_setting import secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,6 +55,8 @@ class _Open:
 class Webhook(Producer):
     """Callbacks of API Pix over HTTP. Its one stream has no position: the bank remembers for us."""
 
+    metrics = refusals.METRICS
+
     batch: Annotated[BatchLimits, Meta(description="when a transaction closes")] = (
         dataclasses.field(default_factory=lambda: BatchLimits(rows=5_000, seconds=0.1))
     )
@@ -67,11 +70,7 @@ class Webhook(Producer):
         Meta(description="ISPB of the bank that calls, which keeps the account"),
     ] = ""
     token: Annotated[
-        str,
-        Meta(
-            description="what the caller must know: ?hmac=… or Authorization: Bearer …",
-            extra_json_schema={"secret": True},
-        ),
+        str, secret("what the caller must know: ?hmac=… or Authorization: Bearer …")
     ] = ""
     max_body_bytes: Annotated[
         Annotated[int, Meta(ge=1024)], Meta(description="a longer body is answered 413")
@@ -110,7 +109,7 @@ class Webhook(Producer):
                 "replicas: a webhook has one, which listens on the port; for more of them add a "
                 "component of type webhook with another port, behind the balancer"
             )
-        self._refusals = Refusals()
+        self._refusals = refusals.Refusals(self.counts)
         self._open: dict[int, tuple[Reading, _Open]] = {}
 
     def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
@@ -165,10 +164,6 @@ class Webhook(Producer):
         _, waits = self._open.pop(id(reading), (None, None))
         if waits is not None:
             waits.delivery.answer(safe=False)
-
-    def stats(self) -> Mapping[str, int]:
-        """Bodies that were not taken, by reason."""
-        return dict(self._refusals.counts)
 
     def check(self) -> str:
         """Try to listen, for a moment."""

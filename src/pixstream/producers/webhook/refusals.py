@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING
+
+from pixstream.metrics import Counter, Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +20,18 @@ log = logging.getLogger("pixstream.producers.webhook.refusals")
 WORD_SECONDS = 10.0
 """From one line about a reason to the next."""
 
-BUSY = "refused_busy"
-PATH = "refused_path"
-TOKEN = "refused_token"  # noqa: S105  a reason, no secret
-TOO_LARGE = "refused_too_large"
-ENCODING = "refused_encoding"
+REFUSED = Counter(
+    "pix_refused_bodies_total",
+    "Bodies posted to a webhook that it did not take: no room (busy, their senders try again), "
+    "wrong path, token missing or wrong, too large, or compressed (encoding)",
+    ("reason",),
+    short="refused",
+)
+BUSY = REFUSED.of(reason="busy")
+PATH = REFUSED.of(reason="path")
+TOKEN = REFUSED.of(reason="token")
+TOO_LARGE = REFUSED.of(reason="too_large")
+ENCODING = REFUSED.of(reason="encoding")
 
 _WORDS = {
     PATH: "no such path; compare the webhook's path with the URL that the bank has",
@@ -30,35 +39,37 @@ _WORDS = {
     TOO_LARGE: "longer than max_body_bytes; raise it if the bank does not send fewer Pix a body",
     ENCODING: "compressed, which is not supported; let the sender send them as they are",
 }
+METRICS = (BUSY, *_WORDS)
 
 
 class Refusals:
     """Counts and tells; used by one thread, its counts are read by any.
 
     Args:
+        counts: keeps `METRICS`.
         clock: seconds that never go back.
 
     Attributes:
-        counts: bodies since the start, by reason.
+        counts: the same.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.counts: Counter[str] = Counter(dict.fromkeys((BUSY, *_WORDS), 0))
-        self._told: Counter[str] = Counter()
-        self._next_word: dict[str, float] = {}
+    def __init__(self, counts: Counts, clock: Callable[[], float] = time.monotonic) -> None:
+        self.counts = counts
+        self._untold: defaultdict[Counter, int] = defaultdict(int)
+        self._next_word: dict[Counter, float] = {}
         self._clock = clock
 
-    def add(self, reason: str, details: str = "") -> None:
+    def add(self, reason: Counter, details: str = "") -> None:
         """One more body is refused.
 
         Args:
             reason: one of this module's.
             details: what to say instead of the usual advice.
         """
-        self.counts[reason] += 1
+        self.counts.add(reason)
+        self._untold[reason] += 1
         now = self._clock()
         if now >= self._next_word.get(reason, now):
-            number = self.counts[reason] - self._told[reason]
+            number = self._untold.pop(reason)
             log.warning("%d bodies refused: %s", number, details or _WORDS[reason])
-            self._told[reason] = self.counts[reason]
             self._next_word[reason] = now + WORD_SECONDS

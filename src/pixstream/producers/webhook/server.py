@@ -9,18 +9,16 @@ is logged: a query may carry a secret, a body personal data.
 from __future__ import annotations
 
 import asyncio
-import errno
 import hmac
-import socket
 import ssl
-import threading
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from pixstream.errors import ConfigError, PixstreamError
+from pixstream.http_serving import HttpServer, listen
+from pixstream.metrics import Counts
 from pixstream.producers.webhook.backlog import WaitingRoom
 from pixstream.producers.webhook.refusals import BUSY, ENCODING, PATH, TOKEN, TOO_LARGE, Refusals
 
@@ -32,9 +30,7 @@ if TYPE_CHECKING:
     from pixstream.producers.webhook.backlog import Delivery, Limits
 
 RETRY_AFTER_SECONDS = 5
-_STOP_SECONDS = 10.0
 _GRACE_SECONDS = 2
-_BACKLOG = 512
 _LENGTH_DIGITS = 18
 
 
@@ -63,7 +59,7 @@ class Intake:
         refusals: counts those that were not; may be replaced before the context is entered.
 
     Raises:
-        PixstreamError: on entering, when the port is taken.
+        PortTakenError: on entering.
         ConfigError: on entering, when the address or a file cannot be used.
     """
 
@@ -84,17 +80,16 @@ class Intake:
         self._token = token.encode()
         self._tls = tls
         self.room = WaitingRoom(limits)
-        self.refusals = Refusals()
+        self.refusals = Refusals(Counts())
 
     def __enter__(self) -> Self:
-        config = _server_config(self, self._tls)
-        self._socket = listen(*self._address)
-        self.port: int = self._socket.getsockname()[1]
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="http-intake", daemon=True
+        context = _tls_context(self._tls) if self._tls else None
+        listening = listen(*self._address)
+        self.port: int = listening.getsockname()[1]
+        self._server = HttpServer(
+            self, listening, "http-intake", grace_seconds=_GRACE_SECONDS, tls=context
         )
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
@@ -104,9 +99,7 @@ class Intake:
         trace: TracebackType | None,
     ) -> None:
         self.room.close()
-        self._server.should_exit = True
-        self._thread.join(_STOP_SECONDS)
-        self._socket.close()
+        self._server.stop()
 
     def take(self, timeout: float) -> Delivery | None:
         """The next body that still waits for its answer; None after `timeout` seconds.
@@ -114,7 +107,7 @@ class Intake:
         Raises:
             PixstreamError: the server has ended by itself.
         """
-        if self._thread.is_alive():
+        if self._server.alive:
             return self.room.take(timeout)
         raise PixstreamError("the HTTP server has ended unexpectedly; see the log lines before")
 
@@ -201,52 +194,6 @@ class Intake:
         if not given and kind.lower() == "bearer":
             given = bearer
         return hmac.compare_digest(given.encode(), self._token)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        PixstreamError: the port is taken.
-        ConfigError: no such address here, or the port may not be used.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # A TCP socket by name: of any other asyncio does not know that it may switch Nagle's algorithm
-    # off, which costs 40 ms an answer on a kept connection.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        place = f"port {port} of {host}"
-        if error.errno == errno.EADDRINUSE:
-            raise PixstreamError(
-                f"{place} is taken by another program; stop that program or configure another port"
-            ) from None
-        raise ConfigError(f"cannot listen on {place}: {error.strerror}") from None
-    return listening
-
-
-def _server_config(app: Intake, tls: Tls | None) -> uvicorn.Config:
-    context = _tls_context(tls) if tls else None
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        ssl_context_factory=(lambda *_: context) if context else None,
-    )
-    config.load()
-    return config
 
 
 def _tls_context(tls: Tls) -> ssl.SSLContext:

@@ -1,0 +1,12 @@
+"""What pixstream measures about itself: declarations, values, and how values travel.
+
+A metric is declared once, in the module that counts it; its plugin or loop lists it in `metrics`.
+Everything else follows from the declaration: the report of the process, the sums of the supervisor,
+`/metrics`, `pixstream status` and docs/reference/metrics.md.
+"""
+
+from pixstream.metrics.counts import Counts
+from pixstream.metrics.declarations import Counter, Gauge, Histogram, Metric
+from pixstream.metrics.samples import Distribution, Key, Sample
+
+__all__ = ["Counter", "Counts", "Distribution", "Gauge", "Histogram", "Key", "Metric", "Sample"]
