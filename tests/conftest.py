@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import psutil
-import pyarrow as pa
 import pytest
 from confluent_kafka import admin as kafka_admin
 from cryptography import x509
@@ -23,11 +22,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
 from pixstream import kafka
-from pixstream.columns.decoding import decode
-from pixstream.event import routing
-from pixstream.event.categories import Category
-from pixstream.event.model import Direction, Party, PixEvent, Status, encode
-from pixstream.kafka.ports import Admin, Client, Record
+from pixstream.kafka.ports import Admin, Client
 from pixstream.kafka.settings import KafkaSettings, Sasl, Tls
 from pixstream.kafka.topics.acls import Acl
 from pixstream.kafka.topics.declared import declared
@@ -39,6 +34,11 @@ from pixstream.lab.demo.place import free_port
 from pixstream.testing.waiting import wait_for
 
 admin_api: Any = kafka_admin  # its classes for ACLs are not exported to type checkers
+
+# The contracts of plugins explain what fails as tests do.
+pytest.register_assert_rewrite(
+    *(f"pixstream.testing.{kind}_contract" for kind in ("plugin", "producer", "consumer"))
+)
 
 # On a shared machine a slow example says nothing about the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -105,61 +105,6 @@ WORKER_BYTES = 2 * 2**30
 
 SPARK_BYTES = 3 * 2**30
 """What the two JVMs of Spark take beside that, on one worker."""
-
-NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
-
-
-def _event(number: int = 0, *, time: dt.datetime = NOON, **changes: Any) -> PixEvent:
-    identifier = f"E12345678{time:%Y%m%d%H%M}{number:011}"
-    fields: dict[str, Any] = {
-        "category": Category.PAGAMENTO,
-        "direction": Direction.OUT,
-        "end_to_end_id": identifier,
-        "return_id": None,
-        "txid": None,
-        "amount_centavos": 1234,
-        "currency": "BRL",
-        "event_time": time,
-        "source_time": None,
-        "ingested_at": time + dt.timedelta(seconds=2),
-        "status": Status.SETTLED,
-        "payer": Party(ispb="12345678"),
-        "payee": Party(ispb="87654321"),
-        **dict.fromkeys(("initiation", "purpose", "reason", "channel", "device_id", "device_os")),
-        "ip": None,
-        "source": "webhook",
-        "source_ref": None,
-        "flags": [],
-        "revision": 0,
-        "extra": {},
-        "schema_version": 1,
-        **changes,
-    }
-    known = fields["return_id"] or fields["end_to_end_id"]
-    event_id = routing.event_id(fields["category"], known, fields["status"])
-    return PixEvent(**{"event_id": event_id, **fields})
-
-
-@pytest.fixture(scope="session")
-def event() -> Callable[..., PixEvent]:
-    """`event(number, time=…, **changes)`: an event of its own for each number and time."""
-    return _event
-
-
-def _rows(events: Sequence[PixEvent], *, partition: int = 0, first: int = 0) -> pa.Table:
-    records = [
-        Record("pix.pagamentos", partition, first + n, 1_700_000_000_000, None, encode(event), ())
-        for n, event in enumerate(events)
-    ]
-    decoded = decode(records)
-    assert not decoded.bad
-    return decoded.table
-
-
-@pytest.fixture(scope="session")
-def rows() -> Callable[..., pa.Table]:
-    """`rows(events, partition=0, first=0)`: the decoded batch of these events."""
-    return _rows
 
 
 @pytest.fixture(scope="session")

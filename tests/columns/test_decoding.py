@@ -16,7 +16,7 @@ from pixstream.errors import DestinationError, Refused
 from pixstream.event import lenient
 from pixstream.event.categories import Category
 from pixstream.event.contract import ContractSettings
-from pixstream.event.model import Direction, Party, PixEvent, Reason, Status, encode
+from pixstream.event.model import SCHEMA_VERSION, Direction, Party, PixEvent, Reason, Status, encode
 from pixstream.kafka.ports import Record
 
 NOW = dt.datetime(2026, 11, 24, 3, 0, tzinfo=dt.UTC)
@@ -49,10 +49,13 @@ EVENT: dict[str, Any] = json.loads(
             flags=["time_inferred"],
             revision=0,
             extra={"sealed": "c2VhbGVk"},
-            schema_version=1,
+            schema_version=SCHEMA_VERSION,
         )
     )
 )
+
+
+NEWER = SCHEMA_VERSION + 1
 
 
 def record(value: bytes | None, offset: int = 0, timestamp: int = 1_795_000_000_123) -> Record:
@@ -248,7 +251,7 @@ class TestUnknownKeys:
 
 def newer(offset: int = 0, **changes: Any) -> Record:
     """A record of the next version."""
-    return record(altered(schema_version=2, **changes), offset)
+    return record(altered(schema_version=NEWER, **changes), offset)
 
 
 def only(group: str, mode: Any) -> ContractSettings:
@@ -290,7 +293,7 @@ class TestNewerVersions:
         ]
         assert (row["payer"]["nick"], row["payee"]["rank"]) == ("n", 7)
         assert (row["payer"]["ispb"], row["payee"]["ispb"]) == ("12345678", None)
-        assert row["schema_version"] == 2
+        assert row["schema_version"] == NEWER
         assert "unknown_field" not in row["flags"]
         names = decoded.table.schema.names
         assert names[: len(EVENT_SCHEMA)] == EVENT_SCHEMA.names
@@ -313,7 +316,7 @@ class TestNewerVersions:
         nicks = [payer["nick"] for payer in table["payer"].to_pylist()]
         assert nicks == [n if n % 3 else None for n in table["_offset"].to_pylist()]
         assert table["schema_version"].to_pylist() == [
-            2 if n % 3 else 1 for n in table["_offset"].to_pylist()
+            NEWER if n % 3 else SCHEMA_VERSION for n in table["_offset"].to_pylist()
         ]
 
     def test_null_makes_no_column_and_breaks_no_contract(self) -> None:
@@ -327,7 +330,7 @@ class TestNewerVersions:
             raise AssertionError("nothing to ask the destination for")
 
         decoded = decode([newer()], columns=never)
-        assert decoded.table["schema_version"].to_pylist() == [2]
+        assert decoded.table["schema_version"].to_pylist() == [NEWER]
 
     def test_the_destination_decides_the_type_and_is_asked_once(self) -> None:
         asked: list[int] = []
@@ -405,7 +408,7 @@ class TestNewerVersions:
             newer(1, novelty="b", event_time="2026-11-23T22:30:00-03:00"),
             newer(2, novelty="c", event_id="0" * 31 + "x"),
             newer(3, novelty=1, payer={"nick": 2}),
-            record(altered(schema_version=1, novelty="d"), 4),
+            record(altered(schema_version=SCHEMA_VERSION, novelty="d"), 4),
             newer(5, payer=None, novelty="e"),
             newer(6, novelty=None),
         ]
@@ -436,7 +439,7 @@ class TestNewerVersions:
             (bad,) = decode([newer(novelty=1, **change)], contract=frozen).bad
             assert bad.reason == Reason.UNDECODABLE_EVENT
             assert "of a wrong type" in bad.message
-        value = json.dumps({"schema_version": 2, "novelty": 1}).encode()
+        value = json.dumps({"schema_version": NEWER, "novelty": 1}).encode()
         assert only_message(value) == "event_id: absent"
 
     def test_what_cannot_be_sealed_is_a_letter_and_leaves_no_value_behind(self) -> None:
@@ -507,7 +510,7 @@ def seal_all(unknown: dict[str, Any], event_id: str) -> dict[str, str]:
 @settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(st.sampled_from([*EVENT, "novelty"]), VALUES, max_size=3),
-    st.sampled_from([{}, {}, {"schema_version": 2}]),
+    st.sampled_from([{}, {}, {"schema_version": NEWER}]),
 )
 def test_both_ways_of_reading_agree(changes: dict[str, Any], version: dict[str, int]) -> None:
     value = altered(**{**version, **changes})

@@ -1,7 +1,6 @@
 """Several tellings of one event become one silver row, however they came."""
 
 import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -10,10 +9,8 @@ from hypothesis import strategies as st
 
 from pixstream.columns import merging, revisions
 from pixstream.columns.schema import EVENT_SCHEMA
-from pixstream.event.model import Direction, Flag, Party, PixEvent
-
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., pa.Table]
+from pixstream.event.model import Direction, Flag, Party
+from pixstream.testing import event, rows
 
 NOTHING = merging.silver_schema(EVENT_SCHEMA).empty_table()
 
@@ -35,14 +32,12 @@ def kept(arrivals: pa.Table) -> pa.Table:
 
 
 class TestMerged:
-    def test_an_event_told_once_is_its_telling(self, event: EventFactory, rows: RowFactory) -> None:
+    def test_an_event_told_once_is_its_telling(self) -> None:
         told = rows([event(1), event(2)])
         assert merging.merged(told).drop_columns([merging.TELLINGS]).equals(told)
         assert merging.merged(told)[merging.TELLINGS].null_count == 2
 
-    def test_later_words_count_and_silence_does_not(
-        self, event: EventFactory, rows: RowFactory
-    ) -> None:
+    def test_later_words_count_and_silence_does_not(self) -> None:
         first = event(1, txid="A", amount_centavos=None, flags=[Flag.AMOUNT_ABSENT])
         later = event(
             1, revision=1, txid=None, amount_centavos=50, direction=Direction.UNKNOWN, reason="MD06"
@@ -52,9 +47,7 @@ class TestMerged:
         assert (row["direction"], row["flags"], row["revision"]) == ("out", [], 1)
         assert [one["amount_centavos"] for one in row["tellings"]] == [None, 50]
 
-    def test_a_guessed_time_gives_way_to_a_told_one_and_never_the_other_way(
-        self, event: EventFactory, rows: RowFactory
-    ) -> None:
+    def test_a_guessed_time_gives_way_to_a_told_one_and_never_the_other_way(self) -> None:
         guess = event(1, flags=[Flag.TIME_INFERRED])
         real = event(1, revision=1, event_time=guess.event_time + dt.timedelta(days=1))
         row = only(merging.merged(rows([guess, real])))
@@ -67,17 +60,13 @@ class TestMerged:
         row = only(merging.merged(rows([real, guess])))
         assert row["event_time"] == real.event_time
 
-    def test_the_parties_are_merged_field_by_field(
-        self, event: EventFactory, rows: RowFactory
-    ) -> None:
+    def test_the_parties_are_merged_field_by_field(self) -> None:
         first = event(1, payer=Party(ispb="12345678", key="k1.key"))
         later = event(1, revision=1, payer=Party(ispb="12345678", document="k1.doc"))
         payer = only(merging.merged(rows([later, first])))["payer"]
         assert (payer["key"], payer["document"]) == ("k1.key", "k1.doc")
 
-    def test_clear_extra_fields_are_gathered_and_the_first_sealed_one_stays(
-        self, event: EventFactory, rows: RowFactory
-    ) -> None:
+    def test_clear_extra_fields_are_gathered_and_the_first_sealed_one_stays(self) -> None:
         first = event(1, extra={"a": "1", "sealed": "first"})
         later = event(1, revision=1, extra={"a": "2", "b": "3", "sealed": "later"})
         row = only(merging.merged(rows([first, later])))
@@ -85,15 +74,13 @@ class TestMerged:
 
 
 class TestSettle:
-    def test_what_adds_nothing_changes_no_row(self, event: EventFactory, rows: RowFactory) -> None:
+    def test_what_adds_nothing_changes_no_row(self) -> None:
         stored = merging.settle(NOTHING, rows([event(1), event(1, txid="A")]))
         assert only(stored)["txid"] == "A"
         again = rows([event(1), event(1, txid="A"), event(2)])
         assert merging.settle(stored, again)["event_id"].to_pylist() == [event(2).event_id]
 
-    def test_what_was_told_before_adds_nothing_though_a_later_word_counts(
-        self, event: EventFactory, rows: RowFactory
-    ) -> None:
+    def test_what_was_told_before_adds_nothing_though_a_later_word_counts(self) -> None:
         stored = merging.settle(NOTHING, rows([event(1, txid="A"), event(1, txid="B")]))
         assert merging.settle(stored, rows([event(1, txid="A")])).num_rows == 0
         changed = only(merging.settle(stored, rows([event(1, txid="C")])))
@@ -102,7 +89,7 @@ class TestSettle:
 
     @given(data=st.data())
     def test_however_arrivals_are_cut_into_batches_the_rows_are_those_of_the_revisions(
-        self, data: st.DataObject, event: EventFactory, rows: RowFactory
+        self, data: st.DataObject
     ) -> None:
         words = st.sampled_from([None, "A", "B"])
         told = data.draw(
@@ -124,7 +111,7 @@ class TestSettle:
         assert silver.sort_by("event_id").to_pylist() == wanted.sort_by("event_id").to_pylist()
 
 
-def test_tellings_come_back_out_of_silver_rows(event: EventFactory, rows: RowFactory) -> None:
+def test_tellings_come_back_out_of_silver_rows() -> None:
     told = kept(rows([event(1), event(2), event(2, txid="A")]))
     assert (
         merging.told(merging.merged(told))

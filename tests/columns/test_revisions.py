@@ -2,19 +2,17 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from pixstream.columns import revisions
 from pixstream.event.model import Direction, Party, PixEvent
+from pixstream.testing import event, rows
 
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., pa.Table]
 Decide = Callable[[Sequence[PixEvent], Sequence[PixEvent]], list[int | None]]
 
 
 @pytest.fixture
-def decide(rows: RowFactory) -> Decide:
+def decide() -> Decide:
     def decide(stored: Sequence[PixEvent], arrivals: Sequence[PixEvent]) -> list[int | None]:
         tables = [rows(events).select(revisions.COLUMNS) for events in (stored, arrivals)]
         return revisions.decide(*tables)
@@ -22,7 +20,7 @@ def decide(rows: RowFactory) -> Decide:
     return decide
 
 
-def test_the_first_telling_is_kept_as_it_is(event: EventFactory, decide: Decide) -> None:
+def test_the_first_telling_is_kept_as_it_is(decide: Decide) -> None:
     assert decide([], [event(1), event(2)]) == [0, 0]
     assert decide([event(1)], [event(2)]) == [0]
 
@@ -46,9 +44,7 @@ def test_the_first_telling_is_kept_as_it_is(event: EventFactory, decide: Decide)
         },
     ],
 )
-def test_a_telling_that_adds_nothing_is_dropped(
-    event: EventFactory, decide: Decide, changes: dict[str, Any]
-) -> None:
+def test_a_telling_that_adds_nothing_is_dropped(decide: Decide, changes: dict[str, Any]) -> None:
     first = event(1, extra={"sealed": "nonce", "tipo": "x"})
     again = event(1, **{"extra": {"sealed": "nonce"}, **changes})
     assert decide([first], [again]) == [None]
@@ -67,7 +63,7 @@ def test_a_telling_that_adds_nothing_is_dropped(
     ],
 )
 def test_a_telling_that_adds_or_differs_is_a_revision(
-    event: EventFactory, decide: Decide, changes: dict[str, Any]
+    decide: Decide, changes: dict[str, Any]
 ) -> None:
     first = event(1, extra={"sealed": "nonce", "tipo": "x"})
     again = event(1, **changes)
@@ -76,23 +72,23 @@ def test_a_telling_that_adds_or_differs_is_a_revision(
     assert decide([first], [again, first, again]) == [1, None, None]
 
 
-def test_a_revision_counts_on_from_the_highest_stored(event: EventFactory, decide: Decide) -> None:
+def test_a_revision_counts_on_from_the_highest_stored(decide: Decide) -> None:
     stored = [event(1), event(1, txid="T1", revision=1), event(1, txid="T2", revision=4)]
     assert decide(stored, [event(1, txid="T3"), event(1, txid="T1"), event(1, reason="AB03")]) == [
         *(5, None, 6)
     ]
 
 
-def test_fields_may_be_known_from_different_tellings(event: EventFactory, decide: Decide) -> None:
+def test_fields_may_be_known_from_different_tellings(decide: Decide) -> None:
     stored = [event(1, txid="T1"), event(1, reason="AB03", revision=1)]
     assert decide(stored, [event(1, txid="T1", reason="AB03")]) == [None]
 
 
-def test_events_do_not_mix(event: EventFactory, decide: Decide) -> None:
+def test_events_do_not_mix(decide: Decide) -> None:
     stored = [event(1, txid="T1"), event(2, txid="T2")]
     arrivals = [event(2, txid="T1"), event(1, txid="T1"), event(3), event(2, txid="T2")]
     assert decide(stored, arrivals) == [1, None, 0, None]
 
 
-def test_a_real_time_equal_to_a_guessed_one_is_no_news(event: EventFactory, decide: Decide) -> None:
+def test_a_real_time_equal_to_a_guessed_one_is_no_news(decide: Decide) -> None:
     assert decide([event(1, flags=["time_inferred"])], [event(1)]) == [None]

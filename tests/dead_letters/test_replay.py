@@ -15,7 +15,7 @@ from pixstream.dead_letters.replay import Becoming
 from pixstream.errors import Refused
 from pixstream.event.contract import ContractSettings, Mode
 from pixstream.event.identifiers import e2e, generate_cpf
-from pixstream.event.model import Draft, PixEvent, Reason, Refusal, encode
+from pixstream.event.model import SCHEMA_VERSION, Draft, PixEvent, Reason, Refusal, encode
 from pixstream.event.record import outgoing
 from pixstream.event.sealing import Sealer
 from pixstream.kafka.ports import Record
@@ -272,7 +272,10 @@ def test_a_letter_sealed_with_another_key_stays_open_and_says_so(tmp_path: Path)
 def test_a_record_with_new_fields_goes_back_only_where_the_contract_takes_them(
     tmp_path: Path,
 ) -> None:
-    document = msgspec.json.decode(encode(event())) | {"schema_version": 2, "novelty": "a"}
+    document = msgspec.json.decode(encode(event())) | {
+        "schema_version": SCHEMA_VERSION + 1,
+        "novelty": "a",
+    }
     letter = from_consumer(tmp_path, json.dumps(document).encode())
     modes: tuple[Mode, ...] = ("discard_row", "freeze")
     for mode in modes:

@@ -20,7 +20,7 @@ from pixstream.config.settings import Settings
 from pixstream.dead_letters import REPLAY_FOR, REPLAY_OF, Letter
 from pixstream.dead_letters.state import REPLAYED, states
 from pixstream.event.identifiers import e2e, generate_cpf
-from pixstream.event.model import Draft, Refusal, encode
+from pixstream.event.model import SCHEMA_VERSION, Draft, Refusal, encode
 from pixstream.event.sealing import Sealer
 from pixstream.kafka.names import DLQ, EVENT_TOPICS
 from pixstream.kafka.ports import Client, Record
@@ -166,7 +166,15 @@ def write_letters(place: Place) -> Written:
     returned = []
     for number in range(CONSUMERS_LETTERS):
         value = _event(seal, e2e("99999004", NOW, rng))
-        record = Record(TOPIC, 0, number, 0, b"k%d" % number, value, [("schema-version", b"1")])
+        record = Record(
+            TOPIC,
+            0,
+            number,
+            0,
+            b"k%d" % number,
+            value,
+            [("schema-version", b"%d" % SCHEMA_VERSION)],
+        )
         letter = writer.from_record(
             record, topic_id, stage="write", reason="destination_rejected", message="m", error="R"
         )
@@ -217,7 +225,7 @@ def test_a_replay_killed_at_every_step_sends_each_event_exactly_once(place: Plac
         for record in place.client.scan(topic):
             headers = dict(record.headers)
             if REPLAY_OF in headers and headers[REPLAY_FOR] == place.consumer.encode():
-                assert headers["schema-version"] == b"1"
+                assert headers["schema-version"] == b"%d" % SCHEMA_VERSION
                 back[headers[REPLAY_OF].decode()] += 1
             else:
                 keyed[(record.key or b"").decode()] += 1

@@ -6,7 +6,7 @@ import pytest
 
 from pixstream.errors import Refused
 from pixstream.event import lenient
-from pixstream.event.model import Reason, encode
+from pixstream.event.model import SCHEMA_VERSION, Reason, encode
 
 VALUE: dict[str, Any] = {
     "event_id": "ab" * 16,
@@ -22,7 +22,7 @@ VALUE: dict[str, Any] = {
     "flags": [],
     "revision": 0,
     "extra": {},
-    "schema_version": 1,
+    "schema_version": SCHEMA_VERSION,
     "source": "webhook",
     "amount_centavos": None,
     **dict.fromkeys(("end_to_end_id", "return_id", "txid", "initiation", "purpose", "reason")),

@@ -4,7 +4,7 @@ from random import Random
 import msgspec
 
 from pixstream.event.identifiers import e2e
-from pixstream.event.model import Draft, PixEvent
+from pixstream.event.model import SCHEMA_VERSION, Draft, PixEvent
 from pixstream.event.record import Outgoing, outgoing, traceparent
 from pixstream.event.sealing import Sealer
 from pixstream.privacy import Pseudonymiser, Vault
@@ -21,7 +21,7 @@ def test_an_event_goes_to_its_categorys_topic_under_the_key_of_its_pix() -> None
     assert (record.topic, record.key) == ("pix.recebimentos", identifier.encode())
     assert msgspec.json.decode(record.value, type=PixEvent) == event
     assert dict(record.headers) == {
-        "schema-version": b"1",
+        "schema-version": str(SCHEMA_VERSION).encode(),
         "traceparent": traceparent(event.event_id).encode(),
     }
 

@@ -13,9 +13,7 @@ from pixstream.lake.deduplication import screen
 from pixstream.lake.known_ids import KnownIds
 from pixstream.lake.location import Location
 from pixstream.lake.table import LakeTable
-
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., pa.Table]
+from pixstream.testing import event
 
 LakeFactory = Callable[[int], "Lake"]
 
@@ -52,6 +50,6 @@ def make_lake(tmp_path: Path) -> LakeFactory:
 
 
 @pytest.fixture
-def days(event: EventFactory) -> list[list[PixEvent]]:
+def days() -> list[list[PixEvent]]:
     """Ten days with ten events each."""
     return [[event(n, time=NOON + (d - 19) * DAY) for n in range(10)] for d in range(10)]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from pixstream.columns.batch import EventBatch
@@ -18,10 +17,10 @@ from pixstream.kafka.ports import Record, TopicIdPartition
 from pixstream.lake.location import Location
 from pixstream.lake.table import LakeTable
 from pixstream.privacy import Pseudonymiser, Vault
+from pixstream.testing import event, rows
+from tests.lake.conftest import Lake
 
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., pa.Table]
-LakeFactory = Callable[[int], Any]
+LakeFactory = Callable[[int], Lake]
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 TODAY = NOW.date()
 DAY = dt.timedelta(days=1)
@@ -37,13 +36,13 @@ ENDS = (
 
 
 @pytest.fixture
-def lake(make_lake: LakeFactory) -> Any:
+def lake(make_lake: LakeFactory) -> Lake:
     made = make_lake(100)
     made.today = TODAY
     return made
 
 
-def some(event: EventFactory, count: int, time: dt.datetime, first: int = 0) -> list[PixEvent]:
+def some(count: int, time: dt.datetime, first: int = 0) -> list[PixEvent]:
     return [event(first + n, time=time) for n in range(count)]
 
 
@@ -92,36 +91,34 @@ def _refuse(rows: Any, reason: str) -> None:
     raise AssertionError(reason, rows)
 
 
-def test_a_future_event_does_not_push_todays_ids_out_of_memory(
-    lake: Any, rows: RowFactory, event: EventFactory
-) -> None:
-    lake.append(rows(some(event, 5, FAR)))
+def test_a_future_event_does_not_push_todays_ids_out_of_memory(lake: Lake) -> None:
+    lake.append(rows(some(5, FAR)))
     for day in range(4):
-        lake.append(rows(some(event, 30, NOW - (3 - day) * DAY)))
-    today = {bytes.fromhex(e.event_id) for e in some(event, 30, NOW)}
+        lake.append(rows(some(30, NOW - (3 - day) * DAY)))
+    today = {bytes.fromhex(e.event_id) for e in some(30, NOW)}
     assert today <= lake.ids.dates.keys()
     assert lake.ids.ceiling is None
     assert len(lake.ids.dates) <= 100
 
 
 def test_a_source_whose_clock_is_years_ahead_does_not_push_todays_ids_out_of_memory(
-    lake: Any, rows: RowFactory, event: EventFactory, caplog: pytest.LogCaptureFixture
+    lake: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         for day in range(6):
-            lake.append(rows(some(event, 25, FAR + day * DAY)))
-            lake.append(rows(some(event, 25, NOW - (5 - day) * DAY)))
+            lake.append(rows(some(25, FAR + day * DAY)))
+            lake.append(rows(some(25, NOW - (5 - day) * DAY)))
     assert "in the future" in caplog.text
-    today = {bytes.fromhex(e.event_id) for e in some(event, 25, NOW)}
+    today = {bytes.fromhex(e.event_id) for e in some(25, NOW)}
     assert today <= lake.ids.dates.keys()
     assert lake.ids.ceiling == TODAY + DAY
     assert "less than one day" not in caplog.text
-    assert lake.append(rows(some(event, 25, FAR) + some(event, 25, NOW))).num_rows == 0
-    assert lake.append(rows(some(event, 25, NOW - 5 * DAY))).num_rows == 0
+    assert lake.append(rows(some(25, FAR) + some(25, NOW))).num_rows == 0
+    assert lake.append(rows(some(25, NOW - 5 * DAY))).num_rows == 0
 
 
 def test_an_event_told_first_with_a_time_in_the_future_is_known_when_it_is_told_again(
-    lake: Any, rows: RowFactory, event: EventFactory
+    lake: Lake,
 ) -> None:
     wrong = [event(n, time=NOW, event_time=FAR) for n in range(120)]
     assert lake.append(rows(wrong)).num_rows == 120
@@ -130,38 +127,32 @@ def test_an_event_told_first_with_a_time_in_the_future_is_known_when_it_is_told_
     assert lake.append(rows(again)).num_rows == 0
 
 
-def test_ids_of_a_future_date_are_in_memory_once_the_calendar_comes_to_it(
-    lake: Any, rows: RowFactory, event: EventFactory
-) -> None:
+def test_ids_of_a_future_date_are_in_memory_once_the_calendar_comes_to_it(lake: Lake) -> None:
     soon = NOW + 3 * DAY
-    lake.append(rows(some(event, 20, soon)))
-    lake.append(rows(some(event, 90, NOW)))
+    lake.append(rows(some(20, soon)))
+    lake.append(rows(some(90, NOW)))
     assert lake.ids.ceiling == TODAY + DAY
     assert lake.ids.elsewhere() == {soon.date()}
     lake.today = TODAY + 2 * DAY
-    assert lake.append(rows(some(event, 20, soon))).num_rows == 0
+    assert lake.append(rows(some(20, soon))).num_rows == 0
     assert lake.ids.elsewhere() <= {TODAY}
-    assert {bytes.fromhex(e.event_id) for e in some(event, 20, soon)} <= lake.ids.dates.keys()
+    assert {bytes.fromhex(e.event_id) for e in some(20, soon)} <= lake.ids.dates.keys()
 
 
-def test_the_last_commit_before_midnight_is_known_after_it(
-    lake: Any, rows: RowFactory, event: EventFactory
-) -> None:
+def test_the_last_commit_before_midnight_is_known_after_it(lake: Lake) -> None:
     soon = NOW + 2 * DAY
-    lake.append(rows(some(event, 20, soon)))
-    lake.append(rows(some(event, 90, NOW)))
+    lake.append(rows(some(20, soon)))
+    lake.append(rows(some(90, NOW)))
     assert lake.ids.ceiling == TODAY + DAY
-    last = some(event, 20, soon, first=20)
+    last = some(20, soon, first=20)
     assert lake.append(rows(last)).num_rows == 20
     lake.today = TODAY + DAY
     assert lake.append(rows(last)).num_rows == 0
     assert {bytes.fromhex(e.event_id) for e in last} <= lake.ids.dates.keys()
 
 
-def test_a_machine_whose_clock_is_set_back_stays_right_and_recovers(
-    lake: Any, rows: RowFactory, event: EventFactory
-) -> None:
-    days = [some(event, 30, NOW - (3 - day) * DAY) for day in range(4)]
+def test_a_machine_whose_clock_is_set_back_stays_right_and_recovers(lake: Lake) -> None:
+    days = [some(30, NOW - (3 - day) * DAY) for day in range(4)]
     lake.today = TODAY - 365 * DAY
     for day in days:
         assert lake.append(rows(day)).num_rows == 30
@@ -171,13 +162,11 @@ def test_a_machine_whose_clock_is_set_back_stays_right_and_recovers(
     assert {bytes.fromhex(e.event_id) for e in days[-1]} <= lake.ids.dates.keys()
 
 
-def test_a_restart_knows_future_ids_as_before(
-    make_lake: LakeFactory, lake: Any, rows: RowFactory, event: EventFactory
-) -> None:
+def test_a_restart_knows_future_ids_as_before(make_lake: LakeFactory, lake: Lake) -> None:
     for day in range(4):
-        lake.append(rows(some(event, 30, NOW - (3 - day) * DAY)))
-        lake.append(rows(some(event, 30, FAR + day * DAY)))
+        lake.append(rows(some(30, NOW - (3 - day) * DAY)))
+        lake.append(rows(some(30, FAR + day * DAY)))
     again = make_lake(100)
     again.today = TODAY
-    assert again.append(rows(some(event, 30, NOW) + some(event, 30, FAR))).num_rows == 0
-    assert {bytes.fromhex(e.event_id) for e in some(event, 30, NOW)} <= again.ids.dates.keys()
+    assert again.append(rows(some(30, NOW) + some(30, FAR))).num_rows == 0
+    assert {bytes.fromhex(e.event_id) for e in some(30, NOW)} <= again.ids.dates.keys()

@@ -1,6 +1,5 @@
 import datetime as dt
 from collections.abc import Callable
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -8,17 +7,17 @@ import pytest
 from pixstream.columns import revisions
 from pixstream.event.categories import Category
 from pixstream.event.model import PixEvent
+from pixstream.testing import event, rows
+from tests.lake.conftest import Lake
 
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., pa.Table]
-LakeFactory = Callable[[int], Any]
+LakeFactory = Callable[[int], Lake]
 DAY = dt.timedelta(days=1)
 FIRST = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 
 
 @pytest.mark.parametrize("restarted", [False, True])
 def test_repeated_events_are_found_on_both_sides_of_the_floor(
-    make_lake: LakeFactory, rows: RowFactory, days: list[list[PixEvent]], *, restarted: bool
+    make_lake: LakeFactory, days: list[list[PixEvent]], *, restarted: bool
 ) -> None:
     lake = make_lake(55)
     for day in days:
@@ -30,7 +29,7 @@ def test_repeated_events_are_found_on_both_sides_of_the_floor(
 
 
 def test_an_old_event_told_with_another_date_is_found(
-    make_lake: LakeFactory, rows: RowFactory, event: EventFactory, days: list[list[PixEvent]]
+    make_lake: LakeFactory, days: list[list[PixEvent]]
 ) -> None:
     lake = make_lake(55)
     for day in days:
@@ -47,7 +46,7 @@ def test_an_old_event_told_with_another_date_is_found(
 
 
 def test_an_identifier_without_a_date_is_looked_up_everywhere(
-    make_lake: LakeFactory, rows: RowFactory, event: EventFactory, days: list[list[PixEvent]]
+    make_lake: LakeFactory, days: list[list[PixEvent]]
 ) -> None:
     lake = make_lake(55)
     odd = event(0, time=FIRST, end_to_end_id="short-id")
@@ -59,7 +58,7 @@ def test_an_identifier_without_a_date_is_looked_up_everywhere(
 
 
 def test_a_new_event_with_an_old_date_is_kept(
-    make_lake: LakeFactory, rows: RowFactory, event: EventFactory, days: list[list[PixEvent]]
+    make_lake: LakeFactory, days: list[list[PixEvent]]
 ) -> None:
     lake = make_lake(55)
     for day in days:
@@ -70,7 +69,7 @@ def test_a_new_event_with_an_old_date_is_kept(
 
 
 def test_what_another_writer_appended_is_known(
-    make_lake: LakeFactory, rows: RowFactory, days: list[list[PixEvent]]
+    make_lake: LakeFactory, days: list[list[PixEvent]]
 ) -> None:
     one, other = make_lake(100), make_lake(100)
     one.append(rows(days[0]))
@@ -79,7 +78,7 @@ def test_what_another_writer_appended_is_known(
 
 
 def test_providers_that_retry_for_days_and_returns_after_months_come_once(
-    make_lake: LakeFactory, rows: RowFactory, event: EventFactory
+    make_lake: LakeFactory,
 ) -> None:
     lake = make_lake(30)
     today = FIRST + 120 * DAY
@@ -114,8 +113,6 @@ def test_providers_that_retry_for_days_and_returns_after_months_come_once(
 
 def test_where_every_event_is_looked_up_only_those_told_before_are_compared(
     make_lake: LakeFactory,
-    rows: RowFactory,
-    event: EventFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lake = make_lake(5)

@@ -1,20 +1,17 @@
 import datetime as dt
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pixstream.event.model import PixEvent
 from pixstream.lab.demo import tables
 from pixstream.lake import files
 from pixstream.lake.location import Location
 from pixstream.lake.log import durability
 from pixstream.lake.table import LakeTable
+from pixstream.testing import event, rows
 
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., pa.Table]
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 
 
@@ -25,9 +22,7 @@ def table_of(place: Path, rows: pa.Table) -> LakeTable:
     return table
 
 
-def test_one_file_a_date_with_its_rows_in_order(
-    tmp_path: Path, event: EventFactory, rows: RowFactory
-) -> None:
+def test_one_file_a_date_with_its_rows_in_order(tmp_path: Path) -> None:
     times = [NOON, NOON + dt.timedelta(days=1), NOON, NOON - dt.timedelta(days=9), NOON]
     batch = rows([event(n, time=time) for n, time in enumerate(times)])
     table = table_of(tmp_path, batch)
@@ -39,9 +34,7 @@ def test_one_file_a_date_with_its_rows_in_order(
     assert all(file.size == (tmp_path / "pagamentos" / file.path).stat().st_size for file in live)
 
 
-def test_deltalake_reads_what_was_written(
-    tmp_path: Path, event: EventFactory, rows: RowFactory
-) -> None:
+def test_deltalake_reads_what_was_written(tmp_path: Path) -> None:
     batch = rows([event(1, extra={"a": "b"}, flags=["id_irregular"]), event(2)])
     table_of(tmp_path, batch)
     read = tables.read(tmp_path / "pagamentos")
@@ -51,12 +44,12 @@ def test_deltalake_reads_what_was_written(
     assert read.schema.field("event_time").type == pa.timestamp("us", tz="UTC")
 
 
-def test_no_rows_make_no_file(tmp_path: Path, rows: RowFactory) -> None:
+def test_no_rows_make_no_file(tmp_path: Path) -> None:
     assert files.write(Location(str(tmp_path), "pagamentos"), rows([]), "zstd") == []
 
 
 def test_files_and_their_directories_reach_the_disk(
-    tmp_path: Path, event: EventFactory, rows: RowFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
     monkeypatch.setattr(durability, "sync", synced.extend)
@@ -70,7 +63,7 @@ def test_files_and_their_directories_reach_the_disk(
 
 
 def test_find_reads_only_row_groups_with_a_hit(
-    tmp_path: Path, event: EventFactory, rows: RowFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "ROW_GROUP", 10)
     batch = rows([event(n) for n in range(40)])

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,12 @@ import pytest
 from pixstream.columns.batch import EventBatch
 from pixstream.consumers.delta_lake.consumer import DeltaLake
 from pixstream.errors import DestinationError, Transient
-from pixstream.event.model import PixEvent
 from pixstream.kafka.ports import TopicIdPartition
 from pixstream.lab.demo import tables
 from pixstream.lake import append, maintenance
 from pixstream.lake.location import Location
 from pixstream.lake.table import LakeTable
-
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., Any]
+from pixstream.testing import event, rows
 
 WHERE = TopicIdPartition("pix.pagamentos", "id-1", 0)
 PAGE = 4096
@@ -96,7 +93,7 @@ class Lake:
 
 
 @pytest.fixture
-def kafka(event: EventFactory, rows: RowFactory) -> Any:
+def kafka() -> Any:
     """Rows as they are read anew for each test: a hundred events."""
     return rows([event(number) for number in range(100)])
 

@@ -1,23 +1,21 @@
 import datetime as dt
 import logging
 from collections.abc import Callable
-from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from pixstream.event.model import PixEvent
 from pixstream.lake import files
+from pixstream.testing import event, rows
+from tests.lake.conftest import Lake
 
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., pa.Table]
-LakeFactory = Callable[[int], Any]
+LakeFactory = Callable[[int], Lake]
 DAY = dt.timedelta(days=1)
 FIRST = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 
 
 def test_all_ids_are_in_memory_while_they_fit(
-    make_lake: LakeFactory, rows: RowFactory, days: list[list[PixEvent]]
+    make_lake: LakeFactory, days: list[list[PixEvent]]
 ) -> None:
     lake = make_lake(100)
     for day in days:
@@ -31,7 +29,6 @@ def test_all_ids_are_in_memory_while_they_fit(
 
 def test_the_floor_rises_by_whole_days_and_says_so_once(
     make_lake: LakeFactory,
-    rows: RowFactory,
     days: list[list[PixEvent]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -50,7 +47,6 @@ def test_the_floor_rises_by_whole_days_and_says_so_once(
 
 def test_a_bound_below_one_day_stays_right_and_warns(
     make_lake: LakeFactory,
-    rows: RowFactory,
     days: list[list[PixEvent]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -65,7 +61,6 @@ def test_a_bound_below_one_day_stays_right_and_warns(
 
 def test_own_files_are_not_read_again(
     make_lake: LakeFactory,
-    rows: RowFactory,
     days: list[list[PixEvent]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -76,9 +71,7 @@ def test_own_files_are_not_read_again(
     assert len(lake.ids.dates) == 100
 
 
-def test_dates_at_the_ends_of_the_calendar_do_no_harm(
-    make_lake: LakeFactory, rows: RowFactory, event: EventFactory
-) -> None:
+def test_dates_at_the_ends_of_the_calendar_do_no_harm(make_lake: LakeFactory) -> None:
     lake = make_lake(5)
     ends = [dt.datetime(year, 12, 31, 12, tzinfo=dt.UTC) for year in (1, 9999)]
     events = [event(n, time=end) for end in ends for n in range(6)]

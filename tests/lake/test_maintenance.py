@@ -3,27 +3,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pixstream.errors import DestinationError
-from pixstream.event.model import PixEvent
 from pixstream.lab.demo import tables
 from pixstream.lake import files, maintenance
 from pixstream.lake.location import Location
 from pixstream.lake.log import durability
 from pixstream.lake.table import LakeTable
+from pixstream.testing import event, rows
 
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., pa.Table]
 Fill = Callable[[LakeTable, int], None]
 
 
 @pytest.fixture
-def fill(event: EventFactory, rows: RowFactory) -> Fill:
+def fill() -> Fill:
     def fill(table: LakeTable, commits: int) -> None:
         """Append three rows a commit, offsets with them."""
         for n in range(commits):

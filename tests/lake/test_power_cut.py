@@ -23,14 +23,12 @@ from deltalake.table import TableAlterer
 from pixstream.columns.batch import EventBatch
 from pixstream.consumers.delta_lake.consumer import DeltaLake
 from pixstream.errors import PixstreamError
-from pixstream.event.model import PixEvent
 from pixstream.kafka.ports import TopicIdPartition
 from pixstream.lab.demo import tables
 from pixstream.lake import append, files, maintenance, opening
 from pixstream.lake.log import durability
+from pixstream.testing import event, rows
 
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., Any]
 State = Mapping[str, bytes]
 
 BATCH = 3
@@ -231,7 +229,7 @@ class Run:
 
 
 @pytest.fixture
-def run(tmp_path: Path, event: EventFactory, rows: RowFactory) -> Run:
+def run(tmp_path: Path) -> Run:
     """Twenty events of two days, one of them told twice."""
     later = NOON + dt.timedelta(days=1)
     events = [event(n, time=NOON if n < 12 else later) for n in range(20)]

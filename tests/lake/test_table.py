@@ -1,22 +1,17 @@
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pixstream.errors import ClusterChangedError, DestinationError, TopicChangedError, Transient
-from pixstream.event.model import PixEvent
 from pixstream.lake import files
 from pixstream.lake.location import Location
 from pixstream.lake.log import durability
 from pixstream.lake.table import LakeTable
-
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., pa.Table]
+from pixstream.testing import event, rows
 
 
 @pytest.fixture
@@ -124,8 +119,6 @@ def test_the_log_is_on_the_disk_after_opening_and_after_sync(
 
 def test_on_an_object_store_nothing_is_synced_and_all_else_works(
     place: Location,
-    event: EventFactory,
-    rows: RowFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Path(place.uri).mkdir()

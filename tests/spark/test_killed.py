@@ -16,14 +16,12 @@ import pytest
 import yaml
 from deltalake import DeltaTable
 
-from pixstream.event.model import PixEvent
 from pixstream.processes.component import Order
 from pixstream.spark import session
+from pixstream.testing import event
 from pixstream.testing.waiting import wait_for
 
 pytestmark = [pytest.mark.broker, pytest.mark.spark]
-
-EventFactory = Callable[..., PixEvent]
 
 
 @pytest.fixture
@@ -84,7 +82,7 @@ def rows(place: Any, table: str, columns: list[str]) -> list[tuple[Any, ...]]:
     return [tuple(row[name] for name in columns) for row in found]
 
 
-def strike(place: Any, config: Path, event: EventFactory, kills: int) -> None:
+def strike(place: Any, config: Path, kills: int) -> None:
     """Kill the driver so many times in the middle of a batch, then let it come to the end."""
     seed = int(os.environ.get("SPARK_SEED", time.time_ns()))
     chance = random.Random(seed)
@@ -113,15 +111,13 @@ def strike(place: Any, config: Path, event: EventFactory, kills: int) -> None:
     assert {one for (one,) in silver} == wanted, f"seed {seed}"
 
 
-def test_the_driver_killed_in_mid_batch_loses_and_doubles_nothing(
-    place: Any, config: Path, event: EventFactory
-) -> None:
-    strike(place, config, event, 1)
+def test_the_driver_killed_in_mid_batch_loses_and_doubles_nothing(place: Any, config: Path) -> None:
+    strike(place, config, 1)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(7200)
 def test_the_driver_killed_ten_times_in_mid_batch_loses_and_doubles_nothing(
-    place: Any, config: Path, event: EventFactory
+    place: Any, config: Path
 ) -> None:
-    strike(place, config, event, 10)
+    strike(place, config, 10)

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pixstream.event.categories import Category
-from pixstream.event.model import Party, PixEvent
+from pixstream.event.model import Party
 from pixstream.privacy import keys
 from pixstream.spark import uniqueness, upkeep
 from pixstream.spark.gold import Gold
 from pixstream.spark.places import Places, every
 from pixstream.spark.settings import SparkSettings
+from pixstream.testing import event
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.broker, pytest.mark.spark]
 
-EventFactory = Callable[..., PixEvent]
 NOTEBOOKS = Path(__file__).parents[2] / "databricks" / "notebooks"
 CPF = "52998224725"
 """Generated; its check digits are right."""
@@ -103,7 +103,7 @@ def run(
 
 
 def test_they_show_what_went_through_kafka_and_the_jobs(
-    spark: "SparkSession", catalog: Any, run: Run, event: EventFactory
+    spark: "SparkSession", catalog: Any, run: Run
 ) -> None:
     payer = Party(ispb="12345678", account="k1.payer")
     known = Party(
@@ -173,7 +173,7 @@ def test_they_show_what_went_through_kafka_and_the_jobs(
 
 
 def test_a_wrong_identifier_and_a_wrong_document_are_refused(
-    spark: "SparkSession", catalog: Any, run: Run, event: EventFactory
+    spark: "SparkSession", catalog: Any, run: Run
 ) -> None:
     catalog.tell([event(0)])
     catalog.ingest(spark)
@@ -188,7 +188,6 @@ def test_profiles_and_labels_become_a_registered_model(
     spark: "SparkSession",
     catalog: Any,
     run: Run,
-    event: EventFactory,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:

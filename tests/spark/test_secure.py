@@ -1,6 +1,6 @@
 """Spark at a Kafka with TLS, passwords and ACLs: what `pixstream topics acls` lists is enough."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,18 +9,16 @@ import pytest
 
 from pixstream.errors import PixstreamError
 from pixstream.event.categories import Category
-from pixstream.event.model import PixEvent
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, group_id
 from pixstream.kafka.settings import KafkaSettings, Sasl
 from pixstream.kafka.topics.acls import for_consumer
 from pixstream.spark.places import BRONZE, Places
+from pixstream.testing import event
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.broker, pytest.mark.spark]
-
-EventFactory = Callable[..., PixEvent]
 
 
 @pytest.fixture
@@ -28,7 +26,6 @@ def told(
     place_at: Any,
     secure_broker: Mapping[str, str],
     rights: Any,
-    event: EventFactory,
     tmp_path: Path,
 ) -> Any:
     """Whoever may do everything has written five events and one record that is none."""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,20 +13,19 @@ from deltalake.schema import PrimitiveType
 from pixstream.dead_letters import views
 from pixstream.errors import DestinationError, TopicChangedError
 from pixstream.event.categories import Category
-from pixstream.event.model import PixEvent, encode
+from pixstream.event.model import SCHEMA_VERSION, encode
 from pixstream.kafka import lag
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, group_id
 from pixstream.kafka.transactions import Writer
 from pixstream.spark.ingestion import Ingestion
 from pixstream.spark.kafka_options import kafka_options
 from pixstream.spark.places import BRONZE, Places
+from pixstream.testing import event
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.broker, pytest.mark.spark]
-
-EventFactory = Callable[..., PixEvent]
 
 
 def rows(spark: "SparkSession", place: Any, table: str) -> list[dict[str, Any]]:
@@ -38,7 +37,7 @@ def ids(found: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def test_every_record_is_in_bronze_once_and_every_event_in_silver_once(
-    spark: "SparkSession", place: Any, event: EventFactory
+    spark: "SparkSession", place: Any
 ) -> None:
     paid = [event(n) for n in range(50)]
     got = [event(n, category=Category.RECEBIMENTO) for n in range(20)]
@@ -74,9 +73,7 @@ def test_every_record_is_in_bronze_once_and_every_event_in_silver_once(
     assert len(rows(spark, place, BRONZE)) == 84
 
 
-def test_a_batch_that_comes_again_changes_nothing(
-    spark: "SparkSession", place: Any, event: EventFactory
-) -> None:
+def test_a_batch_that_comes_again_changes_nothing(spark: "SparkSession", place: Any) -> None:
     place.tell([event(1), event(2), event(2, txid="A"), b"no event"])
     writer = Writer(place.client, "pixstream/delta_lake/0")
     admin = place.client.admin()
@@ -106,7 +103,6 @@ def test_a_batch_that_comes_again_changes_nothing(
 def test_without_its_checkpoint_it_goes_on_after_bronze_and_settles_the_last_batch(
     spark: "SparkSession",
     place: Any,
-    event: EventFactory,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -131,11 +127,13 @@ def test_without_its_checkpoint_it_goes_on_after_bronze_and_settles_the_last_bat
     assert "holds no checkpoint, while bronze has rows" in caplog.text
 
 
-def test_a_new_field_becomes_a_column_while_it_runs(
-    spark: "SparkSession", place: Any, event: EventFactory
-) -> None:
+def test_a_new_field_becomes_a_column_while_it_runs(spark: "SparkSession", place: Any) -> None:
     newer = msgspec.json.decode(encode(event(2)))
-    newer |= {"schema_version": 2, "mcc": 5411, "payer": {**newer["payer"], "segment": "gold"}}
+    newer |= {
+        "schema_version": SCHEMA_VERSION + 1,
+        "mcc": 5411,
+        "payer": {**newer["payer"], "segment": "gold"},
+    }
     place.tell([event(1), msgspec.json.encode(newer), event(3)])
 
     place.ingest(spark)
@@ -147,7 +145,11 @@ def test_a_new_field_becomes_a_column_while_it_runs(
 
     by_id = {row["event_id"]: row for row in rows(spark, place, Category.PAGAMENTO.plural)}
     found = by_id[event(2).event_id]
-    assert (found["mcc"], found["payer"]["segment"], found["schema_version"]) == (5411, "gold", 2)
+    assert (found["mcc"], found["payer"]["segment"], found["schema_version"]) == (
+        5411,
+        "gold",
+        SCHEMA_VERSION + 1,
+    )
     first = by_id[event(1).event_id]
     assert (first["mcc"], first["lane"], first["txid"]) == (None, None, "A")
     assert first["tellings"][0]["lane"] is None
@@ -155,9 +157,7 @@ def test_a_new_field_becomes_a_column_while_it_runs(
 
 
 @pytest.mark.campaign
-def test_times_at_both_ends_of_the_calendar_stop_nothing(
-    spark: "SparkSession", place: Any, event: EventFactory
-) -> None:
+def test_times_at_both_ends_of_the_calendar_stop_nothing(spark: "SparkSession", place: Any) -> None:
     first = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
     last = dt.datetime(9999, 12, 31, 23, tzinfo=dt.UTC)
     for txid in (None, "A"):
@@ -173,7 +173,7 @@ def test_times_at_both_ends_of_the_calendar_stop_nothing(
 
 @pytest.mark.campaign
 def test_a_checkpoint_and_a_bronze_of_different_times_are_refused(
-    spark: "SparkSession", place: Any, event: EventFactory
+    spark: "SparkSession", place: Any
 ) -> None:
     def put(there: str, back: str) -> None:
         shutil.rmtree(place.directory / back)
@@ -208,7 +208,7 @@ def test_a_checkpoint_and_a_bronze_of_different_times_are_refused(
 
 @pytest.mark.campaign
 def test_what_a_restored_silver_table_lacks_comes_back_out_of_bronze(
-    spark: "SparkSession", place: Any, event: EventFactory
+    spark: "SparkSession", place: Any
 ) -> None:
     place.tell([event(1), event(2), b"no event"])
     place.ingest(spark)
@@ -221,9 +221,7 @@ def test_what_a_restored_silver_table_lacks_comes_back_out_of_bronze(
 
 
 @pytest.mark.campaign
-def test_a_topic_that_was_made_again_is_refused(
-    spark: "SparkSession", place: Any, event: EventFactory
-) -> None:
+def test_a_topic_that_was_made_again_is_refused(spark: "SparkSession", place: Any) -> None:
     place.tell([event(1)])
     place.ingest(spark)
     admin = place.client.admin()
@@ -238,7 +236,7 @@ def test_a_topic_that_was_made_again_is_refused(
 
 @pytest.mark.campaign
 def test_a_letter_replayed_for_another_consumer_is_left_to_it(
-    spark: "SparkSession", place: Any, event: EventFactory
+    spark: "SparkSession", place: Any
 ) -> None:
     place.tell([event(1)], replay_for=b"fraud_scoring")
     place.tell([event(2)], replay_for=b"delta_lake")
@@ -249,7 +247,7 @@ def test_a_letter_replayed_for_another_consumer_is_left_to_it(
 
 @pytest.mark.campaign
 def test_the_group_says_how_far_it_is_so_that_its_lag_is_seen(
-    spark: "SparkSession", place: Any, event: EventFactory
+    spark: "SparkSession", place: Any
 ) -> None:
     place.tell([event(n) for n in range(3)])
     place.ingest(spark)
@@ -261,7 +259,7 @@ def test_the_group_says_how_far_it_is_so_that_its_lag_is_seen(
 
 
 def test_an_event_that_another_job_changed_meanwhile_is_not_written_over(
-    spark: "SparkSession", place: Any, event: EventFactory, monkeypatch: pytest.MonkeyPatch
+    spark: "SparkSession", place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pixstream.spark.silver import Silver
 

@@ -1,7 +1,7 @@
 """What becomes of silver: repaired, aggregated, maintained; on a real Spark, without Kafka."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,13 @@ from pixstream.spark.gold import Gold
 from pixstream.spark.places import ACCOUNT_PROFILES, GOLD_DAILY, GOLD_HOURLY, Places
 from pixstream.spark.settings import SparkSettings
 from pixstream.spark.silver import Silver
+from pixstream.testing import event
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
 
-EventFactory = Callable[..., PixEvent]
 NIGHT = dt.datetime(2026, 11, 20, 2, 30, tzinfo=dt.UTC)
 """In São Paulo it is 23:30 of the day before."""
 
@@ -68,7 +68,7 @@ def settle(spark: "SparkSession", where: Places, events: Sequence[PixEvent], fir
     return Silver(spark, where).settle(frame, Category.PAGAMENTO, f"ingest-{first}", 0)
 
 
-def doubled(spark: "SparkSession", where: Places, event: EventFactory) -> PixEvent:
+def doubled(spark: "SparkSession", where: Places) -> PixEvent:
     """Two rows of event 1: its second telling, from a clock a year ahead, came as another."""
     skewed = event(1, txid="A")
     skewed.event_time += dt.timedelta(days=400)
@@ -78,10 +78,10 @@ def doubled(spark: "SparkSession", where: Places, event: EventFactory) -> PixEve
 
 
 def test_ingestion_between_the_steps_of_a_repair_loses_and_doubles_nothing(
-    spark: "SparkSession", settings: SparkSettings, event: EventFactory
+    spark: "SparkSession", settings: SparkSettings
 ) -> None:
     where = Places(settings)
-    skewed = doubled(spark, where, event)
+    skewed = doubled(spark, where)
     neighbour = event(2)
     neighbour.event_time = skewed.event_time
 
@@ -104,10 +104,10 @@ def test_ingestion_between_the_steps_of_a_repair_loses_and_doubles_nothing(
 
 @pytest.mark.campaign
 def test_events_with_several_rows_become_one(
-    spark: "SparkSession", settings: SparkSettings, event: EventFactory
+    spark: "SparkSession", settings: SparkSettings
 ) -> None:
     where = Places(settings)
-    skewed = doubled(spark, where, event)
+    skewed = doubled(spark, where)
     store(spark, where, [event(2)], first=20)
 
     found = uniqueness.repair(spark, where, Category.PAGAMENTO)
@@ -123,7 +123,7 @@ def test_events_with_several_rows_become_one(
 
 
 def test_a_participant_s_days_and_hours_are_those_of_sao_paulo(
-    spark: "SparkSession", settings: SparkSettings, event: EventFactory
+    spark: "SparkSession", settings: SparkSettings
 ) -> None:
     def paid(number: int, centavos: int, time: dt.datetime, **changes: Any) -> PixEvent:
         payer = Party(ispb="11111111", account="k1.payer")
@@ -201,7 +201,7 @@ def test_without_silver_it_says_what_to_run(spark: "SparkSession", settings: Spa
 
 @pytest.mark.campaign
 def test_small_files_are_merged_and_old_bronze_goes(
-    spark: "SparkSession", settings: SparkSettings, event: EventFactory
+    spark: "SparkSession", settings: SparkSettings
 ) -> None:
     where = Places(settings)
     for number in range(3):

@@ -163,7 +163,7 @@ class PixEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=Fals
             description="128-bit hash of category, end_to_end_id or return_id, and status",
         ),
     ]
-    category: Annotated[Category, Meta(description="pagamento, recebimento or estorno")]
+    category: Annotated[Category, Meta(description=f"one of {', '.join(Category)}")]
     direction: Annotated[
         Direction, Meta(description="in, out, internal or unknown, seen from the own ISPBs")
     ]

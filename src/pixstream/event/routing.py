@@ -39,6 +39,13 @@ class Rule(NamedTuple):
 
 P, R, E = Category.PAGAMENTO, Category.RECEBIMENTO, Category.ESTORNO
 
+_LOG_STATUSES = {
+    "iniciado": Status.INITIATED,
+    "aceito": Status.ACCEPTED,
+    "liquidado": Status.SETTLED,
+    "rejeitado": Status.REJECTED,
+}
+
 TABLE: tuple[Rule, ...] = (
     Rule("api_pix.pix", ANY, R, Status.SETTLED),
     Rule("api_pix.devolucao", "EM_PROCESSAMENTO", E, Status.INITIATED),
@@ -55,18 +62,11 @@ TABLE: tuple[Rule, ...] = (
     Rule("spi.pacs.002", "RJCT", None, Status.REJECTED),
     Rule("spi.camt.054", "DBIT", P, Status.SETTLED),
     Rule("spi.camt.054", "CRDT", R, Status.SETTLED),
-    Rule("log.pagamento", "iniciado", P, Status.INITIATED),
-    Rule("log.pagamento", "aceito", P, Status.ACCEPTED),
-    Rule("log.pagamento", "liquidado", P, Status.SETTLED),
-    Rule("log.pagamento", "rejeitado", P, Status.REJECTED),
-    Rule("log.recebimento", "iniciado", R, Status.INITIATED),
-    Rule("log.recebimento", "aceito", R, Status.ACCEPTED),
-    Rule("log.recebimento", "liquidado", R, Status.SETTLED),
-    Rule("log.recebimento", "rejeitado", R, Status.REJECTED),
-    Rule("log.estorno", "iniciado", E, Status.INITIATED),
-    Rule("log.estorno", "aceito", E, Status.ACCEPTED),
-    Rule("log.estorno", "liquidado", E, Status.SETTLED),
-    Rule("log.estorno", "rejeitado", E, Status.REJECTED),
+    *(
+        Rule(f"log.{category}", word, category, status)
+        for category in Category
+        for word, status in _LOG_STATUSES.items()
+    ),
 )
 
 _RULES = {(rule.message, rule.status): rule for rule in TABLE}

@@ -10,7 +10,7 @@ The names that are expected, unless the configuration says where else a field st
      "recebedor": {…}, "canal": "app", "dispositivo": {"id": "…", "so": "…"}, "ip": "…",
      "iniciacao": "DICT", "finalidade": "IPAY", "motivo": "AB03", "mensagem": "…"}
 
-`event` is pix.pagamento, pix.recebimento or pix.estorno; `status` iniciado, aceito, liquidado or
+`event` is `pix.` and a category of `event.categories`; `status` iniciado, aceito, liquidado or
 rejeitado. `horario` is when it happened (without it, `timestamp` is). `pagador` is who gives the
 money in this event: of an estorno, the one who gives back. Whatever else a line has is kept.
 """
@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pixstream.errors import Refused
+from pixstream.event.categories import Category
 from pixstream.event.model import Draft, Flag, Person, Reason, Refusal
 from pixstream.formats.json_body import Body, Fields
 
@@ -58,9 +59,9 @@ FIELDS: Mapping[str, str] = {
 }
 """Our name of a field → where it stands in a line, as a dotted path."""
 
-CATEGORIES = ("pagamento", "recebimento", "estorno")
 CONTENT_TYPE = "application/json"
 _EVENT_PREFIX = "pix."
+_CATEGORIES = frozenset(Category)
 _TEXTS = ("text", "payer.name", "payee.name")
 
 
@@ -106,7 +107,7 @@ def _read(raw: bytes, paths: Mapping[str, str], ignore_events: Sequence[str]) ->
     if event and event.startswith(tuple(ignore_events)):
         return None
     category = event.removeprefix(_EVENT_PREFIX).lower()
-    if category not in CATEGORIES:
+    if category not in _CATEGORIES:
         raise _not_ours(event, paths["event"])
     if not (found["end_to_end_id"] or found["return_id"]):
         wanted = f"{paths['end_to_end_id']} and {paths['return_id']}"
@@ -148,6 +149,6 @@ def _not_ours(event: str, path: str) -> Refused:
     if not event:
         return Refused(Reason.MESSAGE_UNKNOWN, f"{path}: absent")
     if event.startswith(_EVENT_PREFIX):
-        known = ", ".join(_EVENT_PREFIX + category for category in CATEGORIES)
+        known = ", ".join(_EVENT_PREFIX + category for category in Category)
         return Refused(Reason.MESSAGE_UNKNOWN, f"{path}: of Pix, but none of {known}")
     return Refused(Reason.NOT_A_PIX, f"{path}: another than Pix; `ignore_events` can name it")

@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from pixstream.event.categories import Category
 from pixstream.plugins.component import BatchLimits, Component
+
+_CATEGORIES = tuple(category.plural for category in Category)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -15,8 +18,8 @@ class Reader(Component):
     """What consumers and processors share: the part of a section about reading events."""
 
     categories: Annotated[
-        list[str], Meta(description="which topics of events: pagamentos, recebimentos, estornos")
-    ] = dataclasses.field(default_factory=lambda: ["pagamentos", "recebimentos", "estornos"])
+        list[str], Meta(description=f"which topics of events: {', '.join(_CATEGORIES)}")
+    ] = dataclasses.field(default_factory=lambda: list(_CATEGORIES))
     start: Annotated[
         Literal["earliest", "latest"],
         Meta(

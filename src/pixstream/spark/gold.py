@@ -181,8 +181,9 @@ def _once(sides: DataFrame) -> DataFrame:
     from pyspark.sql import Window
     from pyspark.sql.functions import col, row_number, when
 
-    is_return = col("category") == Category.ESTORNO.value
-    payer, paid = col("role") == "payer", col("category") == Category.PAGAMENTO.value
+    is_return = col("category").isin([c.value for c in Category if c.own_side is None])
+    payer = col("role") == "payer"
+    paid = col("category").isin([c.value for c in Category if c.own_side == "payer"])
     foreign = when(is_return | (payer == paid), 0).otherwise(1)
     same = Window.partitionBy("movement", "role", is_return)
     number = row_number().over(same.orderBy(foreign, "event_time", "account", "category"))

@@ -1,20 +1,14 @@
 import datetime as dt
 import io
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pixstream.columns.batch import EventBatch
 from pixstream.consumers.console.consumer import Console, line, reais
 from pixstream.errors import DestinationError
 from pixstream.event.categories import Category
-from pixstream.event.model import Party, PixEvent
-from pixstream.kafka.ports import TopicIdPartition
-
-EventFactory = Callable[..., PixEvent]
-BatchFactory = Callable[..., EventBatch]
-Place = Callable[..., TopicIdPartition]
+from pixstream.event.model import Party
+from pixstream.testing import batch, event, partition
 
 
 def reject(rows: Any, reason: str) -> None:
@@ -22,13 +16,12 @@ def reject(rows: Any, reason: str) -> None:
 
 
 def test_an_event_is_one_line_in_brasilia_time(
-    event: EventFactory,
-    batch: BatchFactory,
-    partition: Place,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     console = Console(type="console")
-    console.write(batch({partition(): (0, [event(flags=["time_inferred"])])}), reject)
+    payer = Party(ispb="12345678", document="k1.abcdefghij")
+    shown = event(amount_centavos=123456, payer=payer, flags=["time_inferred"])
+    console.write(batch({partition(): (0, [shown])}), reject)
     assert capsys.readouterr().out == (
         "20/11/2026 09:00:00  pagamento    settled         R$ 1.234,56  "
         "12345678/efghij → 87654321  [time_inferred]\n"
@@ -36,7 +29,7 @@ def test_an_event_is_one_line_in_brasilia_time(
     assert console.counts == {"written": 1, "shown": 1}
 
 
-def test_what_is_unknown_is_shown_as_unknown(event: EventFactory) -> None:
+def test_what_is_unknown_is_shown_as_unknown() -> None:
     bare = event(amount_centavos=None, payer=Party(), payee=Party(account="k1.123456789"))
     fields = {name: getattr(bare, name) for name in ("category", "status", "event_time", "flags")}
     parties = {
@@ -54,9 +47,6 @@ def test_amounts_are_written_as_in_brazil() -> None:
 
 
 def test_a_pseudonym_is_never_shown_whole(
-    event: EventFactory,
-    batch: BatchFactory,
-    partition: Place,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Console(type="console").write(batch({partition(): (0, [event()])}), reject)
@@ -64,9 +54,6 @@ def test_a_pseudonym_is_never_shown_whole(
 
 
 def test_no_text_of_an_event_commands_the_terminal(
-    event: EventFactory,
-    batch: BatchFactory,
-    partition: Place,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     sly = event(payer=Party(ispb="\x1b[2J\n"), flags=["\x07"])
@@ -78,9 +65,6 @@ def test_no_text_of_an_event_commands_the_terminal(
 
 
 def test_the_first_year_has_no_brasilia_time_and_is_shown_all_the_same(
-    event: EventFactory,
-    batch: BatchFactory,
-    partition: Place,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     odd = event(time=dt.datetime(1, 1, 1, tzinfo=dt.UTC))
@@ -89,9 +73,6 @@ def test_the_first_year_has_no_brasilia_time_and_is_shown_all_the_same(
 
 
 def test_beyond_the_limit_events_are_counted(
-    event: EventFactory,
-    batch: BatchFactory,
-    partition: Place,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -112,9 +93,6 @@ def test_beyond_the_limit_events_are_counted(
 
 
 def test_zero_shows_all(
-    event: EventFactory,
-    batch: BatchFactory,
-    partition: Place,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     console = Console(type="console", lines_per_second=0)
@@ -123,9 +101,6 @@ def test_zero_shows_all(
 
 
 def test_nobody_reading_stops_the_process(
-    event: EventFactory,
-    batch: BatchFactory,
-    partition: Place,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Closed(io.StringIO):

@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,12 @@ from pyarrow import fs
 from pixstream.columns.batch import EventBatch
 from pixstream.consumers.delta_lake.consumer import DeltaLake
 from pixstream.errors import DestinationError, Transient
-from pixstream.event.model import PixEvent
 from pixstream.kafka.ports import TopicIdPartition
 from pixstream.lake import append, maintenance
 from pixstream.lake.location import Location
 from pixstream.lake.table import LakeTable
-
-EventFactory = Callable[..., PixEvent]
-BatchFactory = Callable[..., EventBatch]
-Place = Callable[..., TopicIdPartition]
+from pixstream.testing import batch, event, partition
+from tests.conftest import S3
 
 
 def reject(rows: Sequence[int], reason: str) -> None:
@@ -74,7 +71,7 @@ class Lake:
 
 
 @pytest.fixture
-def lake(s3: Any) -> Iterator[Lake]:
+def lake(s3: S3) -> Iterator[Lake]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lake, "options", s3.options)
         yield Lake(f"s3://lake/{uuid.uuid4()}")
@@ -113,15 +110,13 @@ TestFailures = on_s3("TestFailures")
 
 
 class TestCommits:
-    def test_every_log_entry_asks_to_be_the_first_of_its_name(
-        self, lake: Lake, s3: Any, event: EventFactory, batch: BatchFactory, partition: Place
-    ) -> None:
+    def test_every_log_entry_asks_to_be_the_first_of_its_name(self, lake: Lake, s3: S3) -> None:
         lake.write(batch({partition(): (0, [event(0)])}))
         entries = [r for r in s3.requests() if r["method"] == "PUT" and ".json" in str(r["path"])]
         assert {request["if_none_match"] for request in entries} == {"*"}
 
     def test_a_commit_whose_answer_was_lost_is_refused_by_the_store_and_done_once(
-        self, lake: Lake, s3: Any, event: EventFactory, batch: BatchFactory, partition: Place
+        self, lake: Lake, s3: S3
     ) -> None:
         lake.write(batch({partition(): (0, [event(0)])}))
         s3.fail("PUT", r"_delta_log/\d+\.json$", when="after", times=1)
@@ -137,10 +132,7 @@ class TestCommits:
     def test_a_store_that_fails_is_waited_for_and_then_each_row_comes_once(
         self,
         lake: Lake,
-        s3: Any,
-        event: EventFactory,
-        batch: BatchFactory,
-        partition: Place,
+        s3: S3,
         path: str,
         when: str,
     ) -> None:
@@ -157,14 +149,14 @@ class TestCommits:
         assert [row["_offset"] for row in lake.rows()] == [0, 1, 2]
 
     def test_a_process_killed_between_rows_and_commit_leaves_nothing_that_counts(
-        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
+        self, lake: Lake
     ) -> None:
         lake.write(batch({partition(): (0, [event(0)])}))
         code = """
             import os, signal
             from pixstream.lake.table import LakeTable
             LakeTable.commit = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-            lake.write(_batch({place(): (1, [_event(1)])}), None)
+            lake.write(batch({partition(): (1, [event(1)])}), None)
         """
         assert child(lake, code).wait(60) == -signal.SIGKILL
         place = lake.location()
@@ -176,14 +168,12 @@ class TestCommits:
         lake.write(batch({partition(): (1, [event(1)])}))
         assert [row["_offset"] for row in lake.rows()] == [0, 1]
 
-    def test_two_processes_on_one_table_lose_and_double_nothing(
-        self, lake: Lake, partition: Place
-    ) -> None:
+    def test_two_processes_on_one_table_lose_and_double_nothing(self, lake: Lake) -> None:
         code = """
             for commit in range(10):
-                own = [_event(1000 * number + 10 * commit + n) for n in range(1, 10)]
-                shared = [_event(9000 + commit)]
-                lake.write(_batch({place(number): (commit * 10, own + shared)}), None)
+                own = [event(1000 * number + 10 * commit + n) for n in range(1, 10)]
+                shared = [event(9000 + commit)]
+                lake.write(batch({partition(number): (commit * 10, own + shared)}), None)
         """
         writers = [child(lake, f"number = {n}\n{textwrap.dedent(code)}") for n in range(2)]
         assert [writer.wait(120) for writer in writers] == [0, 0]
@@ -196,9 +186,6 @@ class TestCommits:
     def test_merge_checkpoint_and_sweep(
         self,
         lake: Lake,
-        event: EventFactory,
-        batch: BatchFactory,
-        partition: Place,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(maintenance, "ENOUGH", 3)
@@ -222,9 +209,7 @@ class TestCommits:
         assert lake.rows() == before
         assert lake.offsets(partition()) == {partition(): 5}
 
-    def test_a_recent_file_that_is_gone_is_named(
-        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
-    ) -> None:
+    def test_a_recent_file_that_is_gone_is_named(self, lake: Lake) -> None:
         lake.write(batch({partition(): (0, [event(0)])}))
         (file,) = LakeTable(lake.location()).live()
         lake.location().filesystem.delete_file(file)
@@ -237,9 +222,7 @@ class TestCheck:
     def test_an_empty_prefix_has_no_table_yet(self, lake: Lake) -> None:
         assert "pagamentos: no table yet" in lake.consumer.check()
 
-    def test_a_table_is_counted(
-        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
-    ) -> None:
+    def test_a_table_is_counted(self, lake: Lake) -> None:
         lake.write(batch({partition(): (0, [event(0)])}))
         assert "pagamentos: 1 rows" in lake.consumer.check()
 
@@ -248,7 +231,7 @@ class TestCheck:
         [("PUT", "_pixstream_check_"), ("POST", "^/lake$")],
         ids=["put", "delete"],
     )
-    def test_a_role_that_may_not_write(self, lake: Lake, s3: Any, method: str, path: str) -> None:
+    def test_a_role_that_may_not_write(self, lake: Lake, s3: S3, method: str, path: str) -> None:
         s3.fail(method, path, status=403)
         with pytest.raises(DestinationError, match=r"write and delete there: .* lack the right"):
             lake.consumer.check()
@@ -290,16 +273,12 @@ class TestCheck:
         with pytest.raises(DestinationError, match="names no kind of store"):
             lake.consumer.check()
 
-    def test_conditional_put_must_stay_on(
-        self, lake: Lake, event: EventFactory, batch: BatchFactory, partition: Place
-    ) -> None:
+    def test_conditional_put_must_stay_on(self, lake: Lake) -> None:
         lake.open(storage_options={"conditional_put": "disabled"})
         with pytest.raises(DestinationError, match="conditional_put must stay on"):
             lake.write(batch({partition(): (0, [event(0)])}))
 
-    def test_credentials_that_the_store_refuses(
-        self, own_s3: Any, event: EventFactory, batch: BatchFactory, partition: Place
-    ) -> None:
+    def test_credentials_that_the_store_refuses(self, own_s3: S3) -> None:
         httpx2.post(f"{own_s3.url}/moto-api/reset-auth", content=b"0").raise_for_status()
         consumer = DeltaLake(
             type="delta_lake", uri="s3://lake/x", storage_options=dict(own_s3.options)
@@ -311,9 +290,7 @@ class TestCheck:
         assert "test-secret" not in str(caught.value)
         assert "test-key" not in str(caught.value)
 
-    def test_a_store_that_hangs_stops_no_other_thread(
-        self, own_s3: Any, event: EventFactory, batch: BatchFactory, partition: Place
-    ) -> None:
+    def test_a_store_that_hangs_stops_no_other_thread(self, own_s3: S3) -> None:
         options = {**own_s3.options, "timeout": "2s", "max_retries": "0"}
         consumer = DeltaLake(type="delta_lake", uri="s3://lake/x", storage_options=options)
         consumer.write(batch({partition(): (0, [event(0)])}), reject)
@@ -364,9 +341,8 @@ def child(lake: Lake, code: str) -> subprocess.Popen[bytes]:
     """A process with a consumer of its own on the same tables."""
     start = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from conftest import _batch, _event, place
 from pixstream.consumers.delta_lake.consumer import DeltaLake
+from pixstream.testing import batch, event, partition
 lake = DeltaLake(
     type="delta_lake", uri={lake.place!r}, storage_options={dict(lake.options)!r}, maintain_every=8
 )

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pixstream.kafka.ports import Admin, Client, TopicIdPartition
+    from tests.conftest import Rights
 
 Library = Literal["confluent", "kafka-python"]
 
@@ -226,7 +227,7 @@ def test_a_processor_cannot_work_without_any_one_of_its_rights(
 
 @pytest.mark.broker
 @pytest.mark.parametrize("library", ["confluent", "kafka-python"])
-def test_the_given_rights_are_enough_to_work(rights: Any, library: Library) -> None:
+def test_the_given_rights_are_enough_to_work(rights: Rights, library: Library) -> None:
     name = f"part-{secrets.token_hex(4)}"
     client = rights.client(library)
     rights.are(for_producer(rights.user, name))
@@ -236,7 +237,7 @@ def test_the_given_rights_are_enough_to_work(rights: Any, library: Library) -> N
 
 
 @pytest.mark.broker
-def test_a_producer_cannot_work_without_any_one_of_its_rights(rights: Any) -> None:
+def test_a_producer_cannot_work_without_any_one_of_its_rights(rights: Rights) -> None:
     name = f"part-{secrets.token_hex(4)}"
     client, acls = rights.client("confluent"), for_producer(rights.user, name)
     for missing in acls:
@@ -246,7 +247,7 @@ def test_a_producer_cannot_work_without_any_one_of_its_rights(rights: Any) -> No
 
 
 @pytest.mark.broker
-def test_a_consumer_cannot_work_without_any_one_of_its_rights(rights: Any) -> None:
+def test_a_consumer_cannot_work_without_any_one_of_its_rights(rights: Rights) -> None:
     name = f"part-{secrets.token_hex(4)}"
     client, acls = rights.client("confluent"), for_consumer(rights.user, name, ["pix.estornos"])
     for missing in acls:
@@ -256,7 +257,7 @@ def test_a_consumer_cannot_work_without_any_one_of_its_rights(rights: Any) -> No
 
 
 @pytest.mark.broker
-def test_an_operator_manages_topics_and_looks_at_lag_and_letters(rights: Any) -> None:
+def test_an_operator_manages_topics_and_looks_at_lag_and_letters(rights: Rights) -> None:
     rights.are(for_operator(rights.user, []))
     client, topic = rights.client("confluent"), f"pix.{secrets.token_hex(4)}"
     with closing(client.admin()) as admin:
@@ -274,7 +275,7 @@ def test_an_operator_manages_topics_and_looks_at_lag_and_letters(rights: Any) ->
 
 @pytest.mark.broker
 @pytest.mark.parametrize("library", ["confluent", "kafka-python"])
-def test_an_operators_rights_are_enough_to_set_offsets(rights: Any, library: Library) -> None:
+def test_an_operators_rights_are_enough_to_set_offsets(rights: Rights, library: Library) -> None:
     rights.are(for_operator(rights.user, []))
     group, place = group_id(f"lake-{library}"), TopicPartition("pix.estornos", 0)
     with closing(rights.client(library).admin()) as admin:
@@ -298,7 +299,7 @@ def replay(client: Client) -> None:
 
 
 @pytest.fixture
-def with_letter(rights: Any, secure_broker: Mapping[str, str]) -> Any:
+def with_letter(rights: Rights, secure_broker: Mapping[str, str]) -> Any:
     """The same, with a record among the dead letters: an empty topic is read without a request."""
     super_user = kafka.connect(KafkaSettings(bootstrap_servers=secure_broker["PLAINTEXT"]))
     with closing(super_user.outbox("writer")) as outbox:

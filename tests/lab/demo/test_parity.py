@@ -1,22 +1,19 @@
 """The comparison of Spark's silver tables with the Delta consumer's finds what differs."""
 
-from collections.abc import Callable
-
 import pyarrow as pa
 import pytest
 
 from pixstream.columns import merging
 from pixstream.columns.decoding import decode
 from pixstream.columns.schema import TIMESTAMP
-from pixstream.event.model import PixEvent, encode
+from pixstream.event.model import encode
 from pixstream.kafka.ports import Record
 from pixstream.lab.demo.parity import INGESTED, same
-
-EventFactory = Callable[..., PixEvent]
+from pixstream.testing import event
 
 
 @pytest.fixture
-def rows(event: EventFactory) -> pa.Table:
+def rows() -> pa.Table:
     """One event told once, and one told twice."""
     told = [event(1), event(2), event(2, revision=1, txid="A")]
     records = [

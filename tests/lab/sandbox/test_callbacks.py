@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -12,6 +12,8 @@ from pixstream.lab.sandbox.callbacks import LARGEST_BODY, Callbacks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.lab.conftest import Receiver
+
 
 @pytest.fixture
 def running(callbacks: Callbacks) -> Iterator[Callbacks]:
@@ -20,7 +22,7 @@ def running(callbacks: Callbacks) -> Iterator[Callbacks]:
     callbacks.stop()
 
 
-def test_a_body_is_posted_as_it_is(running: Callbacks, receiver: Any) -> None:
+def test_a_body_is_posted_as_it_is(running: Callbacks, receiver: Receiver) -> None:
     running.send(f"{receiver.url}/pix", b"\xff no json {")
 
     assert running.wait(5)
@@ -28,7 +30,9 @@ def test_a_body_is_posted_as_it_is(running: Callbacks, receiver: Any) -> None:
     assert receiver.paths == ["/hooks/pix"]
 
 
-def test_a_body_is_posted_again_until_it_is_acknowledged(running: Callbacks, receiver: Any) -> None:
+def test_a_body_is_posted_again_until_it_is_acknowledged(
+    running: Callbacks, receiver: Receiver
+) -> None:
     receiver.answers = [503, 500, 429, 302, 201]
     running.send(receiver.url, b"one")
 
@@ -43,7 +47,7 @@ def test_a_body_is_posted_again_until_it_is_acknowledged(running: Callbacks, rec
     }
 
 
-def test_the_pause_before_each_further_attempt_grows(receiver: Any) -> None:
+def test_the_pause_before_each_further_attempt_grows(receiver: Receiver) -> None:
     callbacks = Callbacks(workers=1, first_delay_seconds=0.04, longest_delay_seconds=1)
     callbacks.start()
     receiver.answers = [503, 503, 503]
@@ -55,7 +59,7 @@ def test_the_pause_before_each_further_attempt_grows(receiver: Any) -> None:
     assert time.monotonic() - start >= 0.04 + 0.08 + 0.16
 
 
-def test_a_refused_body_does_not_hold_up_others(receiver: Any) -> None:
+def test_a_refused_body_does_not_hold_up_others(receiver: Receiver) -> None:
     callbacks = Callbacks(workers=1, first_delay_seconds=0.3)
     callbacks.start()
     receiver.answers = [503]
@@ -82,7 +86,7 @@ def test_nothing_is_lost_while_the_webhook_is_away(callbacks: Callbacks) -> None
 
 
 def test_what_was_sent_before_the_start_is_delivered_after_it(
-    callbacks: Callbacks, receiver: Any
+    callbacks: Callbacks, receiver: Receiver
 ) -> None:
     callbacks.send(receiver.url, b"early")
     assert callbacks.stats()["pending"] == 1
@@ -94,7 +98,7 @@ def test_what_was_sent_before_the_start_is_delivered_after_it(
 
 
 def test_pix_of_one_key_go_together_and_of_two_keys_do_not(
-    running: Callbacks, receiver: Any
+    running: Callbacks, receiver: Receiver
 ) -> None:
     for number in range(5):
         running.notify("a", receiver.url, b'{"n":%d}' % number)
@@ -107,7 +111,7 @@ def test_pix_of_one_key_go_together_and_of_two_keys_do_not(
     )
 
 
-def test_a_body_holds_no_more_than_its_limit(running: Callbacks, receiver: Any) -> None:
+def test_a_body_holds_no_more_than_its_limit(running: Callbacks, receiver: Receiver) -> None:
     for number in range(2 * LARGEST_BODY + 1):
         running.notify("a", receiver.url, b"%d" % number)
 
@@ -117,7 +121,7 @@ def test_a_body_holds_no_more_than_its_limit(running: Callbacks, receiver: Any) 
     assert sorted(n for body in bodies for n in body) == list(range(2 * LARGEST_BODY + 1))
 
 
-def test_many_bodies_arrive_once_each(running: Callbacks, receiver: Any) -> None:
+def test_many_bodies_arrive_once_each(running: Callbacks, receiver: Receiver) -> None:
     receiver.answers = [503] * 40
     for number in range(200):
         running.send(receiver.url, b"%d" % number)

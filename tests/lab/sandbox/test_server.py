@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import msgspec
@@ -18,6 +18,9 @@ from pixstream.lab.simulation.batches import Offer
 from pixstream.lab.simulation.offers import plan
 from pixstream.lab.simulation.pieces import BANK_API, SYSTEM_LOG, WEBHOOK
 from pixstream.testing.waiting import wait_for
+
+if TYPE_CHECKING:
+    from tests.lab.conftest import Receiver
 
 KEY = "7d9f0335-8dcc-4054-9bf9-0dbd61d36906"
 E2E = "E99999101202611231200abcdefghijk"
@@ -160,7 +163,7 @@ def test_one_pix_is_shown_and_an_unknown_one_is_not_found(
 
 
 def test_a_return_is_under_way_then_settled_and_called_back(
-    bank: Bank, client: httpx2.Client, receiver: Any
+    bank: Bank, client: httpx2.Client, receiver: Receiver
 ) -> None:
     bank.register(KEY, receiver.url)
     bank.add(pix(txid="a" * 30))
@@ -218,7 +221,7 @@ def test_a_return_after_90_days_or_without_json_or_pix_is_refused(
 
 
 def test_a_webhook_is_registered_shown_listed_and_deleted(
-    client: httpx2.Client, receiver: Any
+    client: httpx2.Client, receiver: Receiver
 ) -> None:
     assert client.get(f"/webhook/{KEY}").status_code == 404
     assert client.put(f"/webhook/{KEY}", json={"webhookUrl": receiver.url}).status_code == 200
@@ -259,7 +262,7 @@ def test_a_webhook_that_cannot_be_is_refused(
 
 
 def test_only_pix_with_a_txid_of_a_registered_key_are_called_back(
-    bank: Bank, server: BankServer, receiver: Any
+    bank: Bank, server: BankServer, receiver: Receiver
 ) -> None:
     assert server.bank is bank
     bank.register(KEY, receiver.url + "/")
@@ -275,7 +278,7 @@ def test_only_pix_with_a_txid_of_a_registered_key_are_called_back(
 
 
 def test_a_plans_offers_reach_the_list_and_the_webhook(
-    bank: Bank, client: httpx2.Client, receiver: Any, now: dt.datetime
+    bank: Bank, client: httpx2.Client, receiver: Receiver, now: dt.datetime
 ) -> None:
     bank.default_webhook = receiver.url
     receiver.answers = [503] * 10
@@ -293,7 +296,7 @@ def test_a_plans_offers_reach_the_list_and_the_webhook(
 
 
 def test_bodies_for_a_key_without_webhook_wait_for_its_registration(
-    bank: Bank, client: httpx2.Client, receiver: Any
+    bank: Bank, client: httpx2.Client, receiver: Receiver
 ) -> None:
     bank.offer(Offer(source=WEBHOOK, name=KEY, content=b"one"))
     assert bank.stats()["waiting_for_webhook"] == 1
@@ -303,7 +306,7 @@ def test_bodies_for_a_key_without_webhook_wait_for_its_registration(
     assert bank.stats()["waiting_for_webhook"] == 0
 
 
-def test_offers_can_be_handed_over_http(server: BankServer, receiver: Any) -> None:
+def test_offers_can_be_handed_over_http(server: BankServer, receiver: Receiver) -> None:
     server.bank.default_webhook = receiver.url
     offers = [
         Offer(source=BANK_API, name=E2E, content=msgspec.json.encode(pix())),

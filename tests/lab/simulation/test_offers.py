@@ -52,9 +52,12 @@ def test_the_same_arguments_make_the_same_bytes(now: dt.datetime) -> None:
     assert run(2_000, now)[1] != run(2_000, now, seed=8)[1]
 
 
+P, R, E = Category.PAGAMENTO, Category.RECEBIMENTO, Category.ESTORNO
+
+
 def test_every_source_tells_every_category_that_it_can(now: dt.datetime) -> None:
     planned, _ = twenty_thousand(now)
-    everything = {(source, category) for source in SOURCES for category in Category}
+    everything = {(source, category) for source in SOURCES for category in (P, R, E)}
 
     assert set(planned.counts) == everything - {(BANK_API, Category.PAGAMENTO)}
     assert min(planned.counts.values()) >= 100

@@ -7,18 +7,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pixstream.errors import DestinationError
-from pixstream.event.model import PixEvent
 from pixstream.lake import files, maintenance
 from pixstream.lake.location import Location
 from pixstream.lake.log import verification
 from pixstream.lake.table import LakeTable
-
-EventFactory = Callable[..., PixEvent]
-RowFactory = Callable[..., pa.Table]
+from pixstream.testing import event, rows
 
 
 @pytest.fixture
-def place(tmp_path: Path, event: EventFactory, rows: RowFactory) -> Path:
+def place(tmp_path: Path) -> Path:
     """A table of twelve commits with a row each, version 3 a checkpoint."""
     table = LakeTable(Location(str(tmp_path), "pagamentos"))
     for number in range(12):

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from msgspec import Meta
 
 from pixstream.errors import DestinationError
+from pixstream.event.categories import Category
 from pixstream.event.sealing import BRASILIA
 from pixstream.metrics import Counter
 from pixstream.metrics.records import WRITTEN
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 LINES = Counter("pix_console_lines_total", "Events shown as lines", short="shown")
 
 _COLUMNS = ["event_time", "category", "status", "amount_centavos", "payer", "payee", "flags"]
+_CATEGORY_WIDTH = max(map(len, Category))
 _SHORT = 6
 """Characters shown of a pseudonym: enough to see that two are the same."""
 
@@ -89,7 +91,7 @@ def line(event: Mapping[str, Any]) -> str:
         when = when.astimezone(BRASILIA)
     parts = [
         f"{when:%d/%m/%Y %H:%M:%S}",
-        f"{event['category']:<11}",
+        f"{event['category']:<{_CATEGORY_WIDTH}}",
         f"{event['status']:<9}",
         f"{reais(event['amount_centavos']):>16}",
         f"{_party(event['payer'])} → {_party(event['payee'])}",

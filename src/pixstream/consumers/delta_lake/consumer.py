@@ -37,7 +37,7 @@ _TABLES = frozenset(category.plural for category in Category)
 
 @dataclasses.dataclass(kw_only=True)
 class DeltaLake(Consumer):
-    """Delta tables `pagamentos`, `recebimentos` and `estornos`, partitioned by UTC event date."""
+    """One Delta table for each category of events, partitioned by UTC event date."""
 
     metrics = append.METRICS
 

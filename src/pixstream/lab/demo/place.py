@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pixstream.kafka.names import DLQ, DLQ_STATE, EVENT_TOPICS, POSITIONS
 from pixstream.lab.simulation.world import OWN_ISPB
 from pixstream.privacy import create_key_file
 
@@ -83,12 +84,8 @@ class Place:
             "metrics": {"port": 0},
             "logging": {"file": str(self.logs / "pixstream.log")},
             "topics": {
-                "pix.pagamentos": dict(events),
-                "pix.recebimentos": dict(events),
-                "pix.estornos": dict(events),
-                "pix.dlq": {},
-                "pix.positions": {},
-                "pix.dlq.state": {},
+                **{topic: dict(events) for topic in EVENT_TOPICS.values()},
+                **{topic: {} for topic in (DLQ, POSITIONS, DLQ_STATE)},
             },
             "producers": {
                 "bank_api": {

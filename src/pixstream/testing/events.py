@@ -1,0 +1,54 @@
+"""Events as a producer would have sent them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+
+from pixstream.event import routing
+from pixstream.event.categories import Category
+from pixstream.event.model import SCHEMA_VERSION, Direction, Party, PixEvent, Status
+
+NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+"""When an event happens unless a test says otherwise."""
+
+
+def event(number: int = 0, *, time: dt.datetime = NOON, **changes: Any) -> PixEvent:
+    """Make an event of this software's schema: a settled payment, ids fresh for each number.
+
+    The same arguments make the same event. `event_id` follows from category, identifier and status.
+
+    Args:
+        number: tells events of one minute apart, 11 digits at most.
+        time: when it happened, with a time zone.
+        changes: fields of `PixEvent` that are to differ; those that are not named here and that an
+            event need not have are null.
+
+    Raises:
+        TypeError: there is no such field.
+    """
+    fields: dict[str, Any] = {
+        **{field.name: None for field in msgspec.structs.fields(PixEvent)},
+        "category": Category.PAGAMENTO,
+        "direction": Direction.OUT,
+        "end_to_end_id": f"E12345678{time:%Y%m%d%H%M}{number:011}",
+        "amount_centavos": 1234,
+        "currency": "BRL",
+        "event_time": time,
+        "ingested_at": time + dt.timedelta(seconds=2),
+        "status": Status.SETTLED,
+        "payer": Party(ispb="12345678"),
+        "payee": Party(ispb="87654321"),
+        "source": "webhook",
+        "flags": [],
+        "revision": 0,
+        "extra": {},
+        "schema_version": SCHEMA_VERSION,
+        **changes,
+    }
+    if "event_id" not in changes:
+        known = fields["return_id"] or fields["end_to_end_id"]
+        fields["event_id"] = routing.event_id(fields["category"], known, fields["status"])
+    return PixEvent(**fields)

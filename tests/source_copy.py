@@ -1,0 +1,52 @@
+"""A copy of the sources in a directory of a test, to change them as a contributor would."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("src", "docs", "pyproject.toml", "kafka_config.yaml")
+
+
+class SourceCopy:
+    """The sources at `root`; what runs there imports this copy and not the installed package."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for part in PARTS:
+            if (ROOT / part).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(ROOT / part, root / part, ignore=ignored)
+            else:
+                shutil.copy2(ROOT / part, root / part)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a text that the file holds once."""
+        path = self.root / file
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1, f"{file} holds {old!r} {text.count(old)} times"
+        path.write_text(text.replace(old, new), "utf-8")
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the interpreter of the tests in the copy."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.root,
+            env={**os.environ, "PYTHONPATH": str(self.root / "src")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def changed(self) -> set[str]:
+        """The files that are not as in the repository, without what running leaves behind."""
+        return {
+            str(path.relative_to(self.root))
+            for part in PARTS
+            for path in (self.root / part).rglob("*")
+            if path.is_file()
+            and not {"__pycache__", ".mypy_cache"} & set(path.parts)
+            and path.read_bytes() != (ROOT / path.relative_to(self.root)).read_bytes()
+        }
