@@ -1,4 +1,4 @@
-"""docs/architecture.md tells the truth: every file and name of its walk exists, in a room of its own."""
+"""docs/architecture.md tells the truth: every file and name of its walk is in the code."""
 
 import ast
 import re
@@ -31,6 +31,6 @@ def test_the_walk_leads_from_a_producer_to_the_delta_log() -> None:
     assert len(STEPS) > 20
 
 
-@pytest.mark.parametrize(("path", "name"), STEPS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("path", "name"), STEPS, ids=str)
 def test_every_step_is_in_the_code(path: str, name: str) -> None:
     assert name in definitions(SOURCE / path)

@@ -1,4 +1,4 @@
-"""The circuit breaker: when a destination is left alone, and when it is tried again."""
+"""The circuit breaker: when it opens, and when it lets a trial call through."""
 
 import logging
 
@@ -92,9 +92,9 @@ def test_each_change_is_a_log_line(breaker: Breaker, caplog: pytest.LogCaptureFi
     said = [(r.levelname, r.getMessage()) for r in caplog.records]
     assert [level for level, _ in said] == ["ERROR", "INFO", "ERROR", "INFO", "INFO"]
     assert "failed 3 times in a row" in said[0][1]
-    assert "left alone for 10 s" in said[0][1]
+    assert "circuit breaker open for 10 s" in said[0][1]
     assert "half open" in said[1][1]
-    assert "breaker is closed" in said[4][1]
+    assert "breaker closed" in said[4][1]
 
 
 @pytest.mark.parametrize("wrong", ['{"breaker_failures":0}', '{"breaker_seconds":0}'])

@@ -48,8 +48,8 @@ class Party(event.Party, kw_only=True, forbid_unknown_fields=True, gc=False):
     nick: Annotated[str | None, Meta(description="new")] = None
 
 class PixEvent(event.PixEvent, kw_only=True, forbid_unknown_fields=True, gc=False):
-    payer: Annotated[Party, Meta(description="who gives the money in this event")]
-    payee: Annotated[Party, Meta(description="who gets the money in this event")]
+    payer: Annotated[Party, Meta(description="who sends the money in this event")]
+    payee: Annotated[Party, Meta(description="who receives the money in this event")]
     novelty: Annotated[str | None, Meta(description="new too")] = None
     rank: Annotated[int | None, Meta(description="and this")] = None
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def record(file: Path, action: str, target: str, who: str, why: str) -> None:
-    """Append a line and have it on disk before the action happens.
+    """Append a line and sync it to disk, before the action happens.
 
     Raises:
-        PixstreamError: the log cannot be written: then the action must not happen.
+        PixstreamError: the log cannot be written, so the action must not happen.
     """
     line = {
         "time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),

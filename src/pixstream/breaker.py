@@ -1,4 +1,4 @@
-"""A circuit breaker: a destination that keeps failing is left alone for a while, then tried once.
+"""A circuit breaker: stops calls to a destination that keeps failing, then lets one call through.
 
 closed ── N failures in a row ──▶ open ── time is over ──▶ half open ── works ──▶ closed
                                    ▲                          │
@@ -31,19 +31,19 @@ METRICS = (FAILURES, OPENED)
 
 
 class RetrySettings(BackoffSettings, kw_only=True, forbid_unknown_fields=True):
-    """The `retry` section: waits between tries, and when a destination is left alone."""
+    """The `retry` section: back-off between attempts, and the circuit breaker."""
 
     breaker_failures: Annotated[
         int,
-        Meta(ge=1, description="failures in a row after which a destination is left alone"),
+        Meta(ge=1, description="consecutive failures that open a destination's circuit breaker"),
     ] = 5
     breaker_seconds: Annotated[
-        float, Meta(gt=0, description="how long it is left alone before one call tries it again, s")
+        float, Meta(gt=0, description="how long the breaker stays open before one trial call, s")
     ] = 30.0
 
 
 class Breaker:
-    """Counts the transient failures of one destination and says when to call it.
+    """The circuit breaker of one destination.
 
     Args:
         name: of the destination, for the log.
@@ -52,7 +52,7 @@ class Breaker:
         clock: monotonic seconds; default: the system's.
 
     Attributes:
-        state: closed, open, or half_open while one call tries whether it works again.
+        state: closed, open, or half_open during the trial call.
     """
 
     def __init__(
@@ -71,34 +71,34 @@ class Breaker:
         self._note_failures(0)
 
     def remaining(self) -> float:
-        """Seconds for which the destination must not be called; 0 when it may be."""
+        """Return how many seconds to wait before the next call; 0 when it may be made now."""
         return max(0.0, self._until - self._clock()) if self.state == "open" else 0.0
 
     def trying(self) -> None:
-        """The destination is about to be called."""
+        """Record that the destination is about to be called."""
         if self.state == "open":
             self.state = "half_open"
-            log.info("%s: its breaker is half open: one call tries it", self._name)
+            log.info("%s: circuit breaker half open; making one trial call", self._name)
 
     def failed(self) -> None:
-        """The call failed in a way that may pass."""
+        """Record a transient failure."""
         self._note_failures(self._failures + 1)
         if self.state == "half_open" or self._failures >= self._settings.breaker_failures:
             self.state = "open"
             self._counts.add(OPENED)
             self._until = self._clock() + self._settings.breaker_seconds
             log.error(
-                "%s: failed %d times in a row; its breaker is open: it is left alone for %g s, "
-                "then tried once. Nothing is lost: its records wait in Kafka",
+                "%s: failed %d times in a row; circuit breaker open for %g s, then one trial call. "
+                "Nothing is lost: its records wait in Kafka",
                 self._name,
                 self._failures,
                 self._settings.breaker_seconds,
             )
 
     def succeeded(self) -> None:
-        """The call worked."""
+        """Record a successful call."""
         if self.state != "closed":
-            log.info("%s: works again; its breaker is closed", self._name)
+            log.info("%s: works again; circuit breaker closed", self._name)
         self.state = "closed"
         self._note_failures(0)
 

@@ -1,30 +1,30 @@
-"""Every error that pixstream raises on purpose.
+"""The errors that pixstream raises deliberately.
 
 PixstreamError
 ├── ConfigError            the YAML, an environment variable or an option is wrong (exit 2)
 │   └── KeysMissingError   a privacy key is absent or unusable
-├── KafkaError             Kafka answered with something that waiting does not cure
-│   ├── FencedError        another owner took over, or Kafka gave this one up: stop at once
+├── KafkaError             Kafka failed in a way that retrying does not fix
+│   ├── FencedError        this producer was fenced or expired: stop immediately
 │   └── BrokerError        the embedded broker could not be started or stopped
 ├── PortTakenError         another program listens on a port that we want
 ├── ArtefactError          the jars of a program could not be fetched or verified
-├── DestinationError       a destination failed for good: the process stops, nothing committed
-├── Transient              it may work later: the framework calls again with back-off
-├── Refused                bytes that are no Pix event; becomes a dead letter with its reason code
-└── TopicChangedError      a topic is not the one that the table remembers: a person decides
-    └── ClusterChangedError    it is one of another Kafka cluster
+├── DestinationError       a destination failed permanently: the process stops, nothing committed
+├── Transient              a temporary failure: the framework retries with back-off
+├── Refused                bytes that are not a Pix event; a dead letter with its reason code
+└── TopicChangedError      a topic is not the one that fed the table: an operator decides
+    └── ClusterChangedError    the topic belongs to another Kafka cluster
 
-A message names what failed, on what, what happens next and what to do. It never carries a payload,
-a personal datum, a secret, or another library's text about one of these.
+A message says what failed, on what, what happens next and what to do. It never contains a payload,
+personal data, a secret, or another library's text about any of these.
 """
 
 
 class PixstreamError(Exception):
-    """Root of the tree: whatever pixstream raises on purpose."""
+    """The base class of every error that pixstream raises deliberately."""
 
 
 class ConfigError(PixstreamError):
-    """The configuration is wrong; the message holds one problem a line."""
+    """The configuration is wrong; the message has one problem per line."""
 
 
 class KeysMissingError(ConfigError):
@@ -32,11 +32,11 @@ class KeysMissingError(ConfigError):
 
 
 class KafkaError(PixstreamError):
-    """Kafka refused for a reason that waiting does not cure (authorisation, unknown topic)."""
+    """Kafka failed in a way that retrying does not fix (authorisation, unknown topic)."""
 
 
 class FencedError(KafkaError):
-    """A newer owner of the transactional id exists; this process must end without a trace."""
+    """Another producer took over the transactional id; exit immediately and write nothing more."""
 
 
 class BrokerError(KafkaError):
@@ -48,31 +48,31 @@ class PortTakenError(PixstreamError):
 
 
 class ArtefactError(PixstreamError):
-    """A jar could not be fetched, or its checksum differs."""
+    """A jar could not be fetched, or its checksum does not match."""
 
 
 class DestinationError(PixstreamError):
-    """A destination failed in a way that calling again does not cure."""
+    """A destination failed in a way that retrying does not fix."""
 
 
 class TopicChangedError(PixstreamError):
-    """A topic was deleted and recreated, or its offsets went back: nothing is skipped silently."""
+    """A topic was recreated, or its offsets went backwards: nothing is skipped silently."""
 
 
 class ClusterChangedError(TopicChangedError):
-    """A destination was fed from another Kafka cluster, whose offsets mean nothing in this one."""
+    """A destination was fed from another Kafka cluster, whose offsets are meaningless here."""
 
 
-class Transient(PixstreamError):  # noqa: N818  the word of the design: a state, not a fault
-    """The same call may succeed later; never a reason for a dead letter."""
+class Transient(PixstreamError):  # noqa: N818  the design's term: a state, not a fault
+    """A temporary failure: the same call may succeed later. It never causes a dead letter."""
 
 
-class Refused(PixstreamError):  # noqa: N818  said of a record, not of the program
-    """These bytes hold no Pix event that can be identified.
+class Refused(PixstreamError):  # noqa: N818  about a record, not about the program
+    """These bytes do not contain an identifiable Pix event.
 
     Args:
         reason: a code of `pixstream.event.model.Reason`, stable, for filters and metrics.
-        message: what is wrong and at which field path, without any value of the payload.
+        message: what is wrong and at which field path, without any payload value.
     """
 
     def __init__(self, reason: str, message: str) -> None:

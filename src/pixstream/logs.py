@@ -1,7 +1,7 @@
-"""Log lines in ECS JSON (Elastic Common Schema 8), one a line, without personal data.
+"""Structured logging: ECS JSON (Elastic Common Schema 8), one object per line, no personal data.
 
-Law 4 for logs: no payload, no value of a field, no other library's text about one of these ever
-gets into a message. Log calls of pixstream name components, streams, topics, offsets and reasons.
+Law 4 for logs: a message never contains a payload, a field's value, or another library's text
+about either. pixstream logs the names of components, streams, topics, offsets and reasons.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ class LoggingSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The `logging` section."""
 
     level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="least level written")
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="lowest level written")
     ] = "INFO"
     file: Annotated[
-        str | None, Meta(description="file that lines are appended to; null: standard error")
+        str | None, Meta(description="file to append log lines to; null: standard error")
     ] = None
 
 
 class EcsFormatter(logging.Formatter):
-    """Formats a record as one ECS line.
+    """A formatter that writes each record as one ECS line.
 
     Args:
-        component: the `service.name` suffix: which part of pixstream speaks.
+        component: the part of pixstream that logs, written as `service.node.name`.
     """
 
     def __init__(self, component: str) -> None:
@@ -43,7 +43,7 @@ class EcsFormatter(logging.Formatter):
         self._component = component
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its newline."""
+        """Return the line, without its newline."""
         when = dt.datetime.fromtimestamp(record.created, dt.UTC)
         line: dict[str, Any] = {
             "@timestamp": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -56,14 +56,14 @@ class EcsFormatter(logging.Formatter):
             "process.pid": record.process,
         }
         if record.exc_info and record.exc_info[0] is not None:
-            # The class and the place of our code, never the text: it may repeat a payload.
+            # The class and the position in our code, never the text: it may quote a payload.
             line["error.type"] = record.exc_info[0].__name__
             line["error.stack_trace"] = _places(record.exc_info[2])
         return msgspec.json.encode(line).decode()
 
 
 def configure(settings: LoggingSettings, component: str) -> None:
-    """Send every log line of this process to the configured place."""
+    """Send every log line of this process to the configured destination."""
     handler: logging.Handler
     if settings.file:
         handler = logging.FileHandler(settings.file, delay=True)
@@ -77,7 +77,7 @@ def configure(settings: LoggingSettings, component: str) -> None:
 
 
 def for_people() -> None:
-    """Plain lines on standard error, for commands that a person runs."""
+    """Write plain lines to standard error, for interactive commands."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     root = logging.getLogger()
@@ -101,5 +101,5 @@ def _short(filename: str) -> str:
 
 
 def file_in(directory: Path, component: str) -> Path:
-    """The log file of a component below a directory of logs."""
+    """Return a component's log file in the log directory."""
     return directory / f"{component}.log"

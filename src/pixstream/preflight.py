@@ -1,4 +1,4 @@
-"""Tries everything that a run needs, without reading or writing an event: `pixstream check`."""
+"""Checks everything that a run needs, without reading or writing an event: `pixstream check`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Finding(NamedTuple):
-    """One line of the report; `ok` None: not tried, and `text` says why."""
+    """One line of the report; `ok` None means not checked, and `text` says why."""
 
     ok: bool | None
     what: str
@@ -25,15 +25,15 @@ class Finding(NamedTuple):
 
 
 def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Finding]:
-    """Try keys, broker, topics, sources, destinations and processors, in that order.
+    """Check keys, broker, topics, sources, destinations and processors, in that order.
 
     Args:
         settings: a valid configuration.
-        address: how to reach Kafka; None: the embedded broker does not run now.
+        address: how to reach Kafka; None: the embedded broker is not running.
     """
     yield _try("keys", lambda: _keys(settings))
     if address is None:
-        text = "the embedded broker does not run now; `pixstream run` starts it"
+        text = "the embedded broker is not running; `pixstream run` starts it"
         yield Finding(None, "broker", text)
         yield Finding(None, "topics", "not tried without a broker")
     else:
@@ -77,7 +77,7 @@ def _topics(settings: Settings, admin: Admin) -> str:
 
 def _keys(settings: Settings) -> str:
     keys(settings.privacy)
-    return f"both keys are there, key id {settings.privacy.key_id}"
+    return f"both keys are usable, key id {settings.privacy.key_id}"
 
 
 def _tried(what: str, check: Callable[[], str], *, enabled: bool) -> Finding:

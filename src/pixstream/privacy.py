@@ -1,9 +1,9 @@
-"""Pseudonyms and encryption: no clear personal data leaves the process (Law 4).
+"""Pseudonyms and encryption: no personal data leaves the process in clear text (Law 4).
 
-A pseudonym is HMAC-SHA-256 over (kind, normalised value), cut to 128 bits and led by the key's id:
-`k1.Zm9v…`. Equal values of a kind give equal pseudonyms, so events still join by person; without
-the key an 11-digit CPF cannot be found by trying all of them. What must be readable again is
-sealed with AES-256-GCM (random 96-bit nonce): the rest of `extra`, texts, dead letters.
+A pseudonym is HMAC-SHA-256 over (kind, normalised value), truncated to 128 bits and prefixed with
+the key id: `k1.Zm9v…`. Equal values of one kind give equal pseudonyms, so events still join by
+person; without the key, an 11-digit CPF cannot be recovered by brute force. What must be readable
+again is sealed with AES-256-GCM (random 96-bit nonce): the rest of `extra`, texts, dead letters.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
 
 
 class PrivacySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The `privacy` section: both keys are mandatory, there is no way to switch it off."""
+    """The `privacy` section: both keys are mandatory, and it cannot be switched off."""
 
     pseudonym_key: Annotated[str, secret("32 bytes in base64 or hex, or file:PATH (mode 0600)")] = (
         ""
@@ -41,22 +41,22 @@ class PrivacySettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         str, secret("32 bytes in base64 or hex, or file:PATH (mode 0600)")
     ] = ""
     key_id: Annotated[
-        str, Meta(pattern="^[A-Za-z0-9_-]{1,16}$", description="name of this pair of keys")
+        str, Meta(pattern="^[A-Za-z0-9_-]{1,16}$", description="name of this key pair")
     ] = "k1"
     free_text: Annotated[
-        Literal["encrypt", "drop"], Meta(description="names and texts that people wrote")
+        Literal["encrypt", "drop"], Meta(description="what to do with names and free text")
     ] = "encrypt"
     extra_allowlist: Annotated[
-        list[str], Meta(description="fields of extra that stay in clear, by dotted path")
+        list[str], Meta(description="fields of extra kept in clear text, by dotted path")
     ] = msgspec.field(default_factory=list)
 
 
 class Pseudonymiser:
-    """Makes pseudonyms with one key.
+    """A function that derives pseudonyms with one key.
 
     Args:
         key: 32 secret bytes.
-        key_id: up to 16 characters of [A-Za-z0-9_-], in front of every pseudonym.
+        key_id: up to 16 characters of [A-Za-z0-9_-], the prefix of every pseudonym.
     """
 
     def __init__(self, key: bytes, key_id: str) -> None:
@@ -64,17 +64,17 @@ class Pseudonymiser:
         self._prefix = f"{key_id}."
 
     def __call__(self, kind: str, value: str) -> str:
-        """Pseudonym of a normalised value; `kind` keeps equal texts of different kinds apart."""
+        """Return a normalised value's pseudonym; `kind` separates equal texts of other kinds."""
         digest = hmac.digest(self._key, f"{kind}\x1f{value}".encode(), "sha256")[:16]
         return self._prefix + base64.urlsafe_b64encode(digest)[:22].decode()
 
 
 class Vault:
-    """Seals and opens bytes with AES-256-GCM.
+    """Encryption and decryption of bytes with AES-256-GCM.
 
     Args:
         key: 32 secret bytes.
-        key_id: written in front of what is sealed, so that a later key can tell it apart.
+        key_id: written in front of the sealed bytes, so that a later key pair can recognise them.
     """
 
     def __init__(self, key: bytes, key_id: str) -> None:
@@ -82,12 +82,12 @@ class Vault:
         self._header = _MAGIC + bytes([len(key_id)]) + key_id.encode()
 
     def seal(self, clear: bytes, context: bytes) -> bytes:
-        """Encrypt; `context` (a letter's id, an event's id) must be given again to open."""
+        """Encrypt; `open` needs the same `context` (the id of the letter or event)."""
         nonce = os.urandom(NONCE_BYTES)
         return self._header + nonce + self._aead.encrypt(nonce, clear, context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
-        """Decrypt what `seal` gave.
+        """Decrypt what `seal` returned.
 
         Raises:
             PixstreamError: sealed by another key, with another context, or altered.
@@ -105,10 +105,10 @@ class Vault:
 
 
 def keys(settings: PrivacySettings) -> tuple[Pseudonymiser, Vault]:
-    """Both tools, ready.
+    """Return the pseudonymiser and the vault of these settings.
 
     Raises:
-        KeysMissingError: a key is absent, unreadable or of another length.
+        KeysMissingError: a key is absent, unreadable or of the wrong length.
     """
     pseudonym = read_key("privacy.pseudonym_key", settings.pseudonym_key)
     encryption = read_key("privacy.encryption_key", settings.encryption_key)
@@ -118,14 +118,14 @@ def keys(settings: PrivacySettings) -> tuple[Pseudonymiser, Vault]:
 
 
 def read_key(path: str, text: str) -> bytes:
-    """Decode a key setting, or the file that it names.
+    """Decode a key setting, or the key file that it names.
 
     Args:
         path: the setting's name, for the error.
         text: base64, hex, or `file:PATH`.
 
     Raises:
-        KeysMissingError: never with the key's text in it.
+        KeysMissingError: the key is absent or unusable; the message never contains the key.
     """
     advice = "make one with `pixstream keys create`, or set it from your secret store"
     if not text:
@@ -146,7 +146,7 @@ def read_key(path: str, text: str) -> bytes:
 
 
 def create_key_file(file: Path) -> bool:
-    """Write a new random key with mode 0600; False where the file exists already."""
+    """Write a new random key with mode 0600; return False if the file already exists."""
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -158,12 +158,12 @@ def create_key_file(file: Path) -> bool:
 
 
 def key_files(settings: PrivacySettings) -> list[Path]:
-    """The files that the two settings name, those that name one."""
+    """Return the key files that the two settings name, if any."""
     texts = (settings.pseudonym_key, settings.encryption_key)
     return [Path(text.removeprefix("file:")) for text in texts if text.startswith("file:")]
 
 
 def mask(text: str) -> str:
-    """A value for human eyes without its middle: at most two characters at each end stay."""
+    """Mask a value for display: keep at most two characters at each end."""
     keep = min(2, len(text) // 4)
     return text[:keep] + "*" * (len(text) - 2 * keep) + text[len(text) - keep :]

@@ -1,6 +1,6 @@
-"""The one place that makes working parts out of settings: clients, sealer, dead-letter writers.
+"""Factories that build clients, the sealer and dead-letter writers from settings.
 
-It stands below the commands, the processes, the lab and the jobs, which all get theirs here.
+The commands, the processes, the lab and the jobs all get theirs here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def kafka_settings(settings: Settings) -> KafkaSettings:
-    """The `kafka` section with an address: the configured one, else the embedded broker's.
+    """Return the `kafka` section with an address: as configured, else of the embedded broker.
 
     Raises:
         BrokerError: none is configured, and no embedded broker runs in the data directory.
@@ -35,14 +35,14 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
     address = embedded.address(Path(settings.data_dir))
     if address is None:
         raise BrokerError(
-            "no broker: kafka.bootstrap_servers is not set and the embedded broker does not run; "
+            "no broker: kafka.bootstrap_servers is not set and the embedded broker is not running; "
             "start it with `pixstream broker start`"
         )
     return msgspec.structs.replace(kafka, bootstrap_servers=address)
 
 
 def client(settings: Settings) -> Client:
-    """A Kafka client for the configured brokers, or for the running embedded one.
+    """Return a Kafka client for the configured brokers, or for the running embedded one.
 
     Raises:
         BrokerError: see `kafka_settings`.
@@ -51,7 +51,7 @@ def client(settings: Settings) -> Client:
 
 
 def sealer(settings: Settings) -> Sealer:
-    """What makes drafts canonical, as configured.
+    """Return the configured sealer, which turns drafts into canonical events.
 
     Raises:
         KeysMissingError: a privacy key is absent.
@@ -68,10 +68,10 @@ def sealer(settings: Settings) -> Sealer:
 
 
 def letter_writer(settings: Settings, name: str, vault: Vault) -> LetterWriter:
-    """What makes the dead letters of a component."""
+    """Return a component's dead-letter writer."""
     return LetterWriter(name, vault, settings.kafka.max_letter_bytes, letters_directory(settings))
 
 
 def letters_directory(settings: Settings) -> Path:
-    """Where letters too large for Kafka lie."""
+    """Return the directory of the dead letters that are too large for Kafka."""
     return Path(settings.data_dir) / "letters"

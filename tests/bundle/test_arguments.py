@@ -49,5 +49,7 @@ def test_the_configuration_of_a_task_that_reads_one_is_the_root_commands(
 
 def test_what_only_a_workspace_knows_is_refused() -> None:
     refuse_unknown(["--table", "a.b", "${HOME"])
-    with pytest.raises(ConfigError, match=r"\$\{workspace.file_path\} is known to a workspace"):
+    with pytest.raises(
+        ConfigError, match=r"\$\{workspace.file_path\} is known only to a workspace"
+    ):
         refuse_unknown(["--x", "${workspace.file_path}/c.yaml"])

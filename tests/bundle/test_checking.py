@@ -104,7 +104,7 @@ def test_a_good_bundle_has_no_problems_and_tells_what_deploying_needs(
         ([wheel("a", "c"), wheel("b", "a"), wheel("c", "b")], "these wait for one another: "),
         (
             [wheel("a"), wheel("b", depends_on=[{"task_key": "a", "outcome": "true"}])],
-            "a is no condition_task, so it has no outcome; remove `outcome`",
+            "a is not a condition_task, so it has no outcome; remove `outcome`",
         ),
         (
             [wheel("a", job_cluster_key="smal")],
@@ -139,7 +139,7 @@ def test_a_good_bundle_has_no_problems_and_tells_what_deploying_needs(
         ),
         (
             [{"task_key": "a", "notebook_task": {"notebook_path": "plain.py"}}],
-            "plain.py is no notebook; its first line must be",
+            "plain.py is not a notebook; its first line must be",
         ),
         (
             [{"task_key": "a", "run_job_task": {"job_id": "${resources.jobs.daily.id}"}}],

@@ -275,7 +275,7 @@ def test_what_only_a_workspace_knows_fails_the_task_before_it_starts(
 ) -> None:
     functions["a"] = failing
     result = runner(one_job(wheel("a", parameters=["${workspace.root_path}/x"]))).run("daily")
-    assert result.tasks[0].note.startswith("${workspace.root_path} is known to a workspace only")
+    assert result.tasks[0].note.startswith("${workspace.root_path} is known only to a workspace")
 
 
 def test_a_missing_entry_point_fails_its_task_only(

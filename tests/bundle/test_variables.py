@@ -117,7 +117,7 @@ def test_the_environment_gives_a_variable_its_value(monkeypatch: pytest.MonkeyPa
         ("${resources.jobs.glod.id}", "no such resource in the bundle; nearest valid key: gold"),
         ("${resources.jobs}", "names no field of a resource"),
         ("${var.first}", "refers to itself; give it a value"),
-        ('"a ${var.cluster}"', "${var.cluster} is no single value, so no text"),
+        ('"a ${var.cluster}"', "${var.cluster} is not a single value"),
     ],
 )
 def test_a_reference_to_nothing_is_told_with_its_line(written: str, told: str) -> None:

@@ -20,7 +20,7 @@ def test_differences_name_the_columns() -> None:
     other = other.set(place, pa.field("amount_centavos", pa.float64()))
     assert shapes.differences(other) == [
         "event_id: absent",
-        "amount_centavos: of another type",
+        "amount_centavos: has another type",
         "colour: unexpected, and may not be null",
     ]
 
@@ -37,7 +37,7 @@ def test_a_child_of_another_type_is_a_difference() -> None:
     place = EVENT_SCHEMA.get_field_index("payer")
     children = [*list(EVENT_SCHEMA.field(place).type)[1:], pa.field("ispb", pa.int64())]
     other = EVENT_SCHEMA.set(place, pa.field("payer", pa.struct(children)))
-    assert shapes.differences(other) == ["payer: of another type"]
+    assert shapes.differences(other) == ["payer: has another type"]
 
 
 def test_what_a_table_lacks_is_named_with_its_children_alone() -> None:

@@ -156,7 +156,7 @@ def test_a_file_with_fewer_rows_than_the_log_says_stops(table: LakeTable, fill: 
     place = Path(table.location.uri)
     short = files.read(table.location, table.live()[second]).slice(0, 1)
     pq.write_table(short, place / first)
-    with pytest.raises(DestinationError, match="does not hold the rows"):
+    with pytest.raises(DestinationError, match="does not contain the rows"):
         maintenance.maintain(table, "zstd")
 
 

@@ -107,5 +107,5 @@ def test_what_arrow_knows_no_word_for_is_left_to_deltalake(
 
 @pytest.mark.parametrize("duration", ["soon", "1h", "20", "1m 30s", ""])
 def test_a_duration_that_arrow_cannot_be_told_is_refused(duration: str) -> None:
-    with pytest.raises(DestinationError, match="is no duration"):
+    with pytest.raises(DestinationError, match="is not a duration"):
         object_store.arrow_s3("s3://lake/x", {**KEYS, "timeout": duration})

@@ -5,7 +5,7 @@ deltalake, and what of it had been synced. The model is strict: a file that was 
 absent, empty, cut, older or whole, independently of every other, and so may the name of a file
 in a directory that was not synced; a name that was deleted may come back. From each moment of the
 record the states that a disk may be in afterwards are built, the consumer is started on each, and
-reads on from the offsets that the table tells.
+resumes at the offsets in the table.
 """
 
 import datetime as dt

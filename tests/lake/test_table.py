@@ -46,7 +46,7 @@ def test_a_topic_is_remembered_by_its_id(place: Location) -> None:
     table.remember("cluster/lake/pix.pagamentos", "id-1")
     table.remember("cluster/other/pix.pagamentos", "id-2")
     assert table.version == 2
-    with pytest.raises(TopicChangedError, match="deleted and made again") as caught:
+    with pytest.raises(TopicChangedError, match="deleted and recreated") as caught:
         table.remember("cluster/lake/pix.pagamentos", "id-3")
     assert "--new-topic" in str(caught.value)
 

@@ -112,7 +112,7 @@ def test_without_its_checkpoint_it_goes_on_after_bronze_and_settles_the_last_bat
     place.tell([event(n) for n in range(5)])
     with monkeypatch.context() as broken:
         broken.setattr("pixstream.spark.silver.Silver.settle", fail)
-        with pytest.raises(DestinationError, match="its batch comes again"):
+        with pytest.raises(DestinationError, match="its batch is repeated"):
             place.ingest(spark)
     assert rows(spark, place, Category.PAGAMENTO.plural) == []
     shutil.rmtree(place.directory / "checkpoints")
@@ -190,13 +190,17 @@ def test_a_checkpoint_and_a_bronze_of_different_times_are_refused(
     shutil.copytree(place.directory / "checkpoints", place.directory / "new-checkpoints")
 
     put("old-checkpoints", "checkpoints")
-    with pytest.raises(DestinationError, match=r"checkpoint is an older copy.*bronze took batch 2"):
+    with pytest.raises(
+        DestinationError, match=r"checkpoint is an older copy.*last batch in bronze is 2"
+    ):
         place.ingest(spark)
 
     put("new-checkpoints", "checkpoints")
     put("old-bronze", "lake/bronze")
     place.tell([event(4)])
-    with pytest.raises(DestinationError, match=r"bronze is an older copy.*bronze took batch 0"):
+    with pytest.raises(
+        DestinationError, match=r"bronze is an older copy.*last batch in bronze is 0"
+    ):
         place.ingest(spark)
 
     shutil.rmtree(place.directory / "checkpoints")
@@ -229,7 +233,7 @@ def test_a_topic_that_was_made_again_is_refused(spark: "SparkSession", place: An
     admin.close()
     place.create_topics()
 
-    with pytest.raises(TopicChangedError, match=r"pix\.pagamentos .* deleted and made again"):
+    with pytest.raises(TopicChangedError, match=r"pix\.pagamentos .* deleted and recreated"):
         place.ingest(spark)
     assert len(rows(spark, place, BRONZE)) == 1
 

@@ -1,4 +1,4 @@
-"""Every job of a bundle that a day would bring, one after another."""
+"""Runs every scheduled job of a bundle, one after another."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def run_all(runner: Runner, bundle: Bundle, parameters: Mapping[str, str]) -> dict[str, str]:
-    """Run what is neither paused nor continuous; the jobs left out, with the reason.
+    """Run the jobs that are neither paused nor continuous; return the skipped ones with reasons.
 
-    A job that starts others goes before them, and what it started is not run again; else the order
-    is that of the files. A failed job stops no other.
+    A job that starts others runs before them, and the jobs that it started are not run again;
+    otherwise the order is that of the files. A failed job does not stop the others.
 
     Args:
         runner: runs them.
@@ -49,14 +49,14 @@ def run_all(runner: Runner, bundle: Bundle, parameters: Mapping[str, str]) -> di
 
 
 def _reason(job: Job) -> str:
-    """Why a job is left out; empty where it runs."""
+    """Return why a job is skipped; empty if it runs."""
     if job.timing.continuous:
         return "continuous: it would not end; run it by its name"
     return "paused in this target; run it by its name" if job.timing.paused else ""
 
 
 def _starters_first(bundle: Bundle) -> list[Job]:
-    """The jobs in the order of the files, but each behind those that start it."""
+    """Return the jobs in the order of the files, but each after those that start it."""
     starts = {
         job.key: {t.work.job for t in job.tasks if isinstance(t.work, JobWork)}
         for job in bundle.jobs.values()
@@ -65,7 +65,7 @@ def _starters_first(bundle: Bundle) -> list[Job]:
     order: list[Job] = []
     while left:
         free = (job for job in left.values() if not any(job.key in starts[k] for k in left))
-        # Jobs that start one another in a circle are refused when the first of them runs.
+        # Jobs that start one another in a cycle are refused when the first of them runs.
         job = next(free, next(iter(left.values())))
         order.append(left.pop(job.key))
     return order

@@ -1,4 +1,4 @@
-"""The arguments of a task as it gets them here."""
+"""The arguments that a task gets in a local run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONFIGURATION = ("--config", "--env", "--set")
 
 
 class Here(NamedTuple):
-    """What the root command's own options say: `-c`, `--env` and each `--set`.
+    """The root command's own options: `-c`, `--env` and each `--set`.
 
     A task whose arguments have `--config` reads the configuration. In a workspace its `--env` and
     `--set` fit that configuration to the workspace, its catalog for instance; here all three are
@@ -26,7 +26,7 @@ class Here(NamedTuple):
     overrides: Sequence[str] = ()
 
     def divided(self, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-        """The arguments of the bundle that count here, and those of the root command."""
+        """Return the bundle's arguments that apply here, and those of the root command."""
         names = [argument.partition("=")[0] for argument in arguments]
         if "--config" not in names:
             return list(arguments), []
@@ -45,7 +45,7 @@ class Here(NamedTuple):
 
 
 def refuse_unknown(arguments: Sequence[str]) -> None:
-    """Refuse arguments that hold what only a workspace knows.
+    """Refuse arguments with a reference that only a workspace can resolve.
 
     Raises:
         ConfigError: one does.
@@ -53,7 +53,7 @@ def refuse_unknown(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if match := REFERENCE.search(argument):
             raise ConfigError(
-                f"{match[0]} is known to a workspace only; make it a job parameter "
+                f"{match[0]} is known only to a workspace; make it a job parameter "
                 "({{job.parameters.x}}) and give it with --param, or a variable and "
                 "BUNDLE_VAR_<name>"
             )

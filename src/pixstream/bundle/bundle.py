@@ -44,7 +44,7 @@ def load(directory: Path, target: str) -> Bundle:
 
 
 def build(tree: Section, target: str, problems: Problems) -> Bundle:
-    """The bundle of a tree (`layers.Source.tree`); what is wrong goes to `problems`.
+    """Build the bundle from a tree (`layers.Source.tree`); add what is wrong to `problems`.
 
     Raises:
         ConfigError: there is no such target.
@@ -117,7 +117,7 @@ def _task(fields: Fields) -> Task:
 
 
 def _work(fields: Fields) -> Work:
-    """What the task does; every type's key ends with `_task`."""
+    """Return what the task does; every type's key ends with `_task`."""
     kinds = [key for key in fields.section.items if key.endswith("_task")]
     kind = kinds[0] if len(kinds) == 1 else ""
     origin = fields.origin(kind)
@@ -156,7 +156,7 @@ def _work(fields: Fields) -> Work:
 
 
 def _job_key(job_id: str) -> str | None:
-    """The key in `${resources.jobs.<key>.id}`."""
+    """Return the key in `${resources.jobs.<key>.id}`."""
     match = REFERENCE.fullmatch(job_id)
     steps = match[1].split(".") if match else []
     return steps[2] if steps[:2] == ["resources", "jobs"] and steps[3:] == ["id"] else None

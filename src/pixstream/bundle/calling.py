@@ -22,7 +22,7 @@ class Ending(NamedTuple):
     Attributes:
         ok: it returned, or exited with 0.
         why: what went wrong, on one line.
-        trace: the trace of an exception that nobody raised on purpose; else empty.
+        trace: the traceback of an unexpected exception; else empty.
         interrupted: Ctrl-C ended it.
     """
 
@@ -33,10 +33,10 @@ class Ending(NamedTuple):
 
 
 def call(load: Callable[[], Callable[[], Any]], arguments: list[str]) -> Ending:
-    """Load a function and call it with `sys.argv` set to `arguments`; what it returns is dropped.
+    """Load a function and call it with `sys.argv` set to `arguments`; ignore what it returns.
 
-    A function that cannot be loaded (a library of an extra is absent, for instance) ends the same
-    way as one that fails.
+    A function that cannot be loaded (the library of an extra is missing, for instance) counts as
+    one that fails.
     """
     signals: set[int] = set()
     try:
@@ -57,7 +57,7 @@ def _of_exit(end: SystemExit, *, interrupted: bool) -> Ending:
     if end.code in (None, 0):
         return Ending(ok=True)
     why = f"exit code {end.code}" if isinstance(end.code, int) else str(end.code)
-    # What a task makes of Ctrl-C, as click does: `Aborted!` and exit code 1.
+    # How a task ends after Ctrl-C under click: `Aborted!` and exit code 1.
     return Ending(
         ok=False, why=f"{why} after Ctrl-C" if interrupted else why, interrupted=interrupted
     )
@@ -65,7 +65,7 @@ def _of_exit(end: SystemExit, *, interrupted: bool) -> Ending:
 
 @contextmanager
 def _as_a_program(arguments: list[str], signals: set[int]) -> Iterator[None]:
-    """Set `sys.argv`; afterwards give it back, and `signals` holds those that came meanwhile."""
+    """Set `sys.argv`; afterwards restore it, with the signals received meanwhile in `signals`."""
     former, sys.argv = sys.argv, arguments
     main = threading.current_thread() is threading.main_thread()
     try:
@@ -95,7 +95,7 @@ def _noting(signals: set[int]) -> Iterator[None]:
 
 
 def _place(error: Exception) -> str:
-    """The class and where it was raised; the text may repeat a payload."""
+    """Return the class and where it was raised, not the text, which may quote a payload."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     name = frame.filename.rpartition("/")[2]
     return f"{type(error).__name__} in {name}:{frame.lineno} {frame.name}"

@@ -1,7 +1,7 @@
-"""What is wrong with a bundle, as far as it can be told without a workspace.
+"""Checks a bundle for everything that can be verified without a workspace.
 
-Beside the schema (`schema_check`): references to variables, resources, tasks, parameters, entry
-points, notebooks, clusters and environments that do not exist, and circles of tasks and jobs.
+Besides the schema (`schema_check`): references to variables, resources, tasks, parameters, entry
+points, notebooks, clusters and environments that do not exist, and cycles of tasks and jobs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Report(NamedTuple):
 
     Attributes:
         targets: what was checked.
-        problems: one a line, with file, line and field.
+        problems: one per line, with file, line and field.
         notes: variables that must be given a value when a target is deployed, and entry points
             that do not exist yet, of jobs that are paused.
     """
@@ -52,7 +52,7 @@ def check(directory: Path, *, target: str | None = None, schema: Path | None = N
     Args:
         directory: the folder with `databricks.yml`.
         target: the only target to check; None: every one.
-        schema: the file of the JSON schema; None: the files are not held against it.
+        schema: the file of the JSON schema; None: the files are not validated.
 
     Raises:
         ConfigError: the files cannot be read as YAML, or there is no such target or schema.
@@ -126,7 +126,7 @@ class _Checker:
                 hint = nearest(dependency.task, self._tasks)
                 self._problems.add(dependency.origin, f"no task {dependency.task!r}{hint}")
             elif dependency.outcome is not None and not isinstance(on.work, ConditionWork):
-                text = f"{on.key} is no condition_task, so it has no outcome; remove `outcome`"
+                text = f"{on.key} is not a condition_task, so it has no outcome; remove `outcome`"
                 self._problems.add(dependency.origin, text)
 
     def _keys(self, task: Task) -> None:
@@ -166,7 +166,7 @@ class _Checker:
             text = f"no file {file}; the path is relative to this YAML file and keeps its ending"
             self._problems.add(work.origin, text)
         elif file.suffix == ".py" and not file.read_text("utf-8").startswith(_NOTEBOOK_HEAD):
-            text = f"{file} is no notebook; its first line must be `{_NOTEBOOK_HEAD}`"
+            text = f"{file} is not a notebook; its first line must be `{_NOTEBOOK_HEAD}`"
             self._problems.add(work.origin, text)
 
     def _reference(self, task: Task, place: Scalar, reference: Reference) -> None:

@@ -1,4 +1,4 @@
-"""What a bundle says about its jobs, in types: made by `bundle`, checked and run by others."""
+"""The typed definition of a bundle's jobs, built by `bundle`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ConditionWork:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class JobWork:
-    """Another job of the bundle; `job` is its key, None where `job_id` is no reference to one."""
+    """Another job of the bundle; `job` is its key, None if `job_id` does not refer to one."""
 
     job: str | None
     job_id: str

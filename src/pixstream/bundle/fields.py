@@ -1,7 +1,7 @@
-"""The fields of a section, read as the type that is wanted; what is wrong becomes a problem.
+"""Reads the fields of a section as typed values; whatever is wrong becomes a problem.
 
-A value that holds a reference which only a workspace can fill passes: text keeps the reference,
-everything else takes the default.
+A value with a reference that only a workspace can resolve is accepted: a text keeps the reference,
+every other type takes the default.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Fields:
-    """Reads one section.
+    """The fields of one section.
 
     Args:
         section: the section.
@@ -49,7 +49,7 @@ class Fields:
         return node.text
 
     def required(self, key: str) -> str:
-        """A text that must be there."""
+        """Return a text that must be present."""
         text = self.text(key)
         if not text:
             self.problem(f"the key {key} is missing")

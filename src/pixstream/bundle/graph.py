@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def ordered(job: Job) -> list[Task]:
-    """The tasks, each behind what it depends on, else as they are written.
+    """Return the tasks, each after its dependencies, otherwise as written.
 
     Raises:
-        ConfigError: they depend on one another in a circle.
+        ConfigError: their dependencies form a cycle.
     """
     circle = cycle(edges(job))
     if circle:
@@ -38,7 +38,7 @@ def edges(job: Job) -> dict[str, list[str]]:
 
 
 def cycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
-    """One circle in a graph, its first node again at the end; empty where there is none."""
+    """Return one cycle of a graph, its first node repeated at the end; empty if there is none."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -1,8 +1,8 @@
-"""The files of a bundle laid over one another, as the databricks CLI lays them.
+"""Merges the files of a bundle and its target's overrides, as the databricks CLI does.
 
-Maps merge key by key, lists are joined, single values replace, a null changes nothing. Tasks,
-clusters and parameters of a job are joined by their key. What a target says comes last; of its
-variables only the value counts, and it replaces. Source: databricks/cli, `libs/dyn/merge` and
+Maps merge key by key, lists are concatenated, single values replace, a null changes nothing. Tasks,
+clusters and parameters of a job are merged by their key. The target's overrides come last; of its
+variables only the value applies, and it replaces. Source: databricks/cli, `libs/dyn/merge` and
 `bundle/config/root.go`.
 """
 
@@ -65,7 +65,7 @@ def targets(tree: Section) -> list[str]:
 
 
 def with_target(tree: Section, target: str, problems: Problems) -> Section:
-    """The bundle as it is in one target; a bundle without targets has every target.
+    """Return the bundle with one target's overrides; without targets, any name is accepted.
 
     Raises:
         ConfigError: there is no such target.
@@ -93,13 +93,13 @@ def with_target(tree: Section, target: str, problems: Problems) -> Section:
 
 
 def merged(below: Node, above: Node, problems: Problems, key: str = "") -> Node:
-    """`above` laid over `below`; each value keeps the place where it was written.
+    """Merge `above` into `below`; each value keeps the position where it was written.
 
     Args:
         below: the earlier value.
         above: the later one.
         problems: gets a line where the two are of different kinds.
-        key: under which both stand.
+        key: of both values.
     """
     if _is_null(above):
         return below

@@ -1,4 +1,4 @@
-"""What `{{…}}` references mean in one run of a job on this machine."""
+"""Resolves `{{…}}` references in one run of a job on this machine."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _TIMES = (("job", "start_time"), ("job", "trigger", "time"))
 
 @dataclasses.dataclass(kw_only=True, slots=True)
 class Meaning:
-    """What is known in one run.
+    """The values that references can use in one run.
 
     Attributes:
         job: key of the job.
         started: UTC; also the time of the trigger, and in milliseconds the id of the run.
         trigger: `onetime`, or `run_job_task` for a job that a task of another started.
         parameters: of the job.
-        tasks: what came of the tasks so far.
+        tasks: the results of the tasks so far.
     """
 
     job: str

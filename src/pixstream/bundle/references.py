@@ -1,7 +1,7 @@
-"""`{{job.parameters.x}}`, `{{tasks.train.values.auc}}`: what is known only when a job runs.
+"""Dynamic value references, known only when a job runs: `{{tasks.train.values.auc}}`.
 
-Names other than letters, digits and `_` stand in backticks. The names are those of Databricks'
-page on dynamic value references; times are UTC.
+Names with characters other than letters, digits and `_` are quoted in backticks. The names are
+those of Databricks' page on dynamic value references; times are UTC.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ TIMES = (
     "second",
     "timestamp_ms",
 )
-"""What can stand behind `job.start_time.` and `job.trigger.time.`."""
+"""What can follow `job.start_time.` and `job.trigger.time.`."""
 
 OF_TASKS = ("values", "result_state", "run_id", "execution_count", "error_code", "notebook_path")
-"""What can stand behind `tasks.<task>.`."""
+"""What can follow `tasks.<task>.`."""
 
 OTHERS = frozenset(
     (
@@ -52,7 +52,7 @@ OTHERS = frozenset(
         *(f"job.trigger.time.{part}" for part in TIMES),
     )
 )
-"""Those without a name of the bundle's own in them."""
+"""References that contain no name defined by the bundle."""
 
 
 class Reference(NamedTuple):

@@ -1,4 +1,4 @@
-"""What came of tasks and jobs, and whether a task runs after what came of others."""
+"""The results of tasks and jobs, and whether a task runs after the results of others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class State(enum.StrEnum):
-    """How a task or a job ended; all but the last are words of Databricks too.
+    """How a task or a job ended; all states but the last are Databricks' own.
 
     NOT_RUN_HERE: only a workspace runs it (a notebook, for instance), or it depends on such a
     task, directly or not: what it builds on does not exist here.
@@ -31,10 +31,10 @@ BAD = frozenset((State.FAILED, State.UPSTREAM_FAILED, State.CANCELED))
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TaskResult:
-    """What came of a task.
+    """The result of a task.
 
     Attributes:
-        attempts: how often it was started.
+        attempts: how many times it was started.
         seconds: from its first start to its end, waits included.
         note: why it failed or did not run, on one line; empty where there is nothing to say.
         facts: what it reported.
@@ -55,7 +55,7 @@ class TaskResult:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class JobResult:
-    """What came of a run of a job. `started_by` is the job and task that started it, if any."""
+    """The result of a job's run; `started_by` is the job and task that started it, if any."""
 
     job: str
     tasks: tuple[TaskResult, ...]
@@ -80,7 +80,7 @@ class JobResult:
 
 
 def verdict(run_if: str, before: Collection[State]) -> State | None:
-    """The state of a task that does not run after what came before it; None: it runs.
+    """Return the state of a task that does not run, given its dependencies; None if it runs.
 
     Databricks' rules (its page on task dependencies), with one of our own: what depends on a task
     that is not run here is not run here either. A dependency whose condition had the other
@@ -113,7 +113,7 @@ def compared(left: str, operator: str, right: str) -> bool:
     """The outcome of a condition: equality compares texts, order compares numbers.
 
     Raises:
-        ValueError: order was asked of something that is no number.
+        ValueError: an order operator got something that is not a number.
     """
     if operator in ("EQUAL_TO", "NOT_EQUAL"):
         return (left == right) is (operator == "EQUAL_TO")

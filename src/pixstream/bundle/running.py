@@ -1,10 +1,10 @@
-"""A job's graph run on this machine: one task after another, each behind what it depends on.
+"""Runs a job's graph on this machine: one task after another, each after its dependencies.
 
-As on a workspace, a failed task is started again up to `max_retries` times and stops only what
-depends on it. Different from a workspace: tasks never run side by side; waits before a retry are
-capped; `timeout_seconds` ends nothing, it is only told; notebooks and other types of work are not
-run, nor what depends on them; after a stop signal no task is started any more, not even those
-that handle failures; and job parameters reach a task only by `{{job.parameters.x}}`.
+As in a workspace, a failed task is retried up to `max_retries` times and stops only the tasks that
+depend on it. Unlike in a workspace: tasks never run in parallel; waits before a retry are capped;
+`timeout_seconds` ends nothing and is only reported; notebooks and other types of work do not run,
+nor does what depends on them; after a stop signal no further task starts, not even those that
+handle failures; and job parameters reach a task only through `{{job.parameters.x}}`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LOOK_SECONDS = 0.1
 
 
 class Watcher(Protocol):
-    """Gets told what happens while it happens."""
+    """An observer of a run's progress."""
 
     def job_started(self, job: Job, parameters: Mapping[str, str]) -> None:
         """A job begins."""
@@ -54,12 +54,12 @@ class Watcher(Protocol):
 
 
 class Runner:
-    """Runs jobs of one bundle; what came of each stands in `results`, in the order of their ends.
+    """A runner of one bundle's jobs, with their `results` in the order in which they ended.
 
     Args:
         bundle: the bundle.
         here: options of the root command.
-        watcher: gets told what happens.
+        watcher: notified of every step.
         stopping: whether to stop after the running task.
         max_wait: the longest wait before a retry, in seconds.
     """
@@ -147,7 +147,7 @@ class Runner:
         return result
 
     def _not_run(self, task: Task, meaning: Meaning) -> TaskResult | None:
-        """What is to say of a task that does not run."""
+        """Return the result of a task that does not run; None if it runs."""
         states = [_seen(meaning.tasks[one.task], one) for one in task.depends_on]
         state, note = verdict(task.run_if, states), ""
         if self.stopped:

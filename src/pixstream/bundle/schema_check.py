@@ -36,7 +36,7 @@ def read(file: Path) -> Any:
     """The schema, with its patterns in Python's words.
 
     Raises:
-        ConfigError: the file cannot be read or is no JSON schema.
+        ConfigError: the file cannot be read or is not a JSON schema.
     """
     try:
         schema = json.loads(file.read_text("utf-8"))
@@ -45,19 +45,19 @@ def read(file: Path) -> Any:
         raise ConfigError(f"--schema {file}: cannot be read: {error.strerror}") from None
     except (ValueError, jsonschema.SchemaError):
         hint = "make it with `databricks bundle schema`"
-        raise ConfigError(f"--schema {file}: no JSON schema; {hint}") from None
+        raise ConfigError(f"--schema {file}: not a JSON schema; {hint}") from None
     return _in_python(schema)
 
 
 def check(file: Section, schema: Any, problems: Problems) -> None:
-    """Hold one file against the schema (of `read`)."""
+    """Validate one file against the schema (of `read`)."""
     validator = jsonschema.Draft202012Validator(schema)
     for error in validator.iter_errors(_data(file)):
         for leaf in _leaves(error):
-            _tell(leaf, at(file, leaf.absolute_path), problems)
+            _report(leaf, at(file, leaf.absolute_path), problems)
 
 
-def _tell(error: jsonschema.ValidationError, node: Node, problems: Problems) -> None:
+def _report(error: jsonschema.ValidationError, node: Node, problems: Problems) -> None:
     rule, limit = error.schema, error.validator_value
     if error.validator == "additionalProperties" and isinstance(node, Section):
         known = rule.get("properties", {})
@@ -75,7 +75,7 @@ def _tell(error: jsonschema.ValidationError, node: Node, problems: Problems) -> 
 
 
 def _leaves(error: jsonschema.ValidationError) -> Iterator[jsonschema.ValidationError]:
-    """What to tell of alternatives: the problems of the one whose type was written."""
+    """Return an error's causes; of alternatives, only those of the one with the written type."""
     if error.validator not in _ALTERNATIVES:
         yield error
         return

@@ -1,9 +1,9 @@
-"""What a task passes on: values for the tasks behind it, and facts for whoever reads the summary.
+"""What a task passes on: values for later tasks, and facts for the summary.
 
 On Databricks (the environment variable DATABRICKS_RUNTIME_VERSION is set) `set` uses the task
-values of the workspace; under `pixstream jobs run` the runner collects both; a function called by
-itself has nobody behind it, so its values are only printed. The part for Databricks was never run
-on a workspace: it follows the documentation of `dbutils.jobs.taskValues`.
+values of the workspace; under `pixstream jobs run` the runner collects both; a function called on
+its own has no later tasks, so its values are only printed. The Databricks part has never run in a
+workspace: it follows the documentation of `dbutils.jobs.taskValues`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _collecting: list[Collected] = []
 
 
 def set(key: str, value: Any) -> None:  # noqa: A001  the name that task values have on Databricks
-    """Give a value to later tasks, who read it as `{{tasks.<this task>.values.<key>}}`.
+    """Pass a value to later tasks, which read it as `{{tasks.<this task>.values.<key>}}`.
 
     Args:
         key: its name.
@@ -53,9 +53,9 @@ def set(key: str, value: Any) -> None:  # noqa: A001  the name that task values 
 
 
 def report(**facts: Any) -> None:
-    """Say what the task did: `report(rows=12, table="gold.daily")`; the last of a name counts.
+    """Report what the task did: `report(rows=12, table="gold.daily")`; the last of a name counts.
 
-    Locally the summary of the run shows it; elsewhere it is a line of the task's output.
+    Locally it appears in the summary of the run; elsewhere as a line in the task's output.
 
     Raises:
         TypeError: JSON cannot hold one of them.
@@ -87,7 +87,7 @@ def in_words(facts: dict[str, Any]) -> str:
 
 @contextmanager
 def collecting() -> Iterator[Collected]:
-    """Collect what is set and reported meanwhile."""
+    """Collect the values and facts set in the meantime."""
     collected = Collected()
     _collecting.append(collected)
     try:

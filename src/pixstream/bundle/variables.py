@@ -74,7 +74,7 @@ class Replacement:
         for match in REFERENCE.finditer(scalar.text):
             found = self._value(match[1], scalar.origin)
             if found is not None and not isinstance(found, Scalar):
-                self._problems.add(scalar.origin, f"{match[0]} is no single value, so no text")
+                self._problems.add(scalar.origin, f"{match[0]} is not a single value")
             known = isinstance(found, Scalar) and not found.unknown
             unknown = unknown or not known
             value = found.text if isinstance(found, Scalar) else match[0]
@@ -84,7 +84,7 @@ class Replacement:
         return dataclasses.replace(scalar, text=text, quoted=True, unknown=unknown)
 
     def _value(self, path: str, place: Origin) -> Node | None:
-        """What a reference means; None where nobody knows it here."""
+        """Return what a reference means; None if only a workspace can resolve it."""
         first, *steps = _STEP.findall(path)
         if first == "var":
             return self._variable(steps, place)

@@ -1,4 +1,4 @@
-"""A batch of events in columns, as a destination gets it."""
+"""A batch of events in columns, as a destination receives it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class EventBatch(NamedTuple):
 
     Attributes:
         table: rows in consumption order, schema `columns.schema.EVENT_SCHEMA` (the event's fields
-            and `_topic`, `_partition`, `_offset`, `_kafka_timestamp`, `_ingested_at`); behind them
-            further columns, and in payer and payee further children, for new fields of a newer
-            writer: a text, an integer or a boolean each, null in most rows.
-        next_offsets: where each partition of the batch goes on, past transaction markers and past
-            rows that became dead letters; a partition may stand here without any row in `table`.
-        cluster_id: Kafka's cluster id, part of what a destination remembers offsets by.
-        begins: where reading for this batch began in those partitions, as far as the caller knows.
-            A destination that remembers a lower offset was set back meanwhile: what lies between
-            is not in the batch, which must not move its offset.
+            and `_topic`, `_partition`, `_offset`, `_kafka_timestamp`, `_ingested_at`), followed by
+            columns, and children of payer and payee, for new fields of a newer writer: each a
+            string, an integer or a boolean, null in most rows.
+        next_offsets: the next offset of each partition in the batch, past transaction markers and
+            past rows that became dead letters; a partition may have no row in `table`.
+        cluster_id: Kafka's cluster id, part of the key under which a destination stores offsets.
+        begins: the offset at which this batch began, for each partition where the caller knows it.
+            A destination with a lower stored offset has been reset in the meantime: the batch lacks
+            the records in between and must not advance the stored offset.
     """
 
     table: pa.Table

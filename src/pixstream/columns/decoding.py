@@ -1,9 +1,9 @@
-"""Kafka records become one Arrow table, and a list of the records that are no events.
+"""Decodes Kafka records into one Arrow table and a list of the records that are not events.
 
-The fast way decodes chunks of records into flat rows and turns these into columns; it takes only
-what has exactly the canonical form. Any other record, one of a newer version too, is read once more
-by `event.lenient`, which keeps or explains it, so both ways agree on every input and a bad record
-costs only itself.
+The fast path decodes chunks of records into flat rows and turns those into columns; it accepts only
+the exact canonical form. `event.lenient` reads any other record again, including those of a newer
+version, and keeps it or explains why not. So both paths agree on every input, and a bad record
+slows down only itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pixstream.kafka.ports import Record
 
 CHUNK = 2000
-"""Records a chunk: objects that live briefly stay in the processor's caches."""
+"""Records per chunk: few enough that short-lived objects stay in the CPU caches."""
 
 _EVENT_ID = "^[0-9a-f]{32}$"
 _CANONICAL_TIME = r"^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"
@@ -41,7 +41,7 @@ _CANONICAL_TIME = r"^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A record that is no event: its place in the sequence, a code of `event.Reason`, and why."""
+    """A record that is not an event: its index, a code of `event.Reason`, and an explanation."""
 
     index: int
     reason: str
@@ -49,10 +49,10 @@ class Bad:
 
 
 class Decoded(NamedTuple):
-    """The events in consumption order, and the records that are none.
+    """The events in consumption order, and the records that are not events.
 
-    The table's schema is `EVENT_SCHEMA`, with columns, and children of payer and payee, for new
-    fields of a newer version that have a value here.
+    The table's schema is `EVENT_SCHEMA`, plus columns, and children of payer and payee, for those
+    new fields of a newer version that have a value in this batch.
     """
 
     table: pa.Table
@@ -67,18 +67,18 @@ def decode(
     columns: Callable[[], Mapping[str, pa.DataType]] = dict,
     now: dt.datetime | None = None,
 ) -> Decoded:
-    """Decode and validate records of the topics of events.
+    """Decode and validate records of the event topics.
 
     Args:
         records: in consumption order, of any partitions.
-        seal_extra: encrypts fields that have no column; without it records with such are bad.
-        contract: what becomes of the new fields of a newer version; columns when absent.
-        columns: which of them the destination knows, see `columns.new_fields.NewFields`.
-        now: the time for `_ingested_at`, aware; the clock's when absent.
+        seal_extra: encrypts fields that have no column; without it, records with such are bad.
+        contract: how to treat the new fields of a newer version; by default they become columns.
+        columns: which of them the destination has, see `columns.new_fields.NewFields`.
+        now: the time for `_ingested_at`, timezone-aware; default: the current time.
 
     Raises:
-        DestinationError: a new field is there that the contract forbids (freeze).
-        PixstreamError: whatever `columns` raises.
+        DestinationError: a record has a new field that the contract forbids (freeze).
+        PixstreamError: raised by `columns`.
     """
     moment = now or dt.datetime.now(dt.UTC)
     new = NewFields(contract or ContractSettings(), columns)
@@ -98,7 +98,7 @@ def decode(
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Pause the search for garbage cycles: a chunk makes none, and searching costs a third more."""
+    """Pause the garbage collector: a chunk creates no cycles, and collecting costs a third more."""
     running = gc.isenabled()
     gc.disable()
     try:
@@ -116,7 +116,7 @@ def _chunk(
     now: dt.datetime,
     bad: list[Bad],
 ) -> pa.RecordBatch:
-    """Decode one chunk; what is bad is added to `bad` with its index from `start`."""
+    """Decode one chunk; append bad records to `bad`, their indices counted from `start`."""
     rows = [
         _fast(record.value) or _newer(record.value, start + index, new)
         for index, record in enumerate(records)
@@ -141,7 +141,7 @@ def _chunk(
 
 
 def _fast(value: bytes | None) -> Any:
-    """The row of a record in canonical form; None for any other."""
+    """Return the row of a record in canonical form; None for any other."""
     try:
         return parse(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -149,9 +149,9 @@ def _fast(value: bytes | None) -> Any:
 
 
 def _newer(value: bytes | None, index: int, new: NewFields) -> Any:
-    """The row of a newer version's record whose new fields have columns by now; else None.
+    """Return the row of a newer version's record whose new fields all have columns; else None.
 
-    Read twice, for its known part and for all of it: a third of the cost of patience.
+    The record is read twice, its known part and the whole: a third of the lenient reader's cost.
     """
     try:
         row: Any = parse_known(value or b"")
@@ -164,10 +164,10 @@ def _newer(value: bytes | None, index: int, new: NewFields) -> Any:
 
 
 def _patient(record: Record, index: int, seal_extra: SealExtra | None, new: NewFields) -> Any:
-    """The row of a record that is an event all the same, or of a newer version.
+    """Return the row of a record that is not canonical but still an event, or of a newer version.
 
     Raises:
-        Refused: it is none.
+        Refused: the record is not an event.
     """
 
     def take(found: dict[str, Any]) -> dict[str, Any]:
@@ -178,11 +178,11 @@ def _patient(record: Record, index: int, seal_extra: SealExtra | None, new: NewF
 
 
 def _irregular(rows: Sequence[Any], columns: Mapping[str, pa.Array[Any]]) -> list[int]:
-    """The rows that need a second look: not decoded, or an id or a time not in canonical form.
+    """Return the rows that need the lenient reader: not decoded, or with an irregular id or time.
 
     Args:
-        rows: of the chunk, None where the fast way failed.
-        columns: of the rows that are there.
+        rows: of the chunk, None where the fast path failed.
+        columns: of the rows that the fast path decoded.
     """
     fine: Any = pc.match_substring_regex(columns["event_id"], _EVENT_ID)
     for name in TIMES:
@@ -191,7 +191,7 @@ def _irregular(rows: Sequence[Any], columns: Mapping[str, pa.Array[Any]]) -> lis
         try:
             columns[name].filter(shaped).cast(TIMESTAMP)
         except pa.ArrowInvalid:
-            return list(range(len(rows)))  # a 30th of February; Arrow does not say where
+            return list(range(len(rows)))  # 30 February; Arrow does not say in which row
     if len(fine) == len(rows) and pc.all(fine).as_py():
         return []
     good = iter(fine.to_pylist())
@@ -199,7 +199,7 @@ def _irregular(rows: Sequence[Any], columns: Mapping[str, pa.Array[Any]]) -> lis
 
 
 def _coordinates(records: Sequence[Record], now: dt.datetime) -> dict[str, pa.Array[Any]]:
-    """Where each row comes from; a record without a timestamp (-1 in Kafka) has none here."""
+    """Return each row's Kafka coordinates; a record without a timestamp (-1 in Kafka) gets null."""
     stamps = [r.timestamp if r.timestamp >= 0 else None for r in records]
     return {
         "_topic": pa.array([r.topic for r in records], pa.string()),

@@ -1,9 +1,9 @@
-"""Several tellings of one event as one row.
+"""Merges the arrivals of one event into one row.
 
-The delta_lake consumer keeps every telling that adds something as a revision; a silver table has
-one row for each event. Field by field the last telling counts that says something: null, a guessed
-time and an unknown direction say nothing. Where and when the event was told first stays what it
-was. All tellings are kept in the column `tellings`.
+The delta_lake consumer keeps every arrival that adds something as a revision; a silver table has
+one row per event. For each field the last arrival with information wins: null, an inferred time and
+an unknown direction carry none. Where and when the event first arrived does not change. The column
+`tellings` keeps all arrivals.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 TELLINGS = "tellings"
-"""Column of a silver row: each telling whole, in order; null while there is only one."""
+"""Column of a silver row with every complete arrival, in order; null while there is only one."""
 
 _ONCE = {*TOLD_APART, *(name for name in EVENT_SCHEMA.names if name.startswith("_"))}
-"""Fields of the first telling that later ones do not change, but for flags and revision."""
+"""Fields that later arrivals do not change, except for flags and revision."""
 
 _SEALED = ("sealed", "unknown_sealed")
 
 
 def silver_schema(telling: pa.Schema) -> pa.Schema:
-    """The columns of a silver table.
+    """Return the columns of a silver table.
 
     Args:
-        telling: `EVENT_SCHEMA`, and columns of newer versions.
+        telling: `EVENT_SCHEMA`, plus columns of newer versions.
     """
     kept = [field.with_nullable(nullable=True) for field in telling]
     history = pa.list_(pa.field("element", pa.struct(kept)))
@@ -42,7 +42,7 @@ def silver_schema(telling: pa.Schema) -> pa.Schema:
 
 
 def told(rows: pa.Table) -> pa.Table:
-    """The tellings that silver rows hold, each event's in order."""
+    """Return the arrivals that silver rows contain, each event's in order."""
     one = rows.filter(pc.is_null(rows[TELLINGS])).drop_columns([TELLINGS])
     several = pc.list_flatten(rows[TELLINGS].combine_chunks())
     more = pa.Table.from_batches([pa.RecordBatch.from_struct_array(several)])
@@ -50,11 +50,11 @@ def told(rows: pa.Table) -> pa.Table:
 
 
 def merged(tellings: pa.Table) -> pa.Table:
-    """One silver row for each event.
+    """Merge arrivals into one silver row per event.
 
     Args:
-        tellings: of `EVENT_SCHEMA` and further columns, in any order, each event's revisions
-            numbered.
+        tellings: arrivals, of `EVENT_SCHEMA` and further columns, in any order, each event's
+            revisions numbered.
     """
     schema = silver_schema(tellings.schema)
     again = pc.is_in(tellings["event_id"], value_set=_repeated(tellings))
@@ -70,11 +70,11 @@ def merged(tellings: pa.Table) -> pa.Table:
 
 
 def settle(stored: pa.Table, arrivals: pa.Table) -> pa.Table:
-    """The silver rows that change: of events that are new, or that an arrival adds something to.
+    """Return the silver rows that change: of new events, and of those an arrival adds to.
 
     Args:
-        stored: silver rows of events among the arrivals, and of others.
-        arrivals: of `EVENT_SCHEMA` and further columns, in the order of their offsets.
+        stored: silver rows, which may include events that are not among the arrivals.
+        arrivals: of `EVENT_SCHEMA` and further columns, in offset order.
     """
     known = told(stored)
     ids = pa.concat_arrays(
@@ -92,7 +92,7 @@ def settle(stored: pa.Table, arrivals: pa.Table) -> pa.Table:
 
 
 def _repeated(rows: pa.Table) -> pa.Array[Any]:
-    """Ids that stand in more than one row."""
+    """Return the ids that occur in more than one row."""
     counts = rows.group_by("event_id").aggregate([([], "count_all")])
     return _one(counts.filter(pc.greater(counts["count_all"], 1))["event_id"])
 
@@ -135,7 +135,7 @@ def _says_nothing(name: str, telling: Mapping[str, Any]) -> bool:
 
 
 def _flags(row: Mapping[str, Any], tellings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is irregular about any telling, but for what another one has made good."""
+    """Return the flags of all arrivals, except those that another arrival has resolved."""
     flags = {flag for telling in tellings for flag in telling["flags"]}
     if row["amount_centavos"] is not None:
         flags.discard(Flag.AMOUNT_ABSENT)

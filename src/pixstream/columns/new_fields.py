@@ -1,8 +1,8 @@
-"""The fields of a newer version in one batch: which become columns, of what type, what is sealed.
+"""Schema evolution in one batch: which new fields become columns, their types, what is sealed.
 
-A column has the type of the JSON value that it came with: a text, an integer, a boolean; any other
-value becomes a text that holds its JSON. A destination that has the column already has decided its
-type. A value of another type is sealed into `extra` instead, never lost and never an error.
+A column takes its type from the JSON value: a string, an integer, a boolean; any other value
+becomes a string with its JSON. Where the destination already has the column, its type applies.
+A value of another type is sealed into `extra` instead: never lost and never an error.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from pixstream.event.contract import ContractSettings
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
-"""How pixstream names its fields. Any other name is no column's: it may differ from a column in
-case alone, or hold what a table's format forbids."""
+"""How pixstream names its fields. Any other name never becomes a column: it may differ from a
+column only in case, or contain characters that the table format forbids."""
 
 _BITS = 64
 
 
 class NewFields:
-    """The new fields of the records of one batch.
+    """The new fields in the records of one batch.
 
     Args:
-        contract: what is to become of fields that nobody knows.
-        columns: asks the destination, at the first new field, which columns it has beyond those of
-            an event, by dotted path; the null type stands for one that takes nothing.
+        contract: how to treat fields that neither this version nor the destination knows.
+        columns: returns the destination's columns beyond those of an event, by dotted path; called
+            at the first new field. The null type marks a column that accepts no value.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class NewFields:
 
     @property
     def found(self) -> bool:
-        """Whether any has a value."""
+        """Whether any new field has a value."""
         return bool(self._values)
 
     def hold(self, index: int, new: Mapping[str, Any]) -> bool:
-        """Take over the new fields of one record if all have a column of their type already.
+        """Store the new fields of one record, if all already have a column of their type.
 
-        Nothing is decided here, so it may be asked before the record is known to be an event.
+        This decides nothing, so it may be called before the record is known to be an event.
         """
         if not new:
             return True
@@ -66,7 +66,7 @@ class NewFields:
         return True
 
     def take(self, index: int, new: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Take over the new fields of one record; what is to be sealed of them comes back.
+        """Store the new fields of one record; return those that must be sealed.
 
         Args:
             index: of the record in the batch.
@@ -74,8 +74,8 @@ class NewFields:
             where: names the record, for an error.
 
         Raises:
-            Refused: `schema_contract`, as the contract says.
-            DestinationError: a field is frozen; nothing of the batch may be committed.
+            Refused: `schema_contract`: the contract discards such rows.
+            DestinationError: the contract freezes a field; nothing in the batch may be committed.
         """
         if not new:
             return {}
@@ -93,7 +93,7 @@ class NewFields:
         return sealed
 
     def added_to(self, table: pa.Table, indices: Sequence[int]) -> pa.Table:
-        """The table with a column for each new field that has a value.
+        """Return the table with a column for each new field that has a value.
 
         Args:
             table: the batch, of `EVENT_SCHEMA`.
@@ -109,21 +109,21 @@ class NewFields:
         return table
 
     def _asked(self) -> dict[str, pa.DataType]:
-        """Types by path: the destination's, and what was decided since."""
+        """Return types by path: the destination's, and those decided since."""
         if self._types is None:
             self._types = dict(self._columns())
         return self._types
 
     def _check(self, new: Mapping[str, Any], where: str) -> None:
-        """Stop, or refuse the record, where the contract says so."""
+        """Stop, or refuse the record, if the contract says so."""
         types = self._asked()
         unknown = {path: self._contract.mode(path) for path in new if path not in types}
         frozen = sorted(path for path, mode in unknown.items() if mode == "freeze")
         if frozen:
             named = ", ".join(path for path in frozen if _is_name(path)) or "of an unusual name"
             raise DestinationError(
-                f"{where}: a newer writer tells new fields ({named}) and schema.contract says "
-                "freeze; this process stops with nothing of the batch committed: upgrade it, or "
+                f"{where}: a newer writer sends new fields ({named}) and schema.contract says "
+                "freeze; this process stops and commits nothing of the batch: upgrade it, or "
                 "set schema.contract to evolve, discard_value or discard_row"
             )
         if "discard_row" in unknown.values():
@@ -135,7 +135,7 @@ class NewFields:
 
 
 def _is_name(path: str) -> bool:
-    """Tell whether a column, or a child of payer or payee, may be called so."""
+    """Return whether a column, or a child of payer or payee, may have this name."""
     side, _, name = path.rpartition(".")
     return side in {"", *PARTIES} and bool(_NAME.fullmatch(name)) and path not in _TAKEN
 

@@ -1,9 +1,9 @@
-"""Does an arrival add anything to what is known of its event?
+"""Decides whether an arrival adds anything to its event.
 
-Compared are the business fields, new fields of a newer version among them: all but where, when and
-by whom the event was told. A field that is null or absent adds nothing; one that equals the field
-of some stored telling adds nothing. What is sealed differs each time (random nonce), so `sealed`
-texts of `extra` are no difference.
+The comparison covers the business fields, including new fields of a newer version: everything
+except where, when and from which source the event arrived. A field adds nothing if it is null or
+absent, or if it equals that field in any stored arrival. Sealed values differ each time (random
+nonce), so the `sealed` texts of `extra` do not count as a difference.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ TOLD_APART = {
     *("event_id", "ingested_at", "source", "source_ref", "source_time", "flags", "revision"),
     "schema_version",
 }
-"""Fields of a telling, not of the fact."""
+"""Fields that describe an arrival, not the fact."""
 
 BUSINESS = [field.name for field in EVENT if field.name not in TOLD_APART]
 COLUMNS = ["event_id", "revision", "flags", *BUSINESS]
-"""What must be known of a stored row."""
+"""The columns of a stored row that the comparison needs."""
 
 _SLICE = 2000
-"""Rows that are Python objects at a time."""
+"""How many rows are Python objects at the same time."""
 
 _SEALED = ("sealed", "unknown_sealed")
 
 
 def decide(stored: pa.Table, arrivals: pa.Table) -> list[int | None]:
-    """What becomes of each arrival: None when it adds nothing, else the revision it is kept as.
+    """Return the revision to store each arrival as; None for one that adds nothing.
 
-    The first telling of an event keeps its own revision. Arrivals are taken in order, each beside
-    what is stored and what came before it.
+    The first arrival of an event keeps its own revision. Arrivals are processed in order, each
+    compared with the stored rows and the arrivals before it.
 
     Args:
         stored: rows of the table, with the columns of `arrivals`.
-        arrivals: with `COLUMNS`, and new columns.
+        arrivals: with `COLUMNS`, plus new columns.
     """
     rows = pa.concat_tables([stored, arrivals]).combine_chunks()
     order = pc.sort_indices(rows["event_id"])  # stable: what is stored stays before what arrives
@@ -51,12 +51,12 @@ def decide(stored: pa.Table, arrivals: pa.Table) -> list[int | None]:
     decided: list[int | None] = [None] * rows.num_rows
     current, known, highest = None, set[int | None](), 0
     heads = [column.to_pylist() for column in (order, rows["event_id"], rows["revision"])]
-    for place, event_id, own, (fact, told) in zip(*heads, _facts(rows), strict=True):
+    for place, event_id, own, (fact, arrived) in zip(*heads, _facts(rows), strict=True):
         revision = own
         if event_id != current:
             current, known, highest = event_id, {None}, own
         elif place >= stored.num_rows:
-            if known.issuperset(told):
+            if known.issuperset(arrived):
                 continue
             revision = highest + 1
         decided[place] = revision
@@ -69,14 +69,14 @@ _Numbers = tuple[int | None, ...]
 
 
 def _facts(rows: pa.Table) -> Iterator[tuple[_Numbers, _Numbers]]:
-    """Each row as numbers, one for each field and value, None for null.
+    """Encode each row as numbers, one for each field and value, None for null.
 
     Yields:
-        what a row says once it is stored, and what it says as an arrival: there a guessed time and
-        an unknown direction say nothing.
+        a row's numbers as a stored row, and as an arrival: an arrival's inferred time and unknown
+        direction carry no information.
     """
-    told_of_the_fact = [n for n in rows.column_names if n not in TOLD_APART and n != "extra"]
-    leaves = rows.select(told_of_the_fact).flatten()
+    of_the_fact = [n for n in rows.column_names if n not in TOLD_APART and n != "extra"]
+    leaves = rows.select(of_the_fact).flatten()
     silent = {
         leaves.column_names.index("event_time"): _guessed(rows["flags"]),
         leaves.column_names.index("direction"): pc.equal(leaves["direction"], Direction.UNKNOWN),
@@ -87,13 +87,13 @@ def _facts(rows: pa.Table) -> Iterator[tuple[_Numbers, _Numbers]]:
         part = leaves.slice(start, _SLICE)
         columns = [column.to_pylist() for column in part.columns]
         quiet = [mask.slice(start, _SLICE).to_pylist() for mask in silent.values()]
-        told = list(columns)
+        arrived = list(columns)
         for place, mask in zip(silent, quiet, strict=True):
-            told[place] = [None if q else n for q, n in zip(mask, columns[place], strict=True)]
+            arrived[place] = [None if q else n for q, n in zip(mask, columns[place], strict=True)]
         clear = [_clear(extra, extras) for extra in rows["extra"].slice(start, _SLICE).to_pylist()]
-        columns, told = list(zip(*columns, strict=True)), list(zip(*told, strict=True))
-        for fact, words, extra in zip(columns, told, clear, strict=True):
-            yield (*fact, *extra), (*words, *extra)
+        columns, arrived = list(zip(*columns, strict=True)), list(zip(*arrived, strict=True))
+        for fact, news, extra in zip(columns, arrived, clear, strict=True):
+            yield (*fact, *extra), (*news, *extra)
 
 
 def _guessed(flags: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
@@ -103,7 +103,7 @@ def _guessed(flags: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
 
 
 def _numbered(leaves: pa.Table) -> pa.Table:
-    """Every value as a number of its own, from 0 on, each column going on where the last ended."""
+    """Number the distinct values from 0, each column continuing where the previous one ended."""
     columns: list[Any] = []
     first = 0
     for column in leaves.columns:
@@ -114,5 +114,5 @@ def _numbered(leaves: pa.Table) -> pa.Table:
 
 
 def _clear(extra: Sequence[tuple[str, str]], known: dict[tuple[str, str], int]) -> list[int]:
-    """The clear part of `extra` as numbers below those of the fields."""
+    """Encode the clear part of `extra` as negative numbers, distinct from those of the fields."""
     return [known.setdefault(pair, -1 - len(known)) for pair in extra if pair[0] not in _SEALED]

@@ -1,7 +1,7 @@
-"""The JSON of an event as a flat row, and many rows as columns: the quick half of `decoding`.
+"""Decodes an event's JSON into a flat row, and rows into columns: the fast path of `decoding`.
 
-The row's type is derived from `event.PixEvent` with what costs least to make: words in place of
-enumerations, texts in place of times, which Arrow checks and converts by the column.
+The row type is derived from `event.PixEvent`, with the types that are cheapest to create: literals
+instead of enumerations, strings instead of times, which Arrow checks and converts by column.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ TIMES = [field.name for field in EVENT if EVENT_SCHEMA.field(field.name).type ==
 _NAMES = [field.name for field in EVENT]
 _TEXT = pa.string()
 _LEAST, _MOST = -(2**63), 2**63 - 1
-"""What a 64-bit column holds."""
+"""The range of a 64-bit column."""
 
 
 def _row_type(kind: mi.Type) -> Any:
-    """A field's type in the flat row: texts for times, words for enumerations, sized integers."""
+    """Return a field's type in the flat row: str for times, literals for enums, 64-bit integers."""
     kind = kind.type if isinstance(kind, mi.Metadata) else kind
     match kind:
         case mi.UnionType():
@@ -61,13 +61,13 @@ _Party = msgspec.defstruct(
     kw_only=True,
     gc=False,
 )
-"""A party that may have more children than are known."""
+"""A party that may have unknown fields."""
 
 
 def _row(version: Any, *, strict: bool) -> Any:
-    """The type of a row whose `schema_version` is of this type.
+    """Return the type of a row whose `schema_version` has this type.
 
-    A field that a later version added has a default: records of older versions are rows without it.
+    A field that a later version added has a default, because older records lack it.
     """
     fields: list[Any] = []
     for field in EVENT:
@@ -80,14 +80,14 @@ def _row(version: Any, *, strict: bool) -> Any:
 
 _VERSIONS: Any = Literal[tuple(range(1, SCHEMA_VERSION + 1))]
 parse = msgspec.json.Decoder(_row(_VERSIONS, strict=True)).decode
-"""`parse(value)`: the flat row of an event's JSON, strictly; times are texts, unchecked."""
+"""`parse(value)`: decode an event's JSON strictly into a flat row; times are unchecked strings."""
 
 parse_known = msgspec.json.Decoder(_row(Annotated[int, Meta(ge=1, le=_MOST)], strict=False)).decode
-"""The same for the known part of a record of any version, whatever more it has."""
+"""The same for a record of any version: decode the known fields, ignore the others."""
 
 
 def columns_of(rows: Sequence[Any]) -> dict[str, pa.Array[Any]]:
-    """Flat rows become columns, a field each; times stay texts."""
+    """Turn flat rows into columns, one per field; times stay strings."""
     return {
         name: _array(column, _TEXT if name in TIMES else EVENT_SCHEMA.field(name).type)
         for name, column in zip(_NAMES, _transposed(rows, len(_NAMES)), strict=True)

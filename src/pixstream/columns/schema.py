@@ -1,7 +1,7 @@
 """The columns of an event, derived from `event.PixEvent`, in memory and in the Delta tables.
 
-`EVENT_SCHEMA` is the one shape of a batch: the event's fields under their own names (`payer` and
-`payee` nested), `event_date`, and the Kafka coordinates of each row, which begin with `_`.
+`EVENT_SCHEMA` is the schema of every batch: the event's fields under their own names (`payer` and
+`payee` nested), `event_date`, and the Kafka coordinates of each row, whose names begin with `_`.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _SCALARS: dict[type[mi.Type], pa.DataType] = {
 
 
 def arrow_type(kind: mi.Type) -> pa.DataType:
-    """The Arrow type of a field's msgspec type.
+    """Return the Arrow type of a field's msgspec type.
 
     Raises:
-        TypeError: a type that no field of an event has had so far.
+        TypeError: a type that no event field uses yet.
     """
     kind = _bare(kind)
     if type(kind) in _SCALARS:
@@ -60,13 +60,13 @@ def arrow_type(kind: mi.Type) -> pa.DataType:
 
 
 def nullable(kind: mi.Type) -> bool:
-    """Tell whether a field may be null."""
+    """Return whether a field may be null."""
     kind = kind.type if isinstance(kind, mi.Metadata) else kind
     return isinstance(kind, mi.UnionType) and kind.includes_none
 
 
 def _bare(kind: mi.Type) -> mi.Type:
-    """The type itself, without its description and without null."""
+    """Return the type itself, without its description and without null."""
     if isinstance(kind, mi.Metadata):
         return _bare(kind.type)
     if isinstance(kind, mi.UnionType):
@@ -83,7 +83,7 @@ def _description(kind: mi.Type) -> str:
 def _info(struct: type) -> mi.StructType:
     info = mi.type_info(struct)
     if not isinstance(info, mi.StructType):
-        raise TypeError(f"{struct.__name__} is no struct")
+        raise TypeError(f"{struct.__name__} is not a struct")
     return info
 
 
@@ -102,13 +102,13 @@ EVENT = _info(PixEvent).fields
 """msgspec's description of the event's fields, in their order."""
 
 PARTY = _info(Party).fields
-"""The same of a payer's or payee's."""
+"""The same for the fields of payer and payee."""
 
 EVENT_SCHEMA = _schema(comments=False)
-"""The shape of every batch."""
+"""The schema of every batch."""
 
 TABLE_SCHEMA = _schema(comments=True)
-"""The same with a comment on each column, which a new table keeps."""
+"""The same with a comment on each column, stored in a new table."""
 
 DICTIONARY_COLUMNS = [
     *("category", "direction", "currency", "status", "initiation", "purpose", "reason", "channel"),
@@ -120,4 +120,4 @@ DICTIONARY_COLUMNS = [
     ),
     *("_topic", "_partition", "_ingested_at"),
 ]
-"""Columns with few values; a dictionary on any other costs time and saves nothing."""
+"""Columns with few distinct values; a dictionary on any other costs time and saves nothing."""

@@ -1,7 +1,7 @@
-"""How far the columns of a table or a batch may differ from an event's; one fitted to another.
+"""Compares the columns of tables and batches with those of an event, and aligns them.
 
-A table that a newer version wrote to, or that gained columns for a newer writer's fields, has more
-than `EVENT_SCHEMA`; one that is older has less, until its next rows.
+A table has more columns than `EVENT_SCHEMA` if a newer version wrote to it, or if schema evolution
+added columns for a newer writer's fields. An older table has fewer, until its next rows.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import pyarrow as pa
 from pixstream.columns.schema import EVENT, EVENT_SCHEMA, PARTIES, TABLE_SCHEMA
 
 _LATER = {field.name for field in EVENT if not field.required}
-"""Fields that a later version added: a table that is older gains them with its next rows."""
+"""Fields that a later version added: an older table gains them with its next rows."""
 
 
 def differences(found: pa.Schema) -> list[str]:
-    """What keeps a table of this schema from taking events; empty when nothing does.
+    """Return the reasons why a table of this schema cannot store events; empty if it can.
 
-    A table may have more than an event has, if that may be null: a newer version added it.
+    A table may have further columns if they are nullable: a newer version added them.
     """
     problems = [
         f"{name}: absent"
@@ -29,24 +29,24 @@ def differences(found: pa.Schema) -> list[str]:
     for field in found:
         index = EVENT_SCHEMA.get_field_index(field.name)
         if index >= 0 and not _fits(field.type, EVENT_SCHEMA.field(index).type):
-            problems.append(f"{field.name}: of another type")
+            problems.append(f"{field.name}: has another type")
     more = [field for field, path in _fields(found) if path not in _PATHS and not field.nullable]
     problems += [f"{field.name}: unexpected, and may not be null" for field in more]
     return problems
 
 
 def beyond(found: pa.Schema) -> dict[str, pa.DataType]:
-    """What a schema has beyond an event: types by name, `payer.…` and `payee.…` for children."""
+    """Return the types of columns beyond an event's, by path: `payer.…` and `payee.…` too."""
     return {path: field.type for field, path in _fields(found) if path not in _PATHS}
 
 
 def new_columns(schema: pa.Schema) -> list[str]:
-    """The columns that a schema has beyond an event's."""
+    """Return the names of the columns that a schema has beyond an event's."""
     return [name for name in schema.names if name not in _PATHS]
 
 
 def missing(wanted: pa.Schema, found: pa.Schema) -> list[pa.Field[Any]]:
-    """The columns, and structs of only those children, that `wanted` has and `found` has not."""
+    """Return the columns, and structs of only those children, that `found` lacks of `wanted`."""
     fields: list[pa.Field[Any]] = []
     for field in wanted:
         place = found.get_field_index(field.name)
@@ -62,10 +62,10 @@ def missing(wanted: pa.Schema, found: pa.Schema) -> list[pa.Field[Any]]:
 
 
 def aligned(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The rows with the columns and children of `schema`; null where they have none.
+    """Return the rows with the columns and children of `schema`, null where they lack one.
 
     Raises:
-        pyarrow.ArrowInvalid: a value is not of the type there.
+        pyarrow.ArrowInvalid: a value cannot be cast to the column's type.
     """
     columns = [
         rows[field.name].cast(field.type)
@@ -77,7 +77,7 @@ def aligned(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _fields(schema: pa.Schema) -> list[tuple[pa.Field[Any], str]]:
-    """Columns, and children of payer and payee, with their dotted paths."""
+    """Return columns, and children of payer and payee, with their dotted paths."""
     fields = [(field, field.name) for field in schema]
     structs = [f for f in schema if f.name in PARTIES and isinstance(f.type, pa.StructType)]
     return fields + [(child, f"{f.name}.{child.name}") for f in structs for child in f.type]
@@ -87,7 +87,7 @@ _PATHS = frozenset(path for _, path in _fields(EVENT_SCHEMA))
 
 
 def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Tell whether two types are the same, but for children of a struct that only one has."""
+    """Return whether two types are equal, ignoring struct children that only one of them has."""
     if isinstance(found, pa.StructType) and isinstance(wanted, pa.StructType):
         ours = {child.name: child.type for child in wanted}
         return all(ours.get(child.name, child.type).equals(child.type) for child in found)

@@ -1,7 +1,7 @@
-"""What is to become of fields that a newer writer tells and this version does not know.
+"""The schema contract: how to treat a newer writer's fields that this version does not know.
 
-The words are those of dlt's schema contracts. They are about fields that neither this version nor
-the destination knows; a column that the destination has already is filled whatever they say.
+The modes are those of dlt's schema contracts. They apply to fields that neither this version nor
+the destination knows; a column that the destination already has is filled in any mode.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WORDS = "evolve (a new column), freeze (stop), discard_value (sealed into extra
 
 
 class ContractSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """The `schema.contract` section: one word for each group of fields."""
+    """The `schema.contract` section: one mode for each group of fields."""
 
     event: Annotated[
         Mode, Meta(description=f"new fields of an event: {_WORDS} (a dead letter)")
@@ -29,7 +29,7 @@ class ContractSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     ] = "evolve"
 
     def mode(self, path: str) -> Mode:
-        """The word for the field of this dotted path."""
+        """Return the mode for the field at this dotted path."""
         return self.party if path.startswith(("payer.", "payee.")) else self.event
 
 
@@ -38,5 +38,5 @@ class SchemaSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     contract: Annotated[
         ContractSettings,
-        Meta(description="what becomes of fields of a newer schema_version than this software's"),
+        Meta(description="how to treat new fields of a schema_version newer than this software's"),
     ] = msgspec.field(default_factory=ContractSettings)

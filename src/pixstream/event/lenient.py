@@ -1,11 +1,11 @@
-"""One record read with patience: what the fast decoder refuses is either kept or explained.
+"""The lenient reader: keeps a record that the fast decoder refuses, or explains what is wrong.
 
-Versions: a field that a later version adds may be null and has the default None, so an older record
-is whole without it. A newer record must have every field that this version knows; what more it has
-goes to the caller, who knows the contract (`contract`). The unexpected keys of a known version are
-kept: flag `unknown_field`, their values sealed into `extra` (Law 9). Everything else is refused
-with the path of the field. The message is made of the names of known fields only: unknown keys,
-values and msgspec's own text may hold personal data (Law 4).
+Versions: a field that a later version adds is nullable with the default None, so an older record is
+complete without it. A newer record must have every field that this version knows; its new fields go
+to the caller, which knows the contract (`contract`). Unexpected keys in a known version are kept,
+with the flag `unknown_field` and their values sealed into `extra` (Law 9). Everything else is
+refused with the path of the field. Messages contain only the names of known fields: unknown keys,
+values and msgspec's own text may contain personal data (Law 4).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pixstream.errors import Refused
 from pixstream.event.model import SCHEMA_VERSION, Flag, Party, PixEvent, Reason
 
 SealExtra: TypeAlias = Callable[[dict[str, Any], str], dict[str, str]]
-"""`seal_extra(unknown, event_id)`: encrypts unknown fields, as `sealing.Sealer.seal_extra`."""
+"""`seal_extra(unknown, event_id)`: encrypts unknown fields, like `sealing.Sealer.seal_extra`."""
 
 Take: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-"""`take(new)`: takes over the new fields of a newer version, by dotted path, none of them null;
-what it returns of them is sealed."""
+"""`take(new)`: accepts the new fields of a newer version, by dotted path, none of them null; those
+that it returns are sealed."""
 
 MAX_INT = 2**63 - 1
-"""What a 64-bit column of a table holds."""
+"""The maximum of a table's 64-bit column."""
 
 _ID_LENGTH = 32
-"""Checked beside the pattern, whose `$` lets a line break at the end pass."""
+"""Checked in addition to the pattern, whose `$` accepts a trailing line break."""
 
 _EVENT = get_type_hints(PixEvent, include_extras=True)
 _PARTY = get_type_hints(Party, include_extras=True)
@@ -38,16 +38,15 @@ _REQUIRED = {field.name for field in msgspec.structs.fields(PixEvent) if field.r
 
 
 def read(value: bytes | None, seal_extra: SealExtra | None, take: Take | None = None) -> PixEvent:
-    """Read one record's value strictly, unknown keys apart; every time comes out in UTC.
+    """Read one record's value strictly, except for unknown keys; convert all times to UTC.
 
     Args:
         value: the record's value; None is a tombstone.
         seal_extra: encrypts unknown fields; without it they cannot be kept.
-        take: gets what is new in a newer version; without it such a record is refused.
+        take: receives the new fields of a newer version; without it such a record is refused.
 
     Raises:
-        Refused: `undecodable_event`, with the path of the first field that is wrong; and whatever
-            `take` refuses.
+        Refused: `undecodable_event`, with the path of the first invalid field; or raised by `take`.
     """
     document = _document(value)
     version = document.get("schema_version", SCHEMA_VERSION)
@@ -56,21 +55,21 @@ def read(value: bytes | None, seal_extra: SealExtra | None, take: Take | None = 
         raise _refused("schema_version: not supported by this version of pixstream")
     event = PixEvent(**_fields(document, _EVENT, ""))
     if len(event.event_id) != _ID_LENGTH:
-        raise _refused("event_id: of a wrong type or out of its bounds")
+        raise _refused("event_id: wrong type or out of range")
     unknown = unknown_of(document)
     if newer and take is not None:
         unknown = take(told(unknown))
     if unknown:
         if seal_extra is None:
-            raise _refused("unknown fields, and no key at hand to encrypt them with")
+            raise _refused("unknown fields, and no key available to encrypt them")
         _keep(event, seal_extra(unknown, event.event_id))
     return event
 
 
 def unknown_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a record that this version does not know, by dotted path.
+    """Return the fields of a record that this version does not know, by dotted path.
 
-    A name with a dot of its own is quoted, so that it is nobody else's path.
+    A name that contains a dot is quoted, so that it cannot be mistaken for another path.
     """
     unknown = {_quoted(name): document[name] for name in document.keys() - _EVENT.keys()}
     for side in ("payer", "payee"):
@@ -82,7 +81,7 @@ def unknown_of(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def told(unknown: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the fields that have a value: a newer writer names each, null tells nothing."""
+    """Return the fields that have a value: a newer writer sends every field, many of them null."""
     return {path: value for path, value in unknown.items() if value is not None}
 
 
@@ -92,7 +91,7 @@ def _quoted(name: str) -> str:
 
 def _document(value: bytes | None) -> dict[str, Any]:
     if value is None:
-        raise _refused("no value: a tombstone is no event")
+        raise _refused("no value: a tombstone is not an event")
     try:
         document = msgspec.json.decode(value)
     except UnicodeDecodeError:
@@ -105,7 +104,7 @@ def _document(value: bytes | None) -> dict[str, Any]:
 
 
 def _fields(document: Mapping[str, Any], known: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The known fields, typed."""
+    """Convert the known fields to their types."""
     fields: dict[str, Any] = {}
     for name, kind in known.items():
         path = prefix + name
@@ -127,14 +126,14 @@ def _value(value: Any, kind: Any, path: str) -> Any:
         if isinstance(typed, dt.datetime):
             return typed.astimezone(dt.UTC)
     except (msgspec.ValidationError, OverflowError):
-        raise _refused(f"{path}: of a wrong type or out of its bounds") from None
+        raise _refused(f"{path}: wrong type or out of range") from None
     if isinstance(typed, int) and not -MAX_INT <= typed <= MAX_INT:
         raise _refused(f"{path}: too large")
     return typed
 
 
 def _keep(event: PixEvent, sealed: Mapping[str, str]) -> None:
-    """Put the sealed unknown fields beside what `extra` holds already, and flag the event."""
+    """Add the sealed unknown fields to `extra`, keeping its entries, and flag the event."""
     for name, text in sealed.items():
         event.extra[name if name not in event.extra else f"unknown_{name}"] = text
     event.flags = sorted({*event.flags, Flag.UNKNOWN_FIELD.value})

@@ -1,9 +1,9 @@
-"""The plain values that travel: a draft as a source tells it, and the canonical Pix event.
+"""The data model: a draft as a source reports it, and the canonical Pix event.
 
-A `Draft` is what a format parser read: clear personal data, texts as they came. It never leaves
+A `Draft` is a format parser's output: personal data in clear, strings as received. It never leaves
 the process. `sealing.Sealer` turns it into a `PixEvent`: classified, typed, pseudonymised. The
-fields of `PixEvent` carry the same names in Kafka's JSON, in the Delta tables, in `preview` and in
-docs/reference/event.md, which is generated from this module.
+fields of `PixEvent` have the same names in the JSON in Kafka, in the Delta tables, in `preview` and
+in docs/reference/event.md, which is generated from this module.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 
 
 class Status(StrEnum):
-    """How far the movement has come, whatever words the source uses (see `routing`)."""
+    """The stage of the movement, mapped from each source's own terms (see `routing`)."""
 
     INITIATED = "initiated"
     ACCEPTED = "accepted"
@@ -30,7 +30,7 @@ class Status(StrEnum):
 
 
 class Direction(StrEnum):
-    """Money's way as seen from the configured own ISPBs."""
+    """The direction of the money, seen from the institution's own ISPBs."""
 
     IN = "in"
     OUT = "out"
@@ -39,7 +39,7 @@ class Direction(StrEnum):
 
 
 class Flag(StrEnum):
-    """What is irregular about an event that was kept all the same (Law 3)."""
+    """An irregularity in an event that is kept nevertheless (Law 3)."""
 
     AMOUNT_ABSENT = "amount_absent"
     AMOUNT_IRREGULAR = "amount_irregular"
@@ -61,7 +61,7 @@ class Flag(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why bytes became a dead letter: the closed list of reason codes."""
+    """The reason for a dead letter: the closed list of codes."""
 
     MALFORMED_JSON = "malformed_json"
     MALFORMED_XML = "malformed_xml"
@@ -82,7 +82,7 @@ class Reason(StrEnum):
 
 
 class Person(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """One side of a draft, in clear, as the source names it."""
+    """One side of a draft, in clear, as the source reports it."""
 
     ispb: str | None = None
     branch: str | None = None
@@ -93,10 +93,10 @@ class Person(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class Draft(msgspec.Struct, kw_only=True):
-    """A fact as one source tells it: texts unchecked, personal data in clear.
+    """A fact as one source reports it: strings unchecked, personal data in clear.
 
-    `message` and `status` are the words of `routing.TABLE`. `extra` takes every field that has no
-    place of its own, `texts` free text and names that people wrote; both are encrypted or dropped.
+    `message` and `status` use the codes of `routing.TABLE`. `extra` collects every field without an
+    attribute here, `texts` names and free text; both are encrypted or dropped.
     """
 
     message: str
@@ -126,7 +126,7 @@ class Draft(msgspec.Struct, kw_only=True):
 
 
 class Party(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """One side of an event: payer gives the money in this event, payee gets it (Law 10)."""
+    """One side of an event: the payer sends the money in this event, the payee gets it (Law 10)."""
 
     ispb: Annotated[str | None, Meta(description="ISPB of the participant, 8 characters")] = None
     branch: Annotated[str | None, Meta(description="branch (agência) as the source writes it")] = (
@@ -150,9 +150,9 @@ class Party(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
 
 
 class PixEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """The canonical event: the value of a record in the topics of events, as JSON.
+    """The canonical event: the JSON value of a record in the event topics.
 
-    A field that a later version adds may be null, has the default None, and is a text, an integer
+    A field that a later version adds is nullable, has the default None, and is a string, an integer
     or a boolean (docs/upgrading.md).
     """
 
@@ -165,7 +165,8 @@ class PixEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=Fals
     ]
     category: Annotated[Category, Meta(description=f"one of {', '.join(Category)}")]
     direction: Annotated[
-        Direction, Meta(description="in, out, internal or unknown, seen from the own ISPBs")
+        Direction,
+        Meta(description="in, out, internal or unknown, seen from the institution's own ISPBs"),
     ]
     end_to_end_id: Annotated[str | None, Meta(description="EndToEndId of the (original) Pix")]
     return_id: Annotated[str | None, Meta(description="RtrId of a return (devolução)")]
@@ -177,7 +178,7 @@ class PixEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=Fals
     currency: Annotated[str, Meta(description="ISO 4217 code, BRL on Pix")]
     event_time: Annotated[
         dt.datetime,
-        Meta(tz=True, description="when it happened, UTC; flag time_inferred tells a guess"),
+        Meta(tz=True, description="when it happened, UTC; flag time_inferred marks an estimate"),
     ]
     source_time: Annotated[
         Annotated[dt.datetime, Meta(tz=True)] | None,
@@ -185,14 +186,14 @@ class PixEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=Fals
     ]
     ingested_at: Annotated[dt.datetime, Meta(tz=True, description="when pixstream read it, UTC")]
     status: Annotated[Status, Meta(description="initiated, accepted, settled or rejected")]
-    payer: Annotated[Party, Meta(description="who gives the money in this event")]
-    payee: Annotated[Party, Meta(description="who gets the money in this event")]
+    payer: Annotated[Party, Meta(description="who sends the money in this event")]
+    payee: Annotated[Party, Meta(description="who receives the money in this event")]
     initiation: Annotated[
         str | None, Meta(description="SPI form of initiation: MANU, DICT, QRDN, QRES, INIC, …")
     ]
     purpose: Annotated[str | None, Meta(description="SPI purpose: IPAY, GSCB, OTHR, REFU, IPRT")]
     reason: Annotated[
-        str | None, Meta(description="code of a rejection or of a return (AB03, MD06, FR01, …)")
+        str | None, Meta(description="code of a rejection or return (AB03, MD06, FR01, …)")
     ]
     channel: Annotated[str | None, Meta(description="channel of the bank's own systems")]
     device_id: Annotated[str | None, Meta(description="pseudonym of the device")]
@@ -200,7 +201,8 @@ class PixEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=Fals
     ip: Annotated[str | None, Meta(description="pseudonym of the network address")]
     source: Annotated[str, Meta(description="name of the producer that read it")]
     source_ref: Annotated[
-        str | None, Meta(description="where to find it at its source: MsgId, file and offset, page")
+        str | None,
+        Meta(description="where to find it in the source: MsgId, file and offset, page"),
     ]
     flags: Annotated[list[str], Meta(description="what is irregular, as codes")]
     revision: Annotated[
@@ -214,7 +216,7 @@ class PixEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=Fals
 
     @property
     def record_key(self) -> bytes:
-        """Kafka key: all events of one Pix, its returns too, stay in order in one partition."""
+        """The Kafka key: all events of one Pix, including returns, stay in order in a partition."""
         return (self.end_to_end_id or self.return_id or self.event_id).encode()
 
 
@@ -222,7 +224,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes that could not become a draft, whole, with the reason (a code of `event.Reason`)."""
+    """The complete bytes that could not become a draft, and why (a code of `event.Reason`)."""
 
     reason: str
     message: str

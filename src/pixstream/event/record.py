@@ -1,4 +1,4 @@
-"""How an event stands in Kafka: its topic, key, value and headers, the same whoever sends it."""
+"""An event's record in Kafka: its topic, key, value and headers, the same for every sender."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 Headers: TypeAlias = "Sequence[tuple[str, bytes]]"
-"""Headers of a record: names and values, in order; a name may come twice."""
+"""Headers of a record: names and values, in order; a name may be repeated."""
 
 
 class Outgoing(NamedTuple):
@@ -26,12 +26,12 @@ class Outgoing(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of key and value, what `kafka.max_event_bytes` bounds."""
+        """Bytes of key and value, limited by `kafka.max_event_bytes`."""
         return len(self.value) + len(self.key or b"")
 
 
 def outgoing(event: PixEvent) -> Outgoing:
-    """The record of an event: keyed so that all events of one Pix stay in order."""
+    """Return the record of an event, keyed so that all events of one Pix stay in order."""
     headers = (
         ("schema-version", str(event.schema_version).encode()),
         ("traceparent", traceparent(event.event_id).encode()),
@@ -40,5 +40,5 @@ def outgoing(event: PixEvent) -> Outgoing:
 
 
 def traceparent(trace_id: str) -> str:
-    """W3C trace context that starts at an event or letter: its 128-bit id is the trace's id."""
+    """Return a W3C trace context whose trace id is the 128-bit id of an event or letter."""
     return f"00-{trace_id}-{trace_id[:16]}-01"

@@ -1,6 +1,6 @@
-"""Which message and status is which category and canonical status, hence which `event_id`.
+"""Maps a message and its status to a category and a canonical status, and so to an `event_id`.
 
-`TABLE` is the one place of this decision; docs/reference/routing.md is generated from it. Sources:
+Only `TABLE` decides this; docs/reference/routing.md is generated from it. Sources:
 API Pix 2.9.0 (Pix, Devolucao), the SPI message catalogue 5.13.1 (pacs.002 TxSts, pacs.008 Purp,
 pacs.004, camt.054), Efí's documentation of sent Pix.
 """
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 ANY = None
 SPI_ISPB = "00038166"
-"""The Banco Central's own ISPB: one end of every SPI message."""
+"""The ISPB of the Banco Central, which is one end of every SPI message."""
 
 RETURN_PURPOSES = frozenset({"REFU", "IPRT"})
-"""pacs.008 purposes that give money back: MED of Pix Automático, MED 2.0 from own funds."""
+"""pacs.008 purposes that return money: MED of Pix Automático, MED 2.0 from own funds."""
 
 
 class Rule(NamedTuple):
-    """One row: a draft's `message` and `status` (ANY: none is told) and what they mean.
+    """One row: a draft's `message` and `status` (ANY: the message has none), and their meaning.
 
-    `category` None: the side decides, see `side`.
+    `category` None: it depends on the side, see `side`.
     """
 
     message: str
@@ -74,7 +74,7 @@ MESSAGES = frozenset(rule.message for rule in TABLE)
 
 
 class Route(NamedTuple):
-    """The decision about one draft."""
+    """The classification of one draft."""
 
     category: Category
     status: Status
@@ -85,8 +85,8 @@ def route(draft: Draft, own_ispbs: frozenset[str]) -> Route:
     """Classify a draft.
 
     A draft with a `return_id`, or with a purpose of `RETURN_PURPOSES`, is an estorno whatever the
-    row says: REFU and IPRT are pacs.008 messages that give money back, and a pacs.002 or camt.054
-    about a return names its D identifier.
+    row says: pacs.008 messages with REFU or IPRT return money, and a pacs.002 or camt.054 about a
+    return carries its D identifier.
 
     Raises:
         Refused: `TABLE` has no row for this message and status.
@@ -95,7 +95,7 @@ def route(draft: Draft, own_ispbs: frozenset[str]) -> Route:
     if rule is None:
         if draft.message not in MESSAGES:
             raise Refused(Reason.MESSAGE_UNKNOWN, "no rule for this kind of message")
-        raise Refused(Reason.STATUS_UNKNOWN, "status: absent, or no known one of this message")
+        raise Refused(Reason.STATUS_UNKNOWN, "status: absent, or unknown for this kind of message")
     if draft.return_id or draft.purpose in RETURN_PURPOSES:
         return Route(Category.ESTORNO, rule.canonical, ())
     if rule.category is not None:
@@ -107,11 +107,11 @@ def route(draft: Draft, own_ispbs: frozenset[str]) -> Route:
 
 
 def side(draft: Draft, own_ispbs: frozenset[str]) -> Category | None:
-    """Tell whose message an SPI message is: the payer's bank's (pagamento) or the payee's.
+    """Return which side an SPI message belongs to: the payer's bank (pagamento) or the payee's.
 
-    In this order: the agents, where exactly one is ours; the way of the message (a pacs.008 from
-    the SPI reaches the payee's bank, one to the SPI comes from the payer's; an ACSP is the payee's
-    bank's word); the generator in the E2E identifier against the bank that sent or got the message.
+    Checked in this order: the agents, if exactly one is ours; the message's route (a pacs.008 from
+    the SPI goes to the payee's bank, one to the SPI comes from the payer's; the payee's bank sends
+    ACSP); the issuer in the E2E identifier, compared with the bank that sent or got the message.
     """
     ours = (draft.payer.ispb in own_ispbs, draft.payee.ispb in own_ispbs)
     if ours[0] != ours[1]:
@@ -128,7 +128,7 @@ def side(draft: Draft, own_ispbs: frozenset[str]) -> Category | None:
 
 
 def direction(draft: Draft, own_ispbs: frozenset[str]) -> Direction:
-    """Money's way seen from the own ISPBs; unknown when neither side is one of them."""
+    """Return the money's direction seen from our own ISPBs; unknown when neither side is ours."""
     ours = (draft.payer.ispb in own_ispbs, draft.payee.ispb in own_ispbs)
     if all(ours):
         return Direction.INTERNAL
@@ -138,11 +138,11 @@ def direction(draft: Draft, own_ispbs: frozenset[str]) -> Direction:
 
 
 def event_id(category: Category, identifier: str, status: Status) -> str:
-    """128-bit identity of a fact, 32 hex digits: the same whichever source tells it.
+    """Return the 128-bit identity of a fact, 32 hex digits: the same from every source.
 
     Args:
         category: part of the identity, since both banks of a Pix may be ours.
-        identifier: RtrId of a return, else EndToEndId; case-sensitive, as the SPI's.
+        identifier: RtrId of a return, else EndToEndId; case-sensitive, as in the SPI.
         status: canonical status.
     """
     text = f"{category.value}\x1f{identifier}\x1f{status.value}"

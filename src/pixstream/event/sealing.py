@@ -1,6 +1,6 @@
-"""From a draft to the canonical event: classified, typed, timed, pseudonymised (Laws 3, 4, 8, 10).
+"""Turns a draft into the canonical event: classified, typed, pseudonymised (Laws 3, 4, 8, 10).
 
-An event is kept if it can be identified; whatever is irregular about it becomes a flag.
+An event is kept if it can be identified; any irregularity becomes a flag.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from pixstream.privacy import Pseudonymiser, Vault
 
 MAX_CENTAVOS = 10**18 - 1
-"""The SPI's amounts have 18 digits; a table's 64-bit integer holds them."""
+"""SPI amounts have 18 digits, which fit a table's 64-bit integer."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
 BRASILIA = dt.timezone(dt.timedelta(hours=-3))
-"""Offset of Brasília without the zone database; there has been no summer time since 2019."""
+"""Brasília's UTC offset, without the zone database: no daylight saving time since 2019."""
 
 _AMOUNT = re.compile(r"\d{1,18}(\.\d{1,2})?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,35}", re.ASCII)
@@ -34,7 +34,7 @@ _DEVICE_OS = re.compile(
     r"(android|ios|ipados|harmonyos|windows|macos|linux|chromeos)( ?\d{1,4}(\.\d{1,3}){0,3})?",
     re.ASCII | re.IGNORECASE,
 )
-"""Known systems with an optional version: a device's name may be a person's."""
+"""Known systems with an optional version: anything else, such as a device name, may be personal."""
 
 _CODE_FIELDS = ("initiation", "purpose", "reason", "channel", "device_os", "txid")
 _PARTY_CODE_FIELDS = ("ispb", "branch", "account_type")
@@ -45,7 +45,7 @@ class TimeSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The `time` section: which event times are flagged as implausible."""
 
     max_future_seconds: Annotated[
-        int, Meta(ge=0, description="an event later than now by more is flagged time_future")
+        int, Meta(ge=0, description="an event further in the future is flagged time_future")
     ] = 300
     max_past_days: Annotated[
         int, Meta(ge=1, le=36_500, description="an event older than this is flagged time_past")
@@ -53,14 +53,14 @@ class TimeSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Sealer:
-    """Turns drafts into events.
+    """The step that turns drafts into events.
 
     Args:
         pseudonym: makes the pseudonyms.
         vault: seals texts and unknown fields.
-        own_ispbs: the institution's own participants, which decide side and direction.
+        own_ispbs: the institution's own participants, which determine side and direction.
         free_text: `encrypt` or `drop`.
-        allowlist: dotted paths of `extra` that stay in clear.
+        allowlist: fields of `extra` kept in clear, by dotted path.
         time: bounds of plausible event times.
     """
 
@@ -82,22 +82,22 @@ class Sealer:
         self._time = time or TimeSettings()
 
     def seal(self, draft: Draft, *, source: str, now: dt.datetime) -> PixEvent:
-        """The canonical event of a draft.
+        """Turn a draft into the canonical event.
 
         Args:
-            draft: as a format parser read it; it is not changed.
+            draft: as a format parser returned it; not modified.
             source: name of the producer.
-            now: time of reading, aware.
+            now: time of reading, timezone-aware.
 
         Raises:
-            Refused: without identifier, or with a message or status that no rule knows.
+            Refused: no identifier, or an unknown message or status.
         """
         identifier = draft.return_id or draft.end_to_end_id
         if not identifier:
             raise Refused(Reason.IDENTIFIER_MISSING, "neither EndToEndId nor RtrId")
         for name, value in (("endToEndId", draft.end_to_end_id), ("rtrId", draft.return_id)):
             if value and (not _IDENTIFIER.fullmatch(value) or identifiers.document_valid(value)):
-                raise Refused(Reason.FIELD_INVALID, f"{name}: is no identifier of a Pix")
+                raise Refused(Reason.FIELD_INVALID, f"{name}: not a Pix identifier")
         route = routing.route(draft, self._own)
         flags = [*draft.flags, *route.flags, *_id_flags(draft)]
         event_id = routing.event_id(route.category, identifier, route.status)
@@ -142,7 +142,7 @@ class Sealer:
     def seal_extra(
         self, extra: dict[str, Any], texts: dict[str, str], event_id: str
     ) -> dict[str, str]:
-        """Allowlisted fields as JSON texts, the rest and the texts under `sealed` (base64)."""
+        """Return allowlisted fields as JSON, the rest and the texts under `sealed` (base64)."""
         clear: dict[str, str] = {}
         rest: dict[str, Any] = {}
         for name, value in extra.items():
@@ -158,7 +158,7 @@ class Sealer:
         return clear
 
     def open_extra(self, event: PixEvent) -> dict[str, Any]:
-        """What `seal_extra` sealed, for a person with the key."""
+        """Decrypt what `seal_extra` sealed."""
         sealed = event.extra.get("sealed")
         if sealed is None:
             return {}
@@ -191,7 +191,7 @@ class Sealer:
             return None, None
         normalised = identifiers.normalise_document(text)
         if _MASK_CHARACTERS & set(text):
-            # A masked document joins nothing and cannot be made whole: flagged, not hashed.
+            # A masked document joins nothing and cannot be restored: flag it, do not hash it.
             flags.append(Flag.DOCUMENT_MASKED)
             return None, None
         kind = identifiers.document_type(normalised)
@@ -213,7 +213,7 @@ class Sealer:
     def _times(
         self, draft: Draft, identifier: str, now: dt.datetime, flags: list[Any]
     ) -> tuple[dt.datetime, dt.datetime | None]:
-        """Event time: its own, else the message's, else the identifier's, else reception."""
+        """Return the event time (the event's, message's, identifier's, or now) and source time."""
         own, source = _time(draft.event_time, flags), _time(draft.source_time, flags)
         event_time = own or source or identifiers.id_time(identifier) or now
         if own is None:
@@ -225,7 +225,7 @@ class Sealer:
         return event_time, source
 
     def _codes_only(self, event: PixEvent) -> dict[str, str]:
-        """Take out of the clear fields what is no code: free text, or a person's document."""
+        """Remove from the clear fields any value that is not a code: free text, or a document."""
         hidden: dict[str, str] = {}
         places = [("", event, _CODE_FIELDS), ("payer.", event.payer, _PARTY_CODE_FIELDS)]
         places.append(("payee.", event.payee, _PARTY_CODE_FIELDS))
@@ -254,7 +254,7 @@ def _id_flags(draft: Draft) -> list[Flag]:
 
 
 def _centavos(text: str | None, flags: list[Any]) -> int | None:
-    """Centavos of an amount in reais with a dot and at most two decimals; else null and a flag."""
+    """Convert an amount in reais ("12.34") to centavos; None and a flag if it is irregular."""
     if text is None:
         flags.append(Flag.AMOUNT_ABSENT)
         return None
@@ -270,14 +270,14 @@ def _centavos(text: str | None, flags: list[Any]) -> int | None:
 
 
 def _currency(text: str, flags: list[Any]) -> str:
-    """The ISO 4217 code; XXX (no currency, by that standard) for what is no code."""
+    """Return the ISO 4217 code; XXX ("no currency") if the text is not a code."""
     if text != "BRL":
         flags.append(Flag.CURRENCY_IRREGULAR)
     return text if re.fullmatch("[A-Z]{3}", text) else "XXX"
 
 
 def _time(text: str | None, flags: list[Any]) -> dt.datetime | None:
-    """An RFC 3339 time in UTC; a text without zone is Brasília time's offset, and flagged."""
+    """Parse an RFC 3339 time into UTC; without a zone, assume Brasília's offset and set a flag."""
     if not text:
         return None
     try:

@@ -1,1 +1,1 @@
-"""What programs that run on Java need: a Java, and their jars, pinned and kept once per user."""
+"""Requirements of programs on Java: a Java runtime, and their pinned jars, cached per user."""

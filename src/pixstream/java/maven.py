@@ -105,7 +105,7 @@ def _fetch_one(client: "httpx2.Client", repository: str, jar: Jar, directory: Pa
 
 
 def _what_failed(error: Exception, jar: Jar) -> str:
-    """Say it without the address, which may hold a password."""
+    """Describe the failure without the address, which may contain a password."""
     import httpx2
 
     if isinstance(error, httpx2.HTTPStatusError):
@@ -115,7 +115,7 @@ def _what_failed(error: Exception, jar: Jar) -> str:
 
 
 def _keep(chunks: Iterator[bytes], jar: Jar, directory: Path) -> None:
-    """Write to a file of its own and rename it once the checksum is right: never half a jar."""
+    """Write to a temporary file and rename it once the checksum matches: never half a jar."""
     digest = hashlib.sha256()
     with tempfile.NamedTemporaryFile(dir=directory, suffix=".part", delete=False) as part:
         try:
@@ -134,7 +134,7 @@ def _check(jar: Jar, sha256: str) -> None:
     if sha256 != jar.sha256:
         raise ArtefactError(
             f"{jar.coordinates} is not the file that the lock file pins: its SHA-256 is {sha256}, "
-            f"not {jar.sha256}. It was thrown away. Something between here and the repository "
+            f"not {jar.sha256}. It was deleted. Something between here and the repository "
             "alters files (a proxy's page, a bad mirror): look at "
             f"{REPOSITORY_VARIABLE} and the proxy settings, and start again"
         )

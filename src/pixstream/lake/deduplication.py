@@ -1,9 +1,9 @@
-"""What of a batch is new: repeated events are dropped, revisions numbered.
+"""Deduplicates a batch: drops arrivals that add nothing and numbers revisions.
 
-An id that is not in memory may be in the rest of the table: it is looked up there in the
-partitions from the day before its identifier's own date on, and in those around the arrival's
-date. That finds every telling but one that is dated before its identifier's date by more than a
-day, and by more than a day differently than the arrival.
+An id that is not in memory may be in the rest of the table. It is looked up in the partitions from
+the day before the identifier's own date on, and in those around the arrival's date. This finds
+every earlier arrival except one dated more than a day before the identifier's date and more than a
+day away from the new arrival's date.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DAY = dt.timedelta(days=1)
 
 
 class Screened(NamedTuple):
-    """Rows to append, revisions numbered, and what was found about the others."""
+    """Rows to append, with revisions numbered, and counts of duplicates and revisions."""
 
     rows: pa.Table
     deduplicated: int
@@ -39,17 +39,17 @@ class Screened(NamedTuple):
 
 
 def screen(rows: pa.Table, ids: KnownIds, location: Location) -> Screened:
-    """Drop arrivals that add nothing to what table and batch hold; number the revisions.
+    """Drop arrivals that add nothing to the table and the batch; number the revisions.
 
     Args:
-        rows: of `EVENT_SCHEMA`, and new columns, in order.
+        rows: of `EVENT_SCHEMA` and new columns, in order.
         ids: caught up with the snapshot that the rows will be committed on.
         location: of the table.
 
-    Cost: nothing beyond a look-up in memory for an event that is new and not old. For the others
-    `files.find` in the partitions of their dates, and for those that may be older than the floor,
-    in every partition from their identifier's date to the floor; about 30 µs to compare each that
-    was told before. benchmarks/bench_dedup.py measures it.
+    Cost: one look-up in memory for an event that is new and recent. For the others `files.find` in
+    the partitions of their dates, and for those that may be older than the floor, in every
+    partition from their identifier's date to the floor; about 30 µs to compare each event that
+    arrived before. benchmarks/bench_dedup.py measures it.
     """
     suspects, partitions = _suspects(rows, ids)
     if not suspects:
@@ -59,22 +59,22 @@ def screen(rows: pa.Table, ids: KnownIds, location: Location) -> Screened:
     searched = [file for file in ids.files.values() if file.date in partitions]
     wanted = arrivals["event_id"].combine_chunks()
     stored = files.find(location, searched, wanted, compared, rows.schema)
-    again = _told_again(wanted.to_pylist(), stored["event_id"].to_pylist())
+    again = _repeated(wanted.to_pylist(), stored["event_id"].to_pylist())
     decided = revisions.decide(stored, arrivals.take(pa.array(again, pa.int64())))
     return _apply(rows, dict(zip((suspects[n] for n in again), decided, strict=True)))
 
 
-def _told_again(arrived: list[str], stored: list[str]) -> list[int]:
-    """Which of these arrivals are in the table, or among themselves, more than once.
+def _repeated(arrived: list[str], stored: list[str]) -> list[int]:
+    """Return the indices of arrivals whose event is in the table, or twice in the batch.
 
-    Where every event has to be looked up, nearly none of them is.
+    When every event has to be looked up, hardly any of them is repeated.
     """
     counts, known = Counter(arrived), set(stored)
     return [n for n, one in enumerate(arrived) if one in known or counts[one] > 1]
 
 
 def _suspects(rows: pa.Table, ids: KnownIds) -> tuple[list[int], set[dt.date]]:
-    """Rows that may have been told before, with first tellings in the batch; where to look."""
+    """Return the rows that may be repeated, with their first arrivals, and where to look."""
     arrived = keys(rows["event_id"])
     repeated = {key for key, count in Counter(arrived).items() if count > 1}
     if not repeated and ids.complete and ids.dates.keys().isdisjoint(arrived):
@@ -91,13 +91,13 @@ def _suspects(rows: pa.Table, ids: KnownIds) -> tuple[list[int], set[dt.date]]:
 
 
 def _old_dates(rows: pa.Table, elsewhere: set[dt.date]) -> list[set[dt.date]]:
-    """Those of the partitions not in memory in which each row may have been told before."""
+    """Return, for each row, the partitions not in memory that may contain its earlier arrivals."""
     if not elsewhere:
         return [set()] * rows.num_rows
     columns = [rows[n].to_pylist() for n in ("return_id", "end_to_end_id", PARTITION_COLUMN)]
     places = [(id_date(ret or e2e), date) for ret, e2e, date in zip(*columns, strict=True)]
     near = {
-        # Differences only: a day more than the calendar's last one is no date.
+        # Only differences: one day after the last date of the calendar is not a date.
         (own, date): {
             d for d in elsewhere if own is None or own - d <= _DAY or abs(d - date) <= _DAY
         }
@@ -107,7 +107,7 @@ def _old_dates(rows: pa.Table, elsewhere: set[dt.date]) -> list[set[dt.date]]:
 
 
 def _apply(rows: pa.Table, decided: Mapping[int, int | None]) -> Screened:
-    """Leave out what adds nothing, number what is a revision."""
+    """Drop the rows that add nothing and number the revisions."""
     numbers = rows["revision"].to_pylist()
     dropped = {place for place, revision in decided.items() if revision is None}
     revised = {

@@ -1,7 +1,7 @@
-"""What a failure of the disk, the object store or deltalake means: wait, or stop.
+"""Classifies failures of the disk, the object store or deltalake: retry, or stop.
 
-The decision between the two may lean on an error's text, because nothing depends on it but the
-waiting: whether a commit happened is always read from the table. The text itself is never shown.
+The choice may rely on an error's text, because only the retry depends on it: whether a commit
+happened is always read from the table. The text itself is never shown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 from pixstream.errors import DestinationError, PixstreamError, Transient
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
-"""How Rust's libraries write an errno."""
+"""How Rust libraries write an errno."""
 
 _STOPS = "this process stops with nothing committed"
 
@@ -42,13 +42,13 @@ _WORDS: tuple[tuple[tuple[str, ...], type[PixstreamError], str], ...] = (
     (
         _URI,
         DestinationError,
-        f"its uri names no kind of store that is known; {_STOPS}: correct the uri",
+        f"its uri names an unknown kind of store; {_STOPS}: correct the uri",
     ),
     (
         ("Generic Config error", "URL scheme is not allowed", "conditional put is disabled"),
         DestinationError,
         (
-            f"storage_options are wrong; {_STOPS}: each must have the form that deltalake wants, "
+            f"storage_options are wrong; {_STOPS}: each must have the form that deltalake expects, "
             "an http endpoint needs aws_allow_http, and conditional_put must stay on"
         ),
     ),
@@ -60,10 +60,10 @@ _WORDS: tuple[tuple[tuple[str, ...], type[PixstreamError], str], ...] = (
     (
         ("dns error", "tcp connect error", "AWS Error NETWORK_CONNECTION", "operation timed out"),
         Transient,
-        "nobody answers there; look at the store, the network, and the endpoint in storage_options",
+        "no answer; check the store, the network, and the endpoint in storage_options",
     ),
 )
-"""How deltalake, its object stores and Arrow word what has no errno, or is plainer than it."""
+"""Error texts of deltalake, its object stores and Arrow that have no errno or say more than it."""
 
 _MEANINGS: tuple[tuple[frozenset[int], type[PixstreamError], str], ...] = (
     (
@@ -74,17 +74,17 @@ _MEANINGS: tuple[tuple[frozenset[int], type[PixstreamError], str], ...] = (
     (
         frozenset({errno.EACCES, errno.EPERM, errno.EROFS}),
         DestinationError,
-        f"not allowed; {_STOPS}: give it the right to write there, or mount the disk writable",
+        f"permission denied; {_STOPS}: grant write permission there, or mount the disk writable",
     ),
     (
         frozenset({errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}),
         DestinationError,
-        f"the path is no directory; {_STOPS}: move what lies there, or set another uri",
+        f"the path is not a directory; {_STOPS}: move the file away, or set another uri",
     ),
     (
         frozenset({errno.ENOENT}),
         DestinationError,
-        f"a file or directory of it is gone; {_STOPS}: mount the disk, or restore the table",
+        f"one of its files or directories is gone; {_STOPS}: mount the disk, or restore the table",
     ),
     (
         frozenset({errno.EIO}),
@@ -95,7 +95,7 @@ _MEANINGS: tuple[tuple[frozenset[int], type[PixstreamError], str], ...] = (
 
 
 def explain(error: Exception, doing: str) -> Exception:
-    """The error to raise in place of one from below; an unknown kind is returned as it is.
+    """Return the error to raise instead of a lower-level one; other errors are returned as is.
 
     Args:
         error: from the operating system, pyarrow or deltalake.
@@ -115,12 +115,12 @@ def explain(error: Exception, doing: str) -> Exception:
 
 
 def is_about_the_uri(error: Exception) -> bool:
-    """Tell whether no table was found because nothing can be looked up under this uri."""
+    """Return whether no table was found because the uri itself is unusable."""
     return any(words in str(error) for words in _URI)
 
 
 def _number(error: Exception) -> int:
-    """The operating system's error number; 0 where none is told."""
+    """Return the operating system's error number; 0 where there is none."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     found = _OS_ERROR.search(str(error))

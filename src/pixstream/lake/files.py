@@ -1,4 +1,4 @@
-"""The data files of a table: which are live, writing new ones, reading some of their rows."""
+"""The data files of a table: lists the live ones, writes new ones, reads selected rows."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 ROW_GROUP = 50_000
 AT_ONCE = 8
-"""Files that are read at a time: an object store takes some ten milliseconds for each request."""
+"""Files read in parallel: an object store takes tens of milliseconds for each request."""
 
 _STATISTICS = ["event_time", "_partition", "_offset"]
 
 
 class DataFile(NamedTuple):
-    """A live file: path inside the table, date of its rows, their number, its bytes."""
+    """A live file: path inside the table, date of its rows, their number, size in bytes."""
 
     path: str
     date: dt.date
@@ -43,7 +43,7 @@ class DataFile(NamedTuple):
 
 
 def live(handle: DeltaTable) -> dict[str, DataFile]:
-    """The files of the snapshot that `handle` holds, by path."""
+    """Return the files of the snapshot in `handle`, by path."""
     actions: Any = pa.table(handle.get_add_actions(flatten=True))
     names = ("path", f"partition.{PARTITION_COLUMN}", "num_records", "size_bytes")
     columns = [actions[name].to_pylist() for name in names]
@@ -53,17 +53,17 @@ def live(handle: DeltaTable) -> dict[str, DataFile]:
 def write(
     location: Location, rows: pa.Table, codec: str, *, change: bool = True
 ) -> list[AddAction]:
-    """Write rows as new files, one a date; on return they are on the disk, in no log yet.
+    """Write rows as new files, one per date; on return they are on disk but not yet in the log.
 
     Args:
         location: of the table.
-        rows: of the table's columns, or of some that may be null elsewhere.
+        rows: with the table's columns, except for some nullable ones.
         codec: of Parquet: zstd or snappy.
-        change: false when the rows are in the table already (compaction).
+        change: false when the rows are already in the table (compaction).
 
     Raises:
-        OSError: disk full, not allowed, …; what was written is deleted again, if that works, so
-            that each new try at a full disk does not fill it further.
+        OSError: disk full, permission denied, …; the new files are deleted if possible, so that
+            retries on a full disk do not fill it further.
     """
     actions: list[AddAction] = []
     paths: list[str] = []
@@ -74,7 +74,7 @@ def write(
         _sync(location, paths)
     except OSError:
         for path in paths:
-            with contextlib.suppress(OSError):  # it is in no log: the sweep takes it one day
+            with contextlib.suppress(OSError):  # not in the log, so a later vacuum deletes it
                 location.filesystem.delete_file(path)
         raise
     return actions
@@ -83,7 +83,7 @@ def write(
 def _add(
     location: Location, path: str, date: dt.date, rows: pa.Table, codec: str, *, change: bool
 ) -> AddAction:
-    """Write one file; what the log is to say of it."""
+    """Write one file; return its add action for the log."""
     size = _write_file(location, path, rows.drop_columns([PARTITION_COLUMN]), codec)
     stats = msgspec.json.encode({"numRecords": rows.num_rows}).decode()
     now = int(time.time() * 1000)
@@ -91,14 +91,14 @@ def _add(
 
 
 def _sync(location: Location, paths: Sequence[str]) -> None:
-    """Wait until files, the directories of their dates, and these directories' names are there."""
+    """Sync files, their date directories, and the table directory that names those."""
     if paths and location.fsync and location.directory is not None:
         written = [location.directory / path for path in paths]
         durability.sync([*written, *{path.parent for path in written}, location.directory])
 
 
 def _write_file(location: Location, path: str, rows: pa.Table, codec: str) -> int:
-    """Write one file; its size in bytes."""
+    """Write one file; return its size in bytes."""
     if location.directory is not None:
         (location.directory / path).parent.mkdir(parents=True, exist_ok=True)
     with location.filesystem.open_output_stream(path) as stream:
@@ -114,7 +114,7 @@ def _write_file(location: Location, path: str, rows: pa.Table, codec: str) -> in
 
 
 def _by_date(rows: pa.Table) -> Iterator[tuple[dt.date, pa.Table]]:
-    """Rows of one date each, their order kept within the date."""
+    """Split rows by date, keeping their order within each date."""
     dates = pc.unique(rows[PARTITION_COLUMN]).to_pylist()
     if len(dates) > 1:
         rows = rows.take(pc.sort_indices(rows[PARTITION_COLUMN]))
@@ -127,7 +127,7 @@ def _by_date(rows: pa.Table) -> Iterator[tuple[dt.date, pa.Table]]:
 
 
 def read(location: Location, file: DataFile, columns: Sequence[str] | None = None) -> pa.Table:
-    """Some columns of a file, all of them by default, the date's column left out."""
+    """Read columns of a file, all by default, without the partition column."""
     with location.filesystem.open_input_file(file.path) as stream:
         return pq.ParquetFile(stream).read(list(columns) if columns else None)
 
@@ -139,13 +139,13 @@ def find(
     columns: Sequence[str],
     schema: pa.Schema = EVENT_SCHEMA,
 ) -> pa.Table:
-    """The rows of these files whose `event_id` is among `ids`, in the order of the files.
+    """Return the rows of these files whose `event_id` is among `ids`, in the order of the files.
 
-    `schema` gives the types of the columns; where a file has none of one it is null.
+    `schema` gives the types of the columns; a column that a file lacks is null.
 
-    Cost: the `event_id` column of every file, about 150 ms of CPU a million rows, and all asked
-    columns of the row groups with a hit. On an object store three requests a file, `AT_ONCE` files
-    at a time.
+    Cost: the `event_id` column of every file, about 150 ms of CPU per million rows, and all
+    requested columns of the row groups with a hit. On an object store: three requests per file,
+    `AT_ONCE` files in parallel.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(lambda file: _hits(location, file, ids, columns), files))
@@ -157,7 +157,7 @@ def find(
 def _hits(
     location: Location, file: DataFile, ids: pa.Array[Any], columns: Sequence[str]
 ) -> list[pa.Table]:
-    """The rows of one file, by row group."""
+    """Return the matching rows of one file, by row group."""
     hits: list[pa.Table] = []
     with location.filesystem.open_input_file(file.path) as stream:
         parquet = pq.ParquetFile(stream)

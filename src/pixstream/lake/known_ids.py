@@ -1,9 +1,9 @@
-"""Which events a table holds already: ids of the newest dates in memory, the rest in the table.
+"""The event ids in a table: those of the newest dates in memory, the others in the table.
 
-Every id of a row with `event_date` from the floor to the ceiling is in memory; `screening` looks
-the others up in the rest of the table. There is no ceiling while few events are dated in the
-future. When they are more than `FUTURE_SHARE` of what may be in memory (a source with a wrong
-clock), they give way, so that they do not push today's ids out.
+Every id of a row with `event_date` from the floor to the ceiling is in memory; `deduplication`
+looks the others up in the rest of the table. There is no ceiling while few events are dated in the
+future. Once they exceed `FUTURE_SHARE` of the memory bound (a source with a wrong clock), they are
+evicted, so that they do not displace today's ids.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class KnownIds:
     Args:
         table: whose ids these are.
         bound: how many ids may be in memory, about 110 bytes each.
-        today: the date in UTC; what is dated after the day that follows is in the future.
+        today: returns the UTC date; dates after tomorrow count as the future.
 
     Attributes:
         dates: the dates of the rows of each id in memory.
-        files: the data files of the snapshot that was caught up with.
+        files: the data files of the snapshot that `catch_up` has read.
         floor: ids of rows dated before it are not in memory; None while all are.
-        ceiling: the same of rows dated after it; it follows the calendar.
+        ceiling: the same for rows dated after it; it follows the calendar.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class KnownIds:
         return self.floor is None and self.ceiling is None
 
     def catch_up(self) -> None:
-        """Learn the ids of files that came since, newest dates first; all of them at the start."""
+        """Load the ids of files added since the last call, newest dates first; at first, of all."""
         if self._version != self._table.version:
             live = self._table.live()
             new = [live[path] for path in live.keys() - self._seen]
@@ -79,20 +79,20 @@ class KnownIds:
                 self._load(file)
             self.files, self._seen = live, set(live)
             self._version = self._table.version
-        # Last, when `files` has what was written since: what `expect` noted of dates above the
-        # ceiling is in no memory yet.
+        # Last, after `files` is updated: ids above the ceiling in files that `expect` noted are
+        # not in memory yet.
         self._raise_ceiling()
 
     def expect(self, paths: Iterable[str]) -> None:
-        """Note files whose ids are known already, so that `catch_up` does not read them."""
+        """Note files whose ids are already known, so that `catch_up` does not read them."""
         self._seen.update(paths)
 
     def add(self, rows: pa.Table) -> None:
-        """Know the rows that were appended."""
+        """Add the ids of rows that were appended."""
         self._add(keys(rows["event_id"]), rows[PARTITION_COLUMN].to_pylist())
 
     def elsewhere(self) -> set[dt.date]:
-        """The dates of the part of the table whose ids are not in memory."""
+        """Return the dates in the table whose ids are not in memory."""
         return {file.date for file in self.files.values() if self._is_elsewhere(file.date)}
 
     def _is_elsewhere(self, date: dt.date) -> bool:
@@ -101,7 +101,7 @@ class KnownIds:
         )
 
     def _load(self, file: DataFile) -> None:
-        """Read the ids of a file, unless they are not to be in memory."""
+        """Load the ids of a file, unless its date is out of range."""
         if not self._is_elsewhere(file.date):
             ids = files.read(self._table.location, file, ["event_id"])["event_id"]
             self._add(keys(ids), repeat(file.date))
@@ -119,11 +119,11 @@ class KnownIds:
             self._raise_floor()
 
     def _future(self) -> dt.date:
-        """The last date that is not in the future: zones and small faults of clocks aside."""
+        """Return the last date not in the future, allowing for time zones and clock skew."""
         return min(self._today(), dt.date.max - _DAY) + _DAY
 
     def _set_ceiling(self) -> None:
-        """Forget what is dated in the future, if it is too much."""
+        """Evict ids dated in the future, if there are too many."""
         last = self._future()
         far = sum(min(dates) > last for dates in self.dates.values())
         if far <= self._bound * FUTURE_SHARE:
@@ -140,7 +140,7 @@ class KnownIds:
         self.dates = {key: dates for key, dates in self.dates.items() if min(dates) <= self.ceiling}
 
     def _raise_ceiling(self) -> None:
-        """Learn the ids of the dates that the calendar has come to."""
+        """Load the ids of dates that are no longer in the future."""
         if self.ceiling is None or self._future() <= self.ceiling:
             return
         below, self.ceiling = self.ceiling, self._future()
@@ -149,7 +149,7 @@ class KnownIds:
                 self._load(file)
 
     def _raise_floor(self) -> None:
-        """Forget the oldest dates, whole, until a tenth of the bound is free."""
+        """Evict whole dates, oldest first, until a tenth of the bound is free."""
         held = Counter(max(dates) for dates in self.dates.values())
         for date in sorted(held):
             if held.total() <= self._bound * 9 // 10:
@@ -159,14 +159,14 @@ class KnownIds:
         if self.floor is None:
             log.info(
                 "%s: known_ids is reached; ids dated before %s are looked up in the table from now "
-                "on, and the floor moves on with time",
+                "on, and this date advances with time",
                 self._table.location,
                 floor,
             )
         self.floor = floor
         if not held:
             log.warning(
-                "%s: known_ids holds less than one day of ids: every arrival is looked up in the "
+                "%s: known_ids covers less than one day of ids: every arrival is looked up in the "
                 "table, which is slow; set known_ids above the events of a day",
                 self._table.location,
             )
@@ -174,5 +174,5 @@ class KnownIds:
 
 
 def keys(ids: pa.ChunkedArray[Any]) -> list[bytes]:
-    """Event ids as 16 bytes each: a third of the memory of their texts."""
+    """Convert event ids to 16 bytes each, a third of the memory of the strings."""
     return list(map(bytes.fromhex, ids.to_pylist()))

@@ -1,4 +1,4 @@
-"""Where one table lies: a directory of this machine, or a prefix of an object store."""
+"""The location of one table: a local directory, or a prefix in an object store."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Location:
-    """The place of one table.
+    """The location of one table.
 
     Args:
-        base: directory or URI under which the tables lie.
+        base: directory or URI of all tables.
         name: the table's own name under it.
-        options: settings of the object store, in deltalake's words; unused on local paths.
-        fsync: wait for the disk; false only where losing the last rows to a power cut is allowed.
+        options: settings of the object store, as deltalake names them; unused on local paths.
+        fsync: sync to disk; false only where a power cut may lose the last rows.
 
     Attributes:
         uri: what deltalake opens.
@@ -52,12 +52,12 @@ class Location:
         return fs.PyFileSystem(DeltaStorageHandler(self.uri, self.options))
 
     def __str__(self) -> str:
-        """Name the table for people: its name and where it lies."""
+        """Return the table's name and location, for messages."""
         return f"table {self.name} at {self.uri}"
 
 
 def _directory(base: str, name: str) -> Path | None:
-    """The local directory of a table; None where `base` names an object store."""
+    """Return the local directory of a table; None where `base` is an object store."""
     if "://" not in base:
         return Path(base).absolute() / name
     parts = urlsplit(base)

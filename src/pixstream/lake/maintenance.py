@@ -1,9 +1,9 @@
-"""Keeps a table quick: small files merged, the log checkpointed and shortened, dead files swept.
+"""Keeps a table fast: compacts small files, checkpoints and trims the log, vacuums dead files.
 
 A commit costs about 0.2 ms for every live file and lists the whole log, so both are kept short.
 Files are merged through the same durable path as new rows (deltalake's own `optimize` would replace
-files that are on the disk by files that may not be). Whatever fails here fails alone: the table
-stays right without it, and it is tried again at the next turn.
+files that are on disk by files that may not be). A failure here is harmless: the table stays
+correct without maintenance, and the next run tries again.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.lake")
 
 SMALL = 32 * 2**20
-"""A file below this many bytes is small."""
+"""A file is small below this many bytes."""
 
 ENOUGH = 8
-"""So many small files of one date are worth merging."""
+"""How many small files of one date are worth merging."""
 
 _TRIES = 5
 
 
 def maintain(table: LakeTable, codec: str) -> list[str]:
-    """Merge small files, then checkpoint the log and drop what expired of it.
+    """Merge small files, then checkpoint the log and delete its expired entries.
 
     Returns:
-        paths of the files that were made by merging: their rows were in the table before.
+        paths of the merged files, whose rows were already in the table.
     """
     try:
         merged = [new for group in _groups(table) for new in _merge(table, group, codec)]
         table.checkpoint()
     except (OSError, DeltaError) as error:
         log.warning(
-            "%s: maintenance failed (%s); rows and offsets are not touched by it, the next turn "
+            "%s: maintenance failed (%s); rows and offsets are not affected, and the next run "
             "tries again",
             table.location,
             type(error).__name__,
@@ -64,7 +64,7 @@ def maintain(table: LakeTable, codec: str) -> list[str]:
 
 
 def sweep(table: LakeTable) -> None:
-    """Delete files that no snapshot of the last seven days names."""
+    """Delete files that no snapshot of the last seven days uses (vacuum)."""
     try:
         gone = table.handle.vacuum(
             dry_run=False,
@@ -76,16 +76,16 @@ def sweep(table: LakeTable) -> None:
         table.sync()
     except (OSError, DeltaError) as error:
         log.warning(
-            "%s: sweep failed (%s); dead files stay until the next one",
+            "%s: vacuum failed (%s); dead files stay until the next run",
             table.location,
             type(error).__name__,
         )
     else:
-        log.info("%s: swept %d dead files", table.location, len(gone))
+        log.info("%s: vacuum deleted %d dead files", table.location, len(gone))
 
 
 def _groups(table: LakeTable) -> Iterator[list[DataFile]]:
-    """Small files of one date each, together not much larger than a file should be."""
+    """Group small files by date, each group not much larger than one file should be."""
     dates: dict[dt.date, list[DataFile]] = {}
     for file in table.live().values():
         if file.size < SMALL:
@@ -101,10 +101,10 @@ def _groups(table: LakeTable) -> Iterator[list[DataFile]]:
 
 
 def _merge(table: LakeTable, group: Sequence[DataFile], codec: str) -> list[str]:
-    """Replace the files of one date by one; nothing where another process has merged them.
+    """Merge files of one date into one, unless another process has already merged them.
 
     Raises:
-        DestinationError: a file does not hold the rows that the log says.
+        DestinationError: a file does not contain the number of rows in the log.
     """
     whole = table.schema
     place = whole.get_field_index(PARTITION_COLUMN)
@@ -113,7 +113,7 @@ def _merge(table: LakeTable, group: Sequence[DataFile], codec: str) -> list[str]
     rows = pa.concat_tables(parts)
     if any(file.rows not in {None, part.num_rows} for file, part in zip(group, parts, strict=True)):
         raise DestinationError(
-            f"{table.location}: a data file does not hold the rows that the log says; this "
+            f"{table.location}: a data file does not contain the rows that the log says; this "
             "process stops: restore the file, or the table, from a backup"
         )
     date = pa.repeat(pa.scalar(group[0].date), rows.num_rows)
@@ -130,7 +130,7 @@ def _swap(
     removed: Sequence[RemoveAction],
     group: Sequence[DataFile],
 ) -> list[str]:
-    """Commit the exchange while all files of the group are live; what it added."""
+    """Commit the replacement while all files of the group are live; return the added paths."""
     wanted = {action.path for action in added}
     for _ in range(_TRIES):
         try:

@@ -1,8 +1,8 @@
-"""The settings of object stores: what deltalake is given beside the user's, and Arrow for S3.
+"""Settings of object stores: defaults for deltalake, and their translation for Arrow's S3.
 
-deltalake writes the log; data files go through a file system of Arrow. For S3 that is Arrow's own:
-deltalake's lets no other thread run until the store has answered, and Arrow's threads abort the
-process now and then when the interpreter ends over it.
+deltalake writes the log; data files go through an Arrow file system. For S3 that is Arrow's own:
+deltalake's blocks all other threads until the store has answered, and Arrow's threads sometimes
+abort the process if the interpreter exits while they use it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ LIMITS = {
     "max_retries": "2",
     "retry_timeout": "30s",
 }
-"""Where the user says nothing: deltalake would try for three minutes, longer than Kafka may be kept
-waiting; the framework tries again by itself, with the partitions paused."""
+"""Defaults: deltalake alone would retry for three minutes, longer than the Kafka client may go
+without a poll; the framework retries on its own, with the partitions paused."""
 
 _DURATION = re.compile(r"(\d+) ?(ms|s|m)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60}
@@ -42,7 +42,7 @@ _S3 = {
     "endpoint_url": "endpoint_override",
     "endpoint_url_s3": "endpoint_override",
 }
-"""deltalake's names, without `aws_`, of what Arrow knows by another."""
+"""deltalake's names, without `aws_`, and Arrow's names for the same settings."""
 
 _SWITCHES = {
     "skip_signature": "anonymous",
@@ -54,27 +54,27 @@ _OF_NO_MATTER = {
     *("allow_http", "conditional_put", "copy_if_not_exists", "pool_idle_timeout"),
     *("pool_max_idle_per_host", "user_agent", "s3_allow_unsafe_rename", "unsigned_payload"),
 }
-"""Settings that say nothing about where a data file lies and who may write it."""
+"""Settings that do not affect where a data file is written or with which credentials."""
 
 
 def complete(options: Mapping[str, str]) -> dict[str, str]:
-    """The user's settings, and the `LIMITS` that they leave open."""
+    """Return the user's settings, completed with the defaults in `LIMITS`."""
     given = {name.lower() for name in options}
     return {name: value for name, value in LIMITS.items() if name not in given} | dict(options)
 
 
 def arrow_s3(uri: str, options: Mapping[str, str]) -> fs.FileSystem | None:
-    """Arrow's file system of an S3 prefix, by the settings of deltalake.
+    """Return Arrow's file system for an S3 prefix, from deltalake's settings.
 
     Returns:
         None for another store, and where a setting has no counterpart in Arrow (server-side
-        encryption, a role, a proxy, …): it must not be left out silently.
+        encryption, a role, a proxy, …), because it must not be ignored silently.
     """
     parts = urlsplit(uri)
     known = {_bare(name): value for name, value in options.items()}
     if parts.scheme not in {"s3", "s3a"} or not known.keys() <= {*_S3, *_SWITCHES, *_OF_NO_MATTER}:
         return None
-    # Arrow takes no endpoint from the environment, and would write to another store than deltalake.
+    # Arrow ignores an endpoint in the environment and would write to another store than deltalake.
     around = {_bare(name): value for name, value in os.environ.items() if name.startswith("AWS_")}
     settings = _arrow_words(around) | _arrow_words(known)
     limits = LIMITS | known
@@ -89,7 +89,7 @@ def arrow_s3(uri: str, options: Mapping[str, str]) -> fs.FileSystem | None:
 
 
 def _bare(name: str) -> str:
-    """A setting's name without case and prefix, which deltalake does not mind either."""
+    """Return a setting's name in lower case without its prefix; deltalake ignores both as well."""
     return name.lower().removeprefix("aws_")
 
 
@@ -99,10 +99,10 @@ def _arrow_words(known: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _seconds(duration: str) -> float:
-    """A duration in deltalake's words, as far as Arrow can be told of it."""
+    """Parse a duration in deltalake's notation, in the units that Arrow supports."""
     found = _DURATION.fullmatch(duration.strip())
     if not found:
         raise DestinationError(
-            f"storage_options: {duration!r} is no duration; write one number and ms, s or m, as 20s"
+            f"storage_options: {duration!r} is not a duration; write a number and ms, s or m: 20s"
         )
     return int(found[1]) * _SECONDS[found[2]]

@@ -1,4 +1,4 @@
-"""Opens a table of events, creates it where there is none, and refuses any other table."""
+"""Opens a table of events, creates it if absent, and refuses any other table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pixstream.lake.location import Location
 
 PROPERTIES = {
-    # The footers of the files have their own statistics, and dates prune: none in the log.
+    # No statistics in the log: the file footers have them, and dates prune.
     "delta.dataSkippingNumIndexedCols": "0",
     # Every commit lists the log, so it is kept short: at a commit every 5 s, a day has 17,000.
     "delta.logRetentionDuration": "interval 1 days",
@@ -30,15 +30,15 @@ PROPERTIES = {
 }
 
 _ACTIONS = 2
-"""Of an entry that creates a table, beside what it says of itself: protocol and metadata."""
+"""Actions in the commit that creates a table, besides commitInfo: protocol and metadata."""
 
 
 def open_or_create(location: Location) -> DeltaTable:
-    """Open the table, or create it; two processes may do so at once.
+    """Open the table, or create it; two processes may do so concurrently.
 
     Raises:
-        DestinationError: what lies there is no table of events, or a recent file is broken.
-        OSError: not allowed, no directory, …
+        DestinationError: the table there is not a table of events, or a recent file is broken.
+        OSError: permission denied, not a directory, …
         DeltaError: no answer, or the log cannot be read.
     """
     if location.directory is not None:
@@ -55,7 +55,7 @@ def open_or_create(location: Location) -> DeltaTable:
 
 
 def is_there(location: Location) -> bool:
-    """Tell whether there is a table; where there is none, whether one could be created.
+    """Return whether the table exists; if not, check that it could be created.
 
     Raises:
         DestinationError: a file is in the way, or this user may not write there.
@@ -65,23 +65,23 @@ def is_there(location: Location) -> bool:
         if _find(location) is not None:
             return True
     except (OSError, DeltaError) as error:
-        raise failures.explain(error, f"{location}: cannot look there") from None
+        raise failures.explain(error, f"{location}: cannot check it") from None
     if location.directory is not None:
         place = next(p for p in (location.directory, *location.directory.parents) if p.exists())
         if not place.is_dir():
-            raise DestinationError(f"{location}: {place} is no directory; move it out of the way")
+            raise DestinationError(f"{location}: {place} is not a directory; move it away")
         if not os.access(place, os.W_OK | os.X_OK):
             raise DestinationError(f"{location}: this user may not write in {place}")
     return False
 
 
 def try_to_write(location: Location) -> None:
-    """Put a small file into the table's place on an object store, and take it away again.
+    """Write a small file to the table's location on an object store, and delete it.
 
-    On a local disk `is_there` has looked at the rights already.
+    On a local disk `is_there` has already checked the permissions.
 
     Raises:
-        DestinationError: the credentials do not suffice.
+        DestinationError: the credentials are not sufficient.
         Transient: the object store does not answer.
     """
     if location.directory is not None:
@@ -98,7 +98,7 @@ def try_to_write(location: Location) -> None:
 def _find(location: Location) -> DeltaTable | None:
     """Open the table; None where there is none.
 
-    `DeltaTable.is_deltatable` would do, but lets no other thread run until a store has answered.
+    `DeltaTable.is_deltatable` would do, but blocks all other threads until the store has answered.
     """
     if location.directory is not None and not location.directory.is_dir():
         return None
@@ -124,16 +124,16 @@ def _create(location: Location) -> DeltaTable:
     except (OSError, DeltaError):
         table = _find(location)
         if table is None:
-            raise  # nobody else was faster: it is the place that refuses
+            raise  # no other process created it, so the location itself refuses
         return table
 
 
 def _check(table: DeltaTable, location: Location) -> None:
-    """Hold an existing table to the columns and the partitioning of events."""
+    """Check that an existing table has the columns and the partitioning of events."""
     found = differences(pa.schema(table.schema().to_arrow()))
     if found:
         raise DestinationError(
-            f"{location}: has not the columns of an event ({'; '.join(found)}); "
+            f"{location}: does not have the columns of an event ({'; '.join(found)}); "
             "set another uri, or move that table away"
         )
     if table.metadata().partition_columns != [PARTITION_COLUMN]:

@@ -1,8 +1,8 @@
 """One Delta table as this process sees it: opened or created, checked, committed to exactly once.
 
-Every commit is made on the snapshot in hand and on no other (no rebasing by deltalake): when some
-other writer was faster it fails, and its owner plans again on what the table holds then. Which
-offsets are in the table is told by the table alone, in its application transactions.
+Every commit is based on the current snapshot (deltalake does not rebase it): if another writer was
+faster, the commit fails and the caller plans again on the new snapshot. Only the table itself knows
+which offsets it contains, in its application transactions.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from pixstream.lake.location import Location
 
 TOPIC_ID = "pixstream.topic_id/"
-"""Table property that remembers which incarnation of a topic feeds the table."""
+"""Prefix of the table properties that record which incarnation of a topic feeds the table."""
 
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-"""For every commit: what deltalake would do after it, `LakeTable.checkpoint` does in order."""
+"""For every commit: no deltalake hooks, because `LakeTable.checkpoint` does it in a safe order."""
 
 
 class LakeTable:
-    """A table, open.
+    """An open table.
 
     Args:
-        location: where it lies; created there when there is none yet.
+        location: of the table, which is created if it does not exist.
 
     Raises:
-        DestinationError: not allowed there, or the table there has another schema.
+        DestinationError: permission denied, or the existing table has another schema.
         Transient: the object store does not answer.
     """
 
@@ -59,20 +59,20 @@ class LakeTable:
 
     @property
     def version(self) -> int:
-        """Version of the snapshot in hand."""
+        """Version of the current snapshot."""
         return self.handle.version()
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns of the snapshot in hand."""
+        """Columns of the current snapshot."""
         return pa.schema(self.handle.schema().to_arrow())
 
     def refresh(self) -> int:
-        """Take the newest snapshot; its version.
+        """Load the newest snapshot; return its version.
 
         Raises:
             Transient: no answer from the object store.
-            DestinationError: the table is gone, or may not be read.
+            DestinationError: the table is gone, or must not be read.
         """
         before = self.version
         try:
@@ -91,22 +91,22 @@ class LakeTable:
         return self.version
 
     def offset(self, app_id: str) -> int | None:
-        """The next offset that the snapshot in hand wants from a partition; None: never seen."""
+        """Return a partition's next offset in the current snapshot; None if it has none."""
         if app_id not in self._offsets:
             self._offsets[app_id] = self.handle.transaction_version(app_id)
         return self._offsets[app_id]
 
     def live(self) -> dict[str, DataFile]:
-        """The data files of the snapshot in hand, by path."""
+        """Return the data files of the current snapshot, by path."""
         return files.live(self.handle)
 
     def commit(
         self, actions: Sequence[AddAction | RemoveAction], offsets: Mapping[str, int] | None = None
     ) -> None:
-        """Add and remove files and move offsets, all at once, on the snapshot in hand only.
+        """Add and remove files and advance offsets in one commit, on the current snapshot only.
 
-        After any error `refresh` and `offset` tell whether it happened. Call `sync` before anyone
-        is told that it did.
+        After an error, `refresh` and `offset` show whether it happened. Call `sync` before you
+        confirm the commit to anyone.
         """
         transactions = [Transaction(app_id, offset) for app_id, offset in (offsets or {}).items()]
         self.handle.create_write_transaction(
@@ -125,11 +125,11 @@ class LakeTable:
         self._offsets.update(offsets or {})
 
     def about(self, actions: int) -> dict[str, int]:
-        """What a commit with so many actions, made now, says of itself."""
+        """Return the custom metadata of a commit with this number of actions, made now."""
         return entries.about(actions, self._synced if self._disk is not None else None)
 
     def sync(self) -> None:
-        """Wait until the log is on the disk up to the snapshot in hand.
+        """Sync the log to disk up to the current snapshot.
 
         Raises:
             DestinationError: the disk failed.
@@ -140,7 +140,7 @@ class LakeTable:
         self._synced = self.version
 
     def checkpoint(self) -> None:
-        """Sum the log up in a checkpoint, drop expired entries, and read from it from now on."""
+        """Write a checkpoint, delete expired log entries, and reload the table from it."""
         self.sync()
         self.handle.create_checkpoint()
         if self._disk is not None:
@@ -150,10 +150,10 @@ class LakeTable:
         self._offsets.clear()
 
     def remember(self, topic: str, topic_id: str) -> None:
-        """Tie the table to this incarnation of a topic, or find it tied to another.
+        """Tie the table to this incarnation of a topic, unless it is tied to another.
 
         Args:
-            topic: what to remember it by: CLUSTER/CONSUMER/TOPIC.
+            topic: the key to store it under: CLUSTER/CONSUMER/TOPIC.
             topic_id: Kafka's id of the topic.
 
         Raises:
@@ -172,38 +172,39 @@ class LakeTable:
             self.check_tie(topic, topic_id)
 
     def check_tie(self, topic: str, topic_id: str) -> None:
-        """Hold what the snapshot in hand is tied to, if it is tied already, to this incarnation.
+        """Check that the current snapshot, if it is tied to this topic, has the same topic id.
 
         Raises:
             TopicChangedError: the table was fed from a topic that is gone.
-            ClusterChangedError: the table is tied to nothing of this cluster, but to another's.
+            ClusterChangedError: the table is tied to the topic of another cluster, not of this one.
         """
         known = self._known(topic)
         if known is None and self._fed_from_elsewhere(topic):
             raise ClusterChangedError(
                 f"{self.location}: was fed from another Kafka cluster than {topic}, and the "
-                "offsets of one cluster mean nothing in another. Nothing was read. If this cluster "
-                "is right, take its topic over with `pixstream offsets set … --new-topic`; "
-                "event_id keeps out what the table holds already"
+                "offsets of one cluster are meaningless in another. Nothing was read. If this "
+                "cluster is right, adopt its topic with `pixstream offsets set … --new-topic`; "
+                "event_id deduplicates the events that the table already contains"
             )
         if known not in {None, topic_id}:
             raise TopicChangedError(
                 f"{self.location}: topic {topic} has the id {topic_id}, the table was fed from "
-                f"{known}: the topic was deleted and made again, and its offsets start over. "
-                "Nothing was read. If the new topic is right, take it over with `pixstream offsets "
-                "set … --new-topic`; event_id keeps out what the table holds already"
+                f"{known}: the topic was deleted and recreated, and its offsets start over. "
+                "Nothing was read. If the new topic is right, adopt it with `pixstream offsets "
+                "set … --new-topic`; event_id deduplicates the events that the table already "
+                "contains"
             )
 
     def decide(self, offsets: Mapping[str, int], topic: str, topic_id: str) -> None:
-        """Remember what a person decided, in one commit: these offsets, also lower ones.
+        """Store an operator's decision in one commit: these offsets, even lower ones.
 
         Args:
             offsets: next offset by application id.
-            topic: what the table remembers its topic by.
+            topic: the key under which the table stores its topic.
             topic_id: Kafka's id of the topic from now on.
 
         Raises:
-            DestinationError: not committed, and waiting does not help.
+            DestinationError: not committed, and retrying does not help.
             Transient: not committed; the same call may succeed later.
         """
         self.refresh()
@@ -223,14 +224,14 @@ class LakeTable:
         return self.handle.metadata().configuration.get(TOPIC_ID + topic)
 
     def _fed_from_elsewhere(self, topic: str) -> bool:
-        """Whether the same consumer was fed from the same topic of some other cluster."""
+        """Return whether this consumer's table was fed from this topic in another cluster."""
         mine = _without_cluster(topic)
         known = self.handle.metadata().configuration
         ties = [key.removeprefix(TOPIC_ID) for key in known if key.startswith(TOPIC_ID)]
         return any(_without_cluster(tie) == mine for tie in ties)
 
     def _remember(self, topic: str, topic_id: str, offsets: Mapping[str, int]) -> None:
-        """Commit a property and application transactions, on the snapshot in hand only."""
+        """Commit a property and application transactions, on the current snapshot only."""
         transactions = [Transaction(app_id, offset) for app_id, offset in offsets.items()]
         self.handle.alter.set_table_properties(
             {TOPIC_ID + topic: topic_id},
@@ -248,5 +249,5 @@ class LakeTable:
 
 
 def _without_cluster(topic: str) -> str:
-    """CONSUMER/TOPIC of what a table remembers a topic by."""
+    """Return CONSUMER/TOPIC of a topic's key CLUSTER/CONSUMER/TOPIC."""
     return topic.partition("/")[2]

@@ -1,8 +1,8 @@
-"""A table gains columns while it is written to: in a commit of its own, before the rows' commit.
+"""Schema evolution: adds new columns in a commit of their own, before the commit of the rows.
 
-A crash between the two leaves a column without a value, which harms nobody. Older files have none
-of it and read as null. Children of `payer` and `payee` are added inside of them: there a version
-that knows the field has it too.
+A crash between the two leaves a column without values, which is harmless. Older files lack the
+column and read as null. New fields of `payer` and `payee` are added inside these structs, where a
+version that knows the field also has it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.lake")
 
 _ACTIONS = 1
-"""Of the entry, beside what it says of itself: the metadata."""
+"""Actions in the commit, besides commitInfo: the metadata."""
 
 
 def trimmed(rows: pa.Table) -> pa.Table:
-    """The rows without what they have beyond an event where none of them has a value in it."""
+    """Return the rows without those columns beyond an event's that have no value in any row."""
     for path in beyond(rows.schema):
         side, _, name = path.rpartition(".")
         if not side and rows[name].null_count == rows.num_rows:
@@ -41,10 +41,10 @@ def trimmed(rows: pa.Table) -> pa.Table:
 
 
 def widen(table: LakeTable, rows: pa.Schema) -> bool:
-    """Add what rows of this schema have and the table has not; True when the snapshot changed.
+    """Add the columns of this schema that the table lacks; return True if the snapshot changed.
 
     Raises:
-        Transient: the table has one of them with another type since the rows were decoded.
+        Transient: since the rows were decoded, the table has gained one with another type.
         OSError: not committed.
         DeltaError: not committed.
     """
@@ -52,8 +52,8 @@ def widen(table: LakeTable, rows: pa.Schema) -> bool:
     other = sorted(p for p, kind in beyond(rows).items() if not held.get(p, kind).equals(kind))
     if other:
         raise Transient(
-            f"{table.location}: another writer gave {', '.join(other)} another type just now; the "
-            "batch is decoded again, values of the other type are then sealed into extra"
+            f"{table.location}: another writer has just added {', '.join(other)} with another "
+            "type; the batch is decoded again, and values of the other type are sealed into extra"
         )
     fields = missing(rows, table.schema)
     if not fields:
@@ -72,7 +72,7 @@ def widen(table: LakeTable, rows: pa.Schema) -> bool:
             raise
     else:
         table.refresh()
-        log.info("%s: has gained %s", table.location, ", ".join(_paths(fields)))
+        log.info("%s: added columns %s", table.location, ", ".join(_paths(fields)))
     return True
 
 

@@ -1,7 +1,8 @@
-"""Where a query begins to read: its checkpoint's word, else bronze's, else the configuration's.
+"""Starting offsets of a query: from its checkpoint, else from bronze, else from the configuration.
 
-A checkpoint that was deleted must not make the query read everything again, nor skip anything:
-bronze knows how far it came. A topic that was deleted and made again is refused, as everywhere.
+If the checkpoint was deleted, the query must neither read everything again nor skip anything, so it
+resumes after the last rows in bronze. A topic that was deleted and recreated is refused, as
+everywhere.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ log = logging.getLogger("pixstream.spark")
 
 
 class Last(NamedTuple):
-    """The batch that bronze took last: by query and number."""
+    """The last batch written to bronze: query and number."""
 
     query: str
     batch: int
@@ -34,7 +35,7 @@ class Beginning(NamedTuple):
     """How a query starts.
 
     Attributes:
-        offsets: Spark's `startingOffsets`; counts only without a checkpoint.
+        offsets: Spark's `startingOffsets`; used only without a checkpoint.
         unsettled: a batch of bronze whose letters and silver rows may be missing; None: none.
     """
 
@@ -51,27 +52,26 @@ def beginning(
     *,
     used: bool = True,
 ) -> Beginning:
-    """Find out where to begin.
+    """Determine where to begin.
 
     Args:
-        rows: of bronze; None: there is no such table yet.
+        rows: of bronze; None: the table does not exist yet.
         checkpoint: directory of the query.
-        held: the first offset that Kafka holds, of every partition that is read.
-        start: where nothing is known.
+        held: the earliest offset in Kafka, of every partition that is read.
+        start: where to start if there are no earlier offsets.
         on_gap: what to do where offsets have expired.
-        used: bronze has held rows at some time.
+        used: bronze has contained rows at some time.
 
     Raises:
         TopicChangedError: bronze was fed from another incarnation of a topic.
-        DestinationError: offsets that come next have expired, and `on_gap` says stop; the
-            checkpoint knows batches that no table holds; or neither it nor bronze tells how far
-            an earlier query came.
+        DestinationError: the next offsets have expired and `on_gap` says stop; the checkpoint has
+            batches but bronze does not exist; or neither shows how far an earlier query read.
     """
     if rows is None and _entries(checkpoint, "commits"):
         raise DestinationError(
-            f"{checkpoint} has come a long way, while there is no table bronze: it was deleted, "
+            f"{checkpoint} has completed batches, but there is no table bronze: it was deleted, "
             "or its disk is not mounted. Nothing was read. Mount or restore it; or, to fill new "
-            "tables from what Kafka still holds, remove the checkpoint"
+            "tables from the records still in Kafka, remove the checkpoint"
         )
     known = {} if rows is None else _known(rows)
     _check_topics(known, held)
@@ -83,10 +83,10 @@ def beginning(
         return Beginning(start)
     if not known:
         raise DestinationError(
-            f"{checkpoint} holds no checkpoint, and bronze is empty although it held rows once: "
-            "how far they came is not known. Nothing was read. Restore the checkpoint or bronze; "
-            "or remove the table bronze, and the query begins as `start` says (events that silver "
-            "holds are known by their event_id)"
+            f"{checkpoint} holds no checkpoint, and bronze is empty although it once had rows: "
+            "their last offsets are unknown. Nothing was read. Restore the checkpoint or bronze; "
+            "or remove the table bronze, and the query begins as `start` says (events already in "
+            "silver are deduplicated by event_id)"
         )
     log.warning(
         "%s holds no checkpoint, while bronze has rows: the query goes on after the last of them",
@@ -111,9 +111,9 @@ def _check_topics(
         if topic_id != partition.topic_id:
             raise TopicChangedError(
                 f"{partition.topic} has the id {topic_id}, bronze was fed from "
-                f"{partition.topic_id}: the topic was deleted and made again, and its offsets "
-                "start over. Nothing was read. If the new topic is right, let new tables take it: "
-                "set spark.path (or spark.schema) and spark.checkpoints to new places"
+                f"{partition.topic_id}: the topic was deleted and recreated, and its offsets "
+                "start over. Nothing was read. If the new topic is right, read it into new tables: "
+                "set spark.path (or spark.schema) and spark.checkpoints to new locations"
             )
 
 
@@ -126,8 +126,8 @@ def _gap(
     )
     if on_gap == "stop":
         raise DestinationError(
-            f"{what}. Nothing is read and nothing is skipped before somebody decides: to go on "
-            "after them, set on_gap of this consumer to continue for one start"
+            f"{what}. Nothing is read or skipped until an operator decides: to continue after "
+            "the gap, set on_gap of this consumer to continue for one start"
         )
     log.error("%s; the query goes on after them, as on_gap says", what)
 
@@ -140,7 +140,7 @@ def _tell_gaps(wanted: Mapping[tuple[str, int], int], held: Mapping[TopicIdParti
 
 
 def _committed(checkpoint: str) -> dict[tuple[str, int], int]:
-    """Where the last batch that Spark has done ended; its file ends with the source's offsets."""
+    """Return the end offsets of Spark's last completed batch, from the last line of its file."""
     done = [int(name) for name in _names(checkpoint, "commits") if name.isdigit()]
     if not done:
         return {}
@@ -154,7 +154,7 @@ def _committed(checkpoint: str) -> dict[tuple[str, int], int]:
 
 
 def _known(rows: DataFrame) -> dict[TopicIdPartition, int]:
-    """The next offset by partition, as bronze knows it."""
+    """Return the next offset by partition, according to bronze."""
     from pyspark.sql.functions import max as greatest
     from pyspark.sql.functions import max_by
 
@@ -167,7 +167,7 @@ def _known(rows: DataFrame) -> dict[TopicIdPartition, int]:
 
 
 def _last(rows: DataFrame) -> Last:
-    """The last batch of the query that wrote last: a clock may have been set back between two."""
+    """Return the last batch of the query that wrote last; its number is safe from clock changes."""
     from pyspark.sql.functions import max as greatest
 
     queries = rows.groupBy("query_id").agg(greatest("ingested_at"), greatest("batch_id")).collect()
@@ -176,7 +176,7 @@ def _last(rows: DataFrame) -> Last:
 
 
 def _entries(checkpoint: str, kind: str) -> bool:
-    """Tell whether the checkpoint knows a batch: its `offsets` before it, `commits` after it."""
+    """Return whether the checkpoint has a batch: `offsets` precede it, `commits` follow it."""
     return bool(_names(checkpoint, kind))
 
 

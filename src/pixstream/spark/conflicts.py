@@ -1,4 +1,4 @@
-"""Commits that another job was faster than: made again, on what the table holds by then."""
+"""Retries commits that conflict with another job's commit, on the table's new state."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Result = TypeVar("Result")
 
 
 def again(work: Callable[[], Result], what: str) -> Result:
-    """Do it until no other job gets in between.
+    """Repeat the work until it commits without a conflict.
 
     Args:
-        work: reads the table anew each time; ends with at most one commit to it.
-        what: for people: what is done, to which table.
+        work: reads the table afresh each time and makes at most one commit to it.
+        what: what is done, to which table; for messages.
 
     Raises:
-        Transient: others were faster each time.
+        Transient: every attempt conflicted.
     """
     from delta import exceptions as delta
 
@@ -49,7 +49,6 @@ def again(work: Callable[[], Result], what: str) -> Result:
             if left:
                 time.sleep(waits.next())
     raise Transient(
-        f"{what}: other jobs committed to the table {_ATTEMPTS} times in between, and wrote what "
-        "this would have changed. What is missing is added with the next attempt; if this goes on, "
-        "see which jobs write to that table"
+        f"{what}: conflicted with the commits of other jobs {_ATTEMPTS} times. The next run adds "
+        "what is missing; if this continues, check which jobs write to that table"
     )

@@ -1,4 +1,4 @@
-"""Bronze rows become events by the framework's own decoder, in Spark's Python workers."""
+"""Decodes bronze rows into events with the framework's own decoder, in Spark's Python workers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _TYPES = {"int64": pa.int64(), "bool": pa.bool_(), "string": pa.string()}
 
 
 class Decoder:
-    """What `mapInArrow` calls with bronze rows; sent to the workers.
+    """A function for `mapInArrow` that decodes bronze rows; serialised to the workers.
 
     Args:
-        name: of the consumer: records replayed for another one are left out.
+        name: of the consumer; records replayed for another consumer are skipped.
         privacy: keys that seal unknown fields.
-        contract: what becomes of new fields of a newer writer.
-        telling: the columns that the silver tables have for an event.
-        now: for `_ingested_at`, aware.
+        contract: how to treat new fields of a newer writer.
+        telling: the event columns of the silver tables.
+        now: for `_ingested_at`, timezone-aware.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Decoder:
         self._now = now
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Each batch of bronze rows as a batch of `decoded_schema`."""
+        """Decode each batch of bronze rows into batches of `decoded_schema`."""
         pseudonym, vault = keys(self._privacy)
         allowed = frozenset(self._privacy.extra_allowlist)
         sealer = Sealer(pseudonym, vault, allowlist=allowed)
@@ -83,7 +83,7 @@ class Decoder:
                 schema.get_field_index(NEW), NEW, pa.array([word] * events.num_rows, pa.string())
             )
         bad = rows.take(pa.array([one.index for one in decoded.bad], pa.int64()))
-        told = pa.table(
+        refused = pa.table(
             {
                 "_topic": bad["topic"],
                 REASON: pa.array([one.reason for one in decoded.bad], pa.string()),
@@ -92,25 +92,25 @@ class Decoder:
             }
         )
         yield from events.to_batches()
-        yield from aligned(told, schema).to_batches()
+        yield from aligned(refused, schema).to_batches()
 
     def _for_another(self, headers: Sequence[Mapping[str, Any]] | None) -> bool:
         return any(h["key"] == REPLAY_FOR and h["value"] != self._name for h in headers or ())
 
 
 def new_columns(words: Iterable[str]) -> dict[str, pa.DataType]:
-    """What the column `NEW` of decoded rows asks for."""
+    """Return the new columns that the values of the column `NEW` ask for."""
     found: dict[str, pa.DataType] = {}
     for word in words:
         for path, kind in msgspec.json.decode(word, type=dict[str, str]).items():
-            # Two types for one path: text holds both, as the JSON that was told.
+            # Two types for one path: a string column can store both, as JSON.
             other = found.get(path, _TYPES[kind])
             found[path] = _TYPES[kind] if other.equals(_TYPES[kind]) else pa.string()
     return found
 
 
 def to_record(row: Mapping[str, Any]) -> Record:
-    """A bronze row as the framework knows records.
+    """Convert a bronze row to the framework's record type.
 
     Args:
         row: with the columns of bronze.
@@ -132,7 +132,7 @@ def _records(rows: pa.Table) -> list[Record]:
 
 
 def _only(table: pa.Table, telling: pa.Schema) -> pa.Table:
-    """Without the columns and children that the tables do not have yet."""
+    """Drop the columns and children that the tables do not have yet."""
     for side in ("payer", "payee"):
         held = telling.field(side).type
         place = table.schema.get_field_index(side)

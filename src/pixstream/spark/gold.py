@@ -1,7 +1,7 @@
-"""Gold: what participants moved by the hour and by the day, and the habits of accounts.
+"""Gold: movements per participant by hour and by day, and account profiles.
 
-Days and hours are those of America/Sao_Paulo. Each table is written anew for the days asked for,
-so a run may be repeated for any days. Only settled events count, but for the counts by status.
+Days and hours are those of America/Sao_Paulo. Each table is overwritten for the requested days, so
+a run can be repeated for any days. Only settled events count, except in the counts by status.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 BUSINESS_ZONE = "America/Sao_Paulo"
 DAY = "business_date"
-"""Column of every gold table, which they are partitioned by."""
+"""The partition column of every gold table."""
 
 PROFILE_DAYS = 30
-"""An account's profile looks back so far."""
+"""How many days an account's profile covers."""
 
 _NIGHT_ENDS = 6
-"""Pix has lower limits from 20:00 to 06:00 (Resolução BCB 142); frauds gather after midnight."""
+"""Pix has lower limits from 20:00 to 06:00 (Resolução BCB 142); fraud peaks after midnight."""
 
 
 def today() -> dt.date:
-    """The business day that it is now."""
+    """Return the current business day."""
     return dt.datetime.now(ZoneInfo(BUSINESS_ZONE)).date()
 
 
@@ -57,7 +57,7 @@ class Gold:
         self._until = until
 
     def write(self) -> dict[str, int]:
-        """Write all three; how many rows each has of these days.
+        """Write all three tables; return how many rows each has for these days.
 
         Raises:
             DestinationError: there is no silver table yet.
@@ -70,7 +70,7 @@ class Gold:
         }
 
     def _sides(self, since: dt.date, until: dt.date) -> DataFrame:
-        """Every event of these days twice: as the payer's and as the payee's participant saw it."""
+        """Return every event of these days twice: for the payer's side and the payee's."""
         from pyspark.sql.functions import coalesce, col, date_trunc, from_utc_timestamp, lit
 
         # An event of a business day is dated the same in UTC, or a day later.
@@ -123,12 +123,12 @@ class Gold:
         )
 
     def _profiles(self) -> DataFrame:
-        """A row for each account and day on which it was seen in the days before."""
+        """Return a row for each day and each account that was active in the profile window."""
         from pyspark.sql.functions import col, count_distinct, explode, hour, lit, sequence, when
         from pyspark.sql.functions import max as greatest
         from pyspark.sql.functions import min as least
 
-        # A day more at each end: the two tellings of one Pix may lie on both sides of a midnight.
+        # One extra day at each end: midnight may fall between the two sides of one Pix.
         day = dt.timedelta(days=1)
         sides = self._sides(self._since - PROFILE_DAYS * day, self._until + day)
         settled = sides.where((col("status") == Status.SETTLED.value) & col("account").isNotNull())
@@ -164,7 +164,7 @@ class Gold:
         return seen.groupBy(col("day").alias(DAY), "account").agg(*features)
 
     def _replace(self, rows: DataFrame, table: str) -> int:
-        """Write these days of the table anew; how many rows they have."""
+        """Overwrite these days of the table; return how many rows they have."""
         # Delta's replaceWhere does not resolve BETWEEN.
         days = f"{DAY} >= DATE'{self._since}' AND {DAY} <= DATE'{self._until}'"
         self._where.create(self._spark, table, rows.schema, [DAY])
@@ -173,10 +173,10 @@ class Gold:
 
 
 def _once(sides: DataFrame) -> DataFrame:
-    """Each movement once for each role: inside of one institution a Pix is told by both sides.
+    """Keep each movement once per role: within one institution both sides of a Pix are reported.
 
-    The account's own side counts: the payment for the payer, the receipt for the payee. A return
-    may be known by the EndToEndId of its payment alone, and is another movement.
+    The account's own side wins: the payment for the payer, the receipt for the payee. A return may
+    carry only the EndToEndId of its payment, but is a separate movement.
     """
     from pyspark.sql import Window
     from pyspark.sql.functions import col, row_number, when
@@ -197,7 +197,7 @@ def _count(status: Status) -> Column:
 
 
 def _amounts(status: str) -> Iterator[Column]:
-    """Sum, largest and mean of the amounts, in centavos."""
+    """Return the sum, maximum and mean of the amounts, in centavos."""
     from pyspark.sql.functions import avg, col, when
     from pyspark.sql.functions import max as greatest
 
@@ -208,7 +208,7 @@ def _amounts(status: str) -> Iterator[Column]:
 
 
 def _sum(values: Column) -> Column:
-    """The sum, 0 where there is nothing to add."""
+    """Return the sum, 0 where there are no values."""
     from pyspark.sql.functions import coalesce, lit
     from pyspark.sql.functions import sum as total
 

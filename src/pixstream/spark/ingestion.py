@@ -1,8 +1,8 @@
-"""Kafka → bronze → letters → silver: what one batch of the streaming query does, exactly once.
+"""One batch of the streaming query, exactly once: Kafka → bronze → dead letters → silver.
 
-Bronze takes each record once, by Delta's application transactions under the query's id and the
-batch's number. Letters and silver may see the same records again after a crash: a letter written
-twice is one letter by its id, and an event that silver holds adds nothing.
+Bronze stores each record once, through Delta's application transactions under the query id and
+batch number. After a crash, dead letters and silver may process the same records again: a letter
+written twice has the same id, and an event already in silver adds nothing.
 """
 
 from __future__ import annotations
@@ -64,15 +64,15 @@ class Surroundings(NamedTuple):
     Attributes:
         name: of the component; part of the ids of its letters.
         categories: whose topics are read.
-        start: cold start: the earliest or the latest offsets.
-        on_gap: stop, or continue, where offsets that come next have expired.
-        batch: its rows and seconds count.
+        start: on a cold start: the earliest or the latest offsets.
+        on_gap: whether to stop or continue where the next offsets have expired.
+        batch: limits in rows and seconds.
         spark: the section `spark`.
         kafka: the section `kafka`, with `bootstrap_servers` set.
         client: Kafka, for letters, the topics' ids, and the group's offsets.
         letters: makes dead letters.
         privacy: keys that seal unknown fields.
-        contract: what becomes of new fields of a newer writer.
+        contract: how to treat new fields of a newer writer.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Ingestion:
     """The steps of a batch.
 
     Args:
-        around: what the configuration says.
+        around: the configuration.
         spark: the session.
         where: finds the tables.
         topic_ids: Kafka's id of each topic as it is now.
@@ -121,15 +121,15 @@ class Ingestion:
         self._first = True
 
     def take(self, records: DataFrame, query: str, batch: int) -> None:
-        """Bring one batch of the Kafka source through.
+        """Process one batch of the Kafka source.
 
         Args:
-            records: as Spark's Kafka source gives them, with headers.
+            records: from Spark's Kafka source, with headers.
             query: id of the streaming query, from its checkpoint.
             batch: its number.
         """
         if self._first and self._came_before(query, batch):
-            # What Kafka still holds of it may be less than what bronze took.
+            # Kafka may have fewer of its records by now than bronze stored.
             self.settle(batch_of(self._where.read(self._spark, BRONZE), query, batch), query, batch)
         else:
             rows = self._bronze(records, query, batch).persist()
@@ -142,36 +142,36 @@ class Ingestion:
         self.counts.add(BATCHES)
 
     def _came_before(self, query: str, batch: int) -> bool:
-        """Tell whether bronze has this batch, the first one since the start.
+        """Return whether bronze already has this batch, the first one since the start.
 
         Raises:
-            DestinationError: checkpoint and bronze are not of the same time: a copy was restored.
+            DestinationError: checkpoint and bronze do not match: an older copy was restored.
         """
         last = self._where.last(self._spark, BRONZE, query)
         if not batch - 1 <= last <= batch:
             older = "checkpoint" if last > batch else f"table {BRONZE}"
             raise DestinationError(
-                f"the {older} is an older copy: the checkpoint comes to batch {batch}, bronze took "
-                f"batch {last} last. Nothing was written. Remove the whole directory of the "
-                "checkpoint: the query then goes on after what bronze holds"
+                f"the {older} is an older copy: the checkpoint is at batch {batch}, the last batch "
+                f"in bronze is {last}. Nothing was written. Remove the whole directory of the "
+                "checkpoint: the query then resumes after the last rows in bronze"
             )
         return last == batch
 
     def settle_again(self, since: dt.date) -> None:
-        """Write the letters and silver rows of all that bronze has taken since a day (UTC).
+        """Write the letters and silver rows of all bronze rows since a day (UTC) again.
 
-        For a silver table that was restored to an earlier version: what it holds adds nothing.
+        For a silver table that was restored to an earlier version; events it has add nothing.
         """
         rows = self._where.read(self._spark, BRONZE).where(f"ingest_date >= DATE'{since}'")
         batches = rows.groupBy("query_id", "batch_id").agg({"ingested_at": "min"}).collect()
-        # Under a name of its own: a restored table knows the batches it has lost.
+        # Under a new application id: a restored table still has those of the batches it lost.
         name = f"settle_again/{uuid.uuid4()}"
         for number, (query, batch, _) in enumerate(sorted(batches, key=lambda found: found[2])):
             log.info("batch %d of %d since %s settled again", number + 1, len(batches), since)
             self.settle(batch_of(rows, query, batch), name, number)
 
     def settle(self, bronze: DataFrame, query: str, batch: int) -> None:
-        """Write the letters and the silver rows of bronze rows; also of the same ones again."""
+        """Write the letters and silver rows of bronze rows; safe to repeat."""
         decoded, topics = self._decoded(bronze)
         try:
             self._write_letters(decoded)
@@ -187,16 +187,16 @@ class Ingestion:
             decoded.unpersist()
 
     def _settle(self, events: DataFrame, category: Category, query: str, batch: int) -> None:
-        """Let silver take these events.
+        """Write these events to silver.
 
         Raises:
-            Transient: another job changed some of them meanwhile.
+            Transient: another job changed some of them in the meantime.
         """
         done = self._silver.settle(events, category, query, batch)
         self.counts.add(WRITTEN, done.inserted)
         self.counts.add(REVISIONS, done.updated)
         if done.overtaken:
-            raise Transient(f"another job changed {done.overtaken} events meanwhile")
+            raise Transient(f"another job changed {done.overtaken} events in the meantime")
 
     def _bronze(self, records: DataFrame, query: str, batch: int) -> DataFrame:
         from pyspark.sql.functions import col, create_map, lit
@@ -213,7 +213,7 @@ class Ingestion:
         )
 
     def _decoded(self, bronze: DataFrame) -> tuple[DataFrame, Mapping[str, int]]:
-        """The decoded rows, cached, and how many events each topic has among them."""
+        """Return the decoded rows, cached, and the number of events by topic."""
         from pyspark.sql.functions import col, collect_set, count, count_if
 
         while True:
@@ -237,7 +237,7 @@ class Ingestion:
             self._silver.widen(asked)
 
     def _write_letters(self, decoded: DataFrame) -> None:
-        """Letters of what is no event, so many in a transaction."""
+        """Write dead letters for records that are not events, a limited number per transaction."""
         bad = decoded.where(decoded[REASON].isNotNull()).select(REASON, MESSAGE, RAW)
         rows = bad.toLocalIterator()
         while some := list(islice(rows, _LETTERS_AT_ONCE)):
@@ -256,5 +256,5 @@ class Ingestion:
 
 
 def batch_of(bronze: DataFrame, query: str, batch: int) -> DataFrame:
-    """The rows of bronze that one batch brought."""
+    """Return the bronze rows of one batch."""
     return bronze.where((bronze["query_id"] == query) & (bronze["batch_id"] == batch))

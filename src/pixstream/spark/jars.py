@@ -1,6 +1,6 @@
-"""The jars that Spark needs beside its own: Delta Lake and the Kafka source.
+"""The jars that Spark needs besides its own: Delta Lake and the Kafka source.
 
-For developers: after changing what is asked for, run `python -m pixstream.spark.jars relock`
+For developers: after changing the roots, run `python -m pixstream.spark.jars relock`
 with the extra `spark` installed.
 """
 
@@ -14,14 +14,14 @@ SPARK_VERSION = "4.2.0"
 DELTA_VERSION = "4.4.0"
 
 _SUPERSEDED = {
-    "commons-logging",  # jcl-over-slf4j stands in for it
+    "commons-logging",  # jcl-over-slf4j replaces it
     "shims",  # part of the newer RoaringBitmap
 }
 _VERSION_AND_END = re.compile(r"-\d[^-]*(-[^-]*)?\.jar$")
 
 
 def _ships_with_spark() -> set[str]:
-    """Artifacts of the Python package pyspark, whose versions count."""
+    """Return the artifacts in the Python package pyspark, whose versions take precedence."""
     import pyspark
 
     jars = Path(pyspark.__path__[0]) / "jars"

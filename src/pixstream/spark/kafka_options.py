@@ -1,4 +1,4 @@
-"""The `kafka` section in the words of Spark's Kafka source, and of the Java client behind it."""
+"""Translates the `kafka` section into options of Spark's Kafka source and its Java client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOGIN_MODULES = {
 
 
 def kafka_options(settings: KafkaSettings) -> dict[str, str]:
-    """How to reach Kafka; records of aborted transactions are left out.
+    """Return the options to reach Kafka, reading only committed records.
 
     Args:
         settings: with `bootstrap_servers` set.
@@ -33,7 +33,7 @@ def kafka_options(settings: KafkaSettings) -> dict[str, str]:
         "security.protocol": settings.security_protocol,
         "isolation.level": "read_committed",
         "request.timeout.ms": str(settings.request_timeout_ms),
-        # One record may be as large as the topic takes; a smaller fetch would stop at it.
+        # A record may be as large as the topic allows; a smaller fetch would get stuck on it.
         "max.partition.fetch.bytes": str(2 * settings.max_event_bytes),
     }
     if settings.security_protocol.startswith("SASL"):
@@ -45,7 +45,7 @@ def kafka_options(settings: KafkaSettings) -> dict[str, str]:
 
 
 def _login(settings: KafkaSettings) -> str:
-    """The JAAS line; Databricks ships the Kafka client under names of its own."""
+    """Return the JAAS configuration; Databricks shades the Kafka client's packages."""
     shaded = "kafkashaded." if ON_DATABRICKS in os.environ else ""
     module = _LOGIN_MODULES[settings.sasl.mechanism]
     username, password = _quoted(settings.sasl.username), _quoted(settings.sasl.password)
@@ -61,7 +61,7 @@ def _quoted(text: str) -> str:
 
 
 def _tls(settings: KafkaSettings) -> dict[str, str]:
-    """PEM texts in place of files, which the executors of a cluster would not find."""
+    """Return TLS options with inline PEM, because a cluster's executors cannot read the files."""
     tls = settings.tls
     options = {"ssl.endpoint.identification.algorithm": "https" if tls.verify_hostname else ""}
     if tls.ca_file is not None:

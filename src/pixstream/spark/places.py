@@ -1,4 +1,4 @@
-"""Where Spark's tables are: names in Unity Catalog, or directories, from one setting."""
+"""Locations of Spark's tables: names in Unity Catalog, or directories, from one setting."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.spark")
 
 BRONZE = "bronze"
-"""Every record as Kafka held it."""
+"""Every record as it was in Kafka."""
 
 GOLD_HOURLY, GOLD_DAILY = "gold_hourly", "gold_daily"
-"""What participants moved in a category, by hour and by business day."""
+"""Movements per participant and category, by hour and by business day."""
 
 ACCOUNT_PROFILES = "account_profiles"
-"""The habits of an account as of a business day."""
+"""The profile of an account as of a business day."""
 
 PROPERTIES = {
     # Readers other than Spark, deltalake among them, refuse tables with deletion vectors.
@@ -47,17 +47,17 @@ def every() -> list[str]:
 
 
 def open_tables(spark: SparkSession, settings: SparkSettings) -> dict[str, DataFrame]:
-    """Every table that is there, by its name."""
+    """Return every existing table, by name."""
     where = Places(settings)
     return {name: where.read(spark, name) for name in every() if where.exists(spark, name)}
 
 
 _LATELY = 1000
-"""Commits that are looked through; between two appends only maintenance makes any."""
+"""How many commits to search; only maintenance commits between two appends."""
 
 
 class Places:
-    """Finds tables and checkpoints.
+    """The locations of tables and checkpoints.
 
     Args:
         settings: the section `spark`.
@@ -67,26 +67,26 @@ class Places:
         self._settings = settings
 
     def name(self, table: str) -> str:
-        """The table as SQL calls it."""
+        """Return the table's name in SQL."""
         settings = self._settings
         if settings.catalog is not None:
             return f"`{settings.catalog}`.`{settings.schema}`.`{table}`"
         return f"delta.`{self.path(table)}`"
 
     def path(self, table: str) -> str:
-        """Its directory, while there is no catalog."""
+        """Return the table's directory, if no catalog is set."""
         return f"{_absolute(self._settings.path)}/{table}"
 
     def checkpoint(self, query: str) -> str:
-        """The directory where a streaming query remembers how far it is."""
+        """Return the checkpoint directory of a streaming query."""
         return f"{_absolute(self._settings.checkpoints)}/{query}"
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other processes of this machine from committing meanwhile.
+        """Prevent other processes on this machine from committing in the meantime.
 
-        Delta's log on a local disk does not keep two JVMs from writing the same entry; a catalog
-        and an object store do.
+        On a local disk Delta's log does not prevent two JVMs from writing the same entry; with a
+        catalog or an object store it does.
         """
         if self._settings.catalog is not None or "://" in self._settings.path:
             yield
@@ -102,7 +102,7 @@ class Places:
             yield
 
     def exists(self, spark: SparkSession, table: str) -> bool:
-        """Tell whether the table is there."""
+        """Return whether the table exists."""
         if self._settings.catalog is not None:
             return bool(spark.catalog.tableExists(self.name(table)))
         from delta.tables import DeltaTable
@@ -110,11 +110,11 @@ class Places:
         return bool(DeltaTable.isDeltaTable(spark, self.path(table)))
 
     def read(self, spark: SparkSession, table: str) -> DataFrame:
-        """The table's rows."""
+        """Return the table's rows."""
         return spark.table(self.name(table))
 
     def delta(self, spark: SparkSession, table: str) -> DeltaTable:
-        """The table, for a MERGE."""
+        """Return the table's handle, for MERGE and maintenance."""
         from delta.tables import DeltaTable
 
         if self._settings.catalog is not None:
@@ -128,7 +128,7 @@ class Places:
         schema: StructType,
         partitioned_by: Sequence[str] = (),
     ) -> None:
-        """Create the table if it is not there yet."""
+        """Create the table if it does not exist."""
         # SQL: the builder of open-source Delta refuses names of three parts.
         columns = (f"`{field.name}` {field.dataType.simpleString()}" for field in schema.fields)
         by = f"PARTITIONED BY ({', '.join(partitioned_by)})" if partitioned_by else ""
@@ -139,7 +139,7 @@ class Places:
         )
 
     def append(self, rows: DataFrame, table: str, app: str, version: int) -> None:
-        """Append rows, once: a version that the table has of this application adds nothing."""
+        """Append rows exactly once: do nothing if the table has this application's version."""
         writer = rows.write.format("delta").mode("append")
         writer = writer.option("txnAppId", app).option("txnVersion", version)
         writer = writer.option("userMetadata", f"{app}/{version}")
@@ -149,14 +149,14 @@ class Places:
             writer.save(self.path(table))
 
     def last(self, spark: SparkSession, table: str, app: str) -> int:
-        """The version that `append` wrote last for this application; -1: none lately."""
+        """Return the last version that `append` wrote for this application; -1: none recently."""
         commits = self.delta(spark, table).history(_LATELY).select("version", "userMetadata")
         mine = commits.where(commits["userMetadata"].startswith(f"{app}/")).collect()
         newest = max(mine, key=lambda commit: commit["version"], default=None)
         return -1 if newest is None else int(newest["userMetadata"].rpartition("/")[2])
 
     def replace(self, rows: DataFrame, table: str, condition: str) -> None:
-        """Write the rows in place of those that meet the condition, in one commit."""
+        """Replace the rows that match the condition by these rows, in one commit."""
         writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", condition)
         if self._settings.catalog is not None:
             writer.saveAsTable(self.name(table))
@@ -164,7 +164,7 @@ class Places:
             writer.save(self.path(table))
 
     def widen(self, empty: DataFrame, table: str) -> None:
-        """Give the table the columns of a frame without rows that it lacks."""
+        """Add the columns of an empty frame that the table lacks."""
         writer = empty.write.format("delta").mode("append").option("mergeSchema", "true")
         if self._settings.catalog is not None:
             writer.saveAsTable(self.name(table))
@@ -173,5 +173,5 @@ class Places:
 
 
 def _absolute(place: str) -> str:
-    """A directory, whatever the working directory is; the address of an object store as it is."""
+    """Return an absolute directory; leave the address of an object store as it is."""
     return place.rstrip("/") if "://" in place else str(Path(place).absolute())

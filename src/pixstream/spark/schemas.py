@@ -1,4 +1,4 @@
-"""Spark's schemas, derived from the one schema of an event."""
+"""Spark's schemas, derived from the event schema."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ BRONZE_SCHEMA = pa.schema(
         pa.field("ingest_date", pa.date32()),
     ]
 )
-"""A record as Kafka held it, with the batch that brought it; partitioned by `ingest_date`, UTC."""
+"""A record as it was in Kafka, with the batch that read it; partitioned by `ingest_date`, UTC."""
 
 REASON, MESSAGE, NEW = "_reason", "_message", "_new"
-"""Columns of a decoded batch beside an event's: why a record is none (`event.Reason` and a text);
-and which columns it would need that the table lacks (JSON, types by path)."""
+"""Further columns of a decoded batch: why a record is not an event (`event.Reason` and a text),
+and which columns it needs that the table lacks (JSON, types by path)."""
 
 RAW = "_raw"
-"""What a letter needs of a record that is no event: the columns of bronze."""
+"""What a letter needs of a record that is not an event: the columns of bronze."""
 
 DECODED_ONLY = pa.schema(
     [
@@ -53,7 +53,7 @@ DECODED_ONLY = pa.schema(
 
 
 def decoded_schema(telling: pa.Schema) -> pa.Schema:
-    """What decoding makes of bronze rows: an event, or what is wrong with the record."""
+    """Return the schema of decoded bronze rows: an event, or what is wrong with the record."""
     return pa.schema([*(field.with_nullable(nullable=True) for field in telling), *DECODED_ONLY])
 
 

@@ -26,7 +26,7 @@ ON_DATABRICKS = "DATABRICKS_RUNTIME_VERSION"
 
 
 def missing() -> str | None:
-    """What this machine lacks to run Spark, and what to install; None: nothing."""
+    """Return what this machine lacks to run Spark and what to install; None: nothing."""
     if importlib.util.find_spec("pyspark") is None:
         return "the Python package pyspark is not installed: install pixstream with its extra spark"
     if ON_DATABRICKS not in os.environ and find_java([JAVA_MODULE]) is None:
@@ -38,11 +38,11 @@ def missing() -> str | None:
 
 
 def session(settings: SparkSettings, progress: Progress | None = None) -> SparkSession:
-    """The session of this process: on Databricks the one that is there, else a local one.
+    """Return this process's session: on Databricks the existing one, else a local one.
 
     Args:
         settings: of the section `spark`.
-        progress: told of the jars being fetched, at the first start of this user.
+        progress: called while the jars are fetched, at this user's first start.
 
     Raises:
         DestinationError: Spark cannot run here; the message says what to install.
@@ -57,7 +57,7 @@ def session(settings: SparkSettings, progress: Progress | None = None) -> SparkS
         return SparkSession.builder.getOrCreate()
     java = find_java([JAVA_MODULE])
     assert java is not None  # noqa: S101  `missing` found one
-    # Spark asks JAVA_HOME only, and its workers are started by the python3 of PATH.
+    # Spark looks only at JAVA_HOME, and starts its workers with the python3 on PATH.
     os.environ["JAVA_HOME"] = os.fspath(java.resolve().parent.parent)
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -70,15 +70,15 @@ def session(settings: SparkSettings, progress: Progress | None = None) -> SparkS
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.databricks.delta.snapshotPartitions": str(settings.shuffle_partitions),
-        # Listing files by thousands of tasks, as on a cluster, takes minutes here.
+        # Listing files with thousands of tasks, as on a cluster, takes minutes here.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(
             settings.shuffle_partitions
         ),
-        # Spark's default is a nanosecond type, which in other readers ends in the year 2262.
+        # Spark's default is a nanosecond type, which other readers support only up to 2262.
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        # As Databricks: times are UTC, wherever the machine stands.
+        # As on Databricks: times are UTC, whatever the machine's time zone.
         "spark.sql.session.timeZone": "UTC",
     }
     builder = SparkSession.builder.appName("pixstream").master(settings.master)

@@ -9,11 +9,11 @@ from msgspec import Meta
 
 
 class SparkSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Where Spark's tables are, and how its jobs run."""
+    """The location of Spark's tables, and how its jobs run."""
 
     catalog: Annotated[
         Annotated[str, Meta(pattern="^[A-Za-z0-9_]+$")] | None,
-        Meta(description="Unity Catalog of the tables; null: they lie in directories under `path`"),
+        Meta(description="Unity Catalog of the tables; null: they are directories under `path`"),
     ] = None
     schema: Annotated[
         str, Meta(pattern="^[A-Za-z0-9_]+$", description="schema of the tables in the catalog")
@@ -25,13 +25,13 @@ class SparkSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            description="directory where streaming queries remember how far they are; a volume "
+            description="directory for the checkpoints of streaming queries; a volume "
             "(/Volumes/…) on Databricks",
         ),
     ] = "data/spark/checkpoints"
     bronze_days: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="rows of bronze stay for so many days; null: for ever"),
+        Meta(description="how many days bronze rows are kept; null: forever"),
     ] = None
     master: Annotated[str, Meta(description="cores of this machine; unused on Databricks")] = (
         "local[2]"

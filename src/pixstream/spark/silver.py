@@ -1,4 +1,4 @@
-"""One row for each event: what a batch adds to the silver table of a category."""
+"""The silver tables, with one row per event: writes what a batch adds to them."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.spark")
 
 SEEN = "_seen"
-"""Column of rows to write: the identity of the row that they replace; null: the event is new."""
+"""Column of rows to write: the identity of the row that each replaces; null: the event is new."""
 
 PLACE = ("_topic", "_partition", "_offset")
-"""Where an event was told first."""
+"""Kafka coordinates of an event's first arrival."""
 
 _ONE = ("event_id", SEEN)
 
 
 class Settled(NamedTuple):
-    """What became of the events of one category in one batch: rows of silver.
+    """The result for one category of a batch, in rows of silver.
 
     Attributes:
-        inserted: events that are new.
-        updated: events that were told again.
-        overtaken: rows that another job changed meanwhile: nothing was written over them, and the
-            same call settles them on what the table holds then.
+        inserted: new events.
+        updated: events with a further arrival.
+        overtaken: rows that another job changed in the meantime: they were not overwritten, and
+            the same call settles them on the table's new state.
     """
 
     inserted: int
@@ -55,7 +55,7 @@ class Silver:
 
     Args:
         spark: the session.
-        where: finds the tables; they are created when they are not there yet.
+        where: finds the tables, which are created if they do not exist.
     """
 
     def __init__(self, spark: SparkSession, where: Places) -> None:
@@ -72,12 +72,12 @@ class Silver:
         for category in Category:
             columns |= beyond(telling_of(where.read(spark, places.silver(category))))
         self.telling = telling_schema(columns)
-        # One of them may lack what the others have: after a crash in `widen`, a RESTORE, or where
-        # an older version made it.
+        # One table may lack columns that the others have: after a crash in `widen`, after a
+        # RESTORE, or if an older version created it.
         self._widen()
 
     def widen(self, columns: Mapping[str, pa.DataType]) -> None:
-        """Give every silver table columns for new fields, also inside of `tellings`."""
+        """Add columns for new fields to every silver table, also inside `tellings`."""
         self.telling = telling_schema({**beyond(self.telling), **dict(sorted(columns.items()))})
         self._widen()
         log.warning("silver tables have new columns: %s", ", ".join(sorted(columns)))
@@ -90,13 +90,13 @@ class Silver:
                 self._where.widen(self._spark.createDataFrame([], schema), table)
 
     def settle(self, events: DataFrame, category: Category, app: str, version: int) -> Settled:
-        """Add what is new in these events, and merge what adds to an event that is there.
+        """Insert the new events, and merge arrivals that add to an existing event.
 
         Args:
-            events: of `telling`, cached; all of the category.
-            category: whose table it is.
-            app: the query that brought them, for Delta's application transactions.
-            version: of its batch.
+            events: of the schema `telling`, cached; all of the category.
+            category: whose table to write.
+            app: the query that read them, for Delta's application transactions.
+            version: number of its batch.
         """
         table = places.silver(category)
         dates = _dates(events)
@@ -114,7 +114,7 @@ class Silver:
             changed.unpersist()
 
     def _changed(self, events: DataFrame, stored: DataFrame) -> DataFrame:
-        """The silver rows to write, with `SEEN`."""
+        """Return the silver rows to write, with `SEEN`."""
         from pyspark.sql.functions import expr, lit
         from pyspark.sql.types import StringType, StructField, StructType
 
@@ -124,14 +124,14 @@ class Silver:
         arrivals = arrivals.withColumn(SEEN, lit(None).cast("string"))
         both = arrivals.unionByName(stored.withColumn(SEEN, expr(identity())))
         schema = StructType([*schema.fields, StructField(SEEN, StringType())])
-        told = both.select(schema.names).repartition("event_id")
-        return told.mapInArrow(Discreet(_Settler(self.telling)), schema)
+        by_event = both.select(schema.names).repartition("event_id")
+        return by_event.mapInArrow(Discreet(_Settler(self.telling)), schema)
 
     def _merge(self, rows: DataFrame, table: str, dates: list[dt.date], total: int) -> Settled:
-        """Write rows that were made of what the table held a moment ago.
+        """Write rows that were computed from a slightly older state of the table.
 
-        The repair of silver may have changed an event since: then its row is left as it is. So are
-        further rows of an event, which wait for the repair.
+        The repair of silver may have changed an event since; its row is then not overwritten. Nor
+        are further rows of an event, which wait for the repair.
         """
         same = f"t.event_id = s.event_id AND {dated(dates, 't.')}"
         merge = self._where.delta(self._spark, table).alias("t").merge(rows.alias("s"), same)
@@ -142,13 +142,13 @@ class Silver:
 
 
 class _Settler:
-    """What `mapInArrow` calls with all rows of some events, stored and arrived."""
+    """A function for `mapInArrow` that gets all rows of some events, stored and arrived."""
 
     def __init__(self, telling: pa.Schema) -> None:
         self._schema = merging.silver_schema(telling)
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """One batch: the silver rows that change."""
+        """Return the silver rows that change."""
         received = list(batches)
         if not received:
             return
@@ -158,7 +158,7 @@ class _Settler:
         rows = given.drop_columns([SEEN]).cast(nullable(self._schema))
         arrivals = rows.filter(pc.invert(there)).drop_columns([merging.TELLINGS])
         replaced: dict[str, str] = {}
-        # An event may have several rows until the repair: what is new goes into the first alone.
+        # An event may have several rows until the repair: only the first takes new information.
         for event_id, seen in zip(*(given.filter(there)[n].to_pylist() for n in _ONE), strict=True):
             replaced.setdefault(event_id, seen)
         first = pc.is_in(given[SEEN], value_set=pa.array(replaced.values(), pa.string()))
@@ -168,24 +168,24 @@ class _Settler:
 
 
 def identity(prefix: str = "") -> str:
-    """SQL for a text that tells a silver row, as it is now, from every other: its tellings' places.
+    """Return SQL that identifies a silver row in its current state: its arrivals' coordinates.
 
     A revision would not do: ingestion and the repair may each give an event its revision 1.
     """
     own = f"concat_ws('/', {', '.join(f'{prefix}{name}' for name in PLACE)})"
-    told = f"concat_ws('/', {', '.join(f'x.{name}' for name in PLACE)})"
-    several = f"concat_ws(',', transform({prefix}{merging.TELLINGS}, x -> {told}))"
+    each = f"concat_ws('/', {', '.join(f'x.{name}' for name in PLACE)})"
+    several = f"concat_ws(',', transform({prefix}{merging.TELLINGS}, x -> {each}))"
     return f"CASE WHEN {prefix}{merging.TELLINGS} IS NULL THEN {own} ELSE {several} END"
 
 
 def dated(dates: Iterable[dt.date], prefix: str = "") -> str:
-    """SQL for the partitions of these dates."""
+    """Return the SQL condition for the partitions of these dates."""
     literals = ", ".join(f"DATE'{date}'" for date in sorted(set(dates)))
     return f"{prefix}{PARTITION_COLUMN} IN ({literals})"
 
 
 def telling_of(silver: DataFrame) -> pa.Schema:
-    """The columns of a silver table but for `tellings`."""
+    """Return the columns of a silver table, except `tellings`."""
     from pyspark.sql.pandas.types import to_arrow_schema
 
     found = to_arrow_schema(silver.drop(merging.TELLINGS).schema, timezone="UTC")
@@ -193,12 +193,12 @@ def telling_of(silver: DataFrame) -> pa.Schema:
 
 
 def nullable(schema: pa.Schema) -> pa.Schema:
-    """The same columns, each of which may be null, as Spark gives them."""
+    """Return the same columns, all nullable, as Spark returns them."""
     return pa.schema([field.with_nullable(nullable=True) for field in schema])
 
 
 def _paths(kind: Any, way: str = "") -> Iterator[str]:
-    """The columns of a Spark schema, and what is inside of structs and lists of structs."""
+    """Return the columns of a Spark schema, including those inside structs and lists of structs."""
     for field in kind.fields:
         yield way + field.name
         inner = getattr(field.dataType, "elementType", field.dataType)
@@ -207,7 +207,7 @@ def _paths(kind: Any, way: str = "") -> Iterator[str]:
 
 
 def _dates(events: DataFrame) -> list[dt.date]:
-    """Where tellings of these events may be: around their dates, and around their identifiers'."""
+    """Return the dates near those of these events and of their identifiers, to find arrivals."""
     from pyspark.sql.functions import coalesce, col, substring
 
     # Characters 10 to 17 of EndToEndId and RtrId are a date (SPI catalogue 5.13.1).

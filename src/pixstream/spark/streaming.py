@@ -1,4 +1,4 @@
-"""The streaming query Kafka → bronze → silver: started, watched and stopped."""
+"""Starts, watches and stops the streaming query Kafka → bronze → silver."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ QUERY = "ingest"
 """Name of the query, and of the directory of its checkpoint."""
 
 Trigger = Literal["continuous", "available-now"]
-"""Batch after batch until it is stopped; or what is there now, and then the end."""
+"""`continuous`: batches until stopped; `available-now`: stop after the records available now."""
 
 _LOOK_SECONDS = 0.2
 _SILENT_SECONDS = 10.0
 
 _OURS = re.compile(r"pixstream\.errors\.\w+: ([^\n]+)")
-"""An error of ours that came out of a Python worker, inside of Spark's text."""
+"""One of our errors, raised in a Python worker, inside Spark's text."""
 
 
 class Ingest:
@@ -54,7 +54,7 @@ class Ingest:
         spark: the session.
         around: configuration.
         trigger: see `Trigger`.
-        stop: set to end after the batch in hand.
+        stop: set to end after the current batch.
         settle_since: see `Ingestion.settle_again`; None: nothing.
 
     Attributes:
@@ -82,7 +82,7 @@ class Ingest:
         self._started = threading.Event()
         self._failure: PixstreamError | None = None
         self._broken = "Spark itself"
-        self._told: Any = None
+        self._reported: Any = None
         self._silent_until = 0.0
 
     @property
@@ -91,11 +91,11 @@ class Ingest:
         return Counts(*METRICS) if self._ingestion is None else self._ingestion.counts
 
     def run(self) -> None:
-        """Read and write until `stop` is set, or everything there is has been read.
+        """Read and write until `stop` is set, or until all available records have been read.
 
         Raises:
             TopicChangedError: bronze was fed from another incarnation of a topic.
-            PixstreamError: what waiting does not cure; the batch in hand comes again.
+            PixstreamError: retrying does not help; the current batch is repeated at the next start.
         """
         own_id = transactional_id(self._around.name, 0)
         with closing(Writer(self._around.client, own_id)) as letters:
@@ -147,7 +147,7 @@ class Ingest:
         return self._query
 
     def _take(self, records: DataFrame, batch: int) -> None:
-        """Called by Spark, in a thread of its own, perhaps before `start` has returned."""
+        """Process a batch; Spark calls this in its own thread, maybe before `start` returns."""
         self._started.wait()
         assert self._ingestion is not None  # noqa: S101  made before the query
         assert self._query is not None  # noqa: S101  the event says so
@@ -155,14 +155,14 @@ class Ingest:
             with self._where.alone():
                 self._ingestion.take(records, self._query.id, batch)
         except PixstreamError as error:
-            self._failure = error  # Spark would make a long text of it
+            self._failure = error  # Spark would wrap it in a long text
             raise
         except Exception as error:
             self._broken = f"batch {batch}: {kind_and_place(error)}"
             raise
 
     def _watch(self, query: StreamingQuery) -> None:
-        """Wait for the end: the query's own, or `stop` and then the end of the batch in hand."""
+        """Wait until the query ends, or until `stop` is set and the current batch has ended."""
         from pyspark.errors import StreamingQueryException
 
         try:
@@ -179,13 +179,13 @@ class Ingest:
             raise self._failure or self._explained(error) from None
 
     def _tell_group(self, query: StreamingQuery, admin: Admin) -> None:
-        """Commit to the Kafka group how far the checkpoint is, so that `lag` sees it.
+        """Commit the checkpoint's offsets to the consumer group, so that `lag` sees them.
 
-        Nothing reads from there: Spark's checkpoint alone decides.
+        Nothing resumes from there: only Spark's checkpoint decides.
         """
         progress = query.lastProgress
         ends = progress["sources"][0]["endOffset"] if progress is not None else None
-        if not ends or ends == self._told or time.monotonic() < self._silent_until:
+        if not ends or ends == self._reported or time.monotonic() < self._silent_until:
             return
         offsets = {
             TopicPartition(topic, int(partition)): offset
@@ -196,45 +196,46 @@ class Ingest:
             admin.set_group_offsets(group_id(self._around.name), offsets)
         except (KafkaError, Transient) as error:
             log.warning(
-                "group %s cannot be told how far the query is: %s; told again in %.0f s",
+                "group %s: cannot commit the query's offsets, so `lag` is out of date: %s; "
+                "trying again in %.0f s",
                 group_id(self._around.name),
                 error,
                 _SILENT_SECONDS,
             )
             self._silent_until = time.monotonic() + _SILENT_SECONDS
         else:
-            self._told = ends
+            self._reported = ends
 
     def _explained(self, error: Exception) -> DestinationError:
-        """The query's end in our words: Spark's text may quote what it was working on."""
+        """Describe why the query ended, without Spark's text, which may quote data."""
         text = str(error)
         if ours := _OURS.search(text):
             return DestinationError(f"query {QUERY}: {ours[1]}")
         if "KafkaIllegalStateException" in text or "failOnDataLoss" in text:
             return DestinationError(
-                f"query {QUERY}: Kafka no longer holds offsets that come next (retention, or the "
-                "topic was made again). Nothing was skipped. To go on after the gap, set "
+                f"query {QUERY}: Kafka no longer holds the next offsets (retention, or the topic "
+                "was recreated). Nothing was skipped. To continue after the gap, set "
                 "on_gap of this consumer to continue for one start"
             )
         return DestinationError(
-            f"query {QUERY} ended ({self._broken}); its batch comes again at the next start. "
-            "Spark's own log lines above say more; if it ends so again and again, the batch itself "
-            "is at fault: report the kind and place told here"
+            f"query {QUERY} ended ({self._broken}); its batch is repeated at the next start. "
+            "Spark's log lines above say more; if the query keeps ending like this, the batch "
+            "itself is the cause: report the error and the position given here"
         )
 
 
 def _held(client: Client, topics: Sequence[str]) -> Mapping[TopicIdPartition, int]:
-    """The first offset that each partition holds now.
+    """Return the earliest offset of each partition.
 
     Raises:
-        KafkaError: a topic is not there, or may not be read.
+        KafkaError: a topic does not exist, or cannot be read.
     """
     with closing(client.admin()) as admin:
         return admin.beginning_offsets(topics)
 
 
 def _document(offsets: Any) -> Mapping[str, Mapping[str, int]]:
-    """Spark's offsets, which it tells as a text or as what the text means."""
+    """Return Spark's offsets, which it reports either as JSON or already decoded."""
     if isinstance(offsets, str):
         return msgspec.json.decode(offsets, type=dict[str, dict[str, int]])
     found: Mapping[str, Mapping[str, int]] = offsets

@@ -1,7 +1,7 @@
-"""Repairs silver: events that have several rows become one.
+"""Repairs silver: merges the rows of events that have several.
 
-Ingestion looks for an event's former tellings around its dates. Tellings whose event times lie
-further apart than that, from a source whose clock was wrong, became rows of their own.
+Ingestion looks for an event's earlier arrivals around its dates. Arrivals whose event times are
+further apart, from a source with a wrong clock, became separate rows.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     from pixstream.spark.places import Places
 
 _EVENTS_AT_ONCE = 10_000
-"""Their rows are in the driver's memory, about 2 kB each."""
+"""How many events to merge at a time; their rows are in the driver's memory, about 2 kB each."""
 
 _SEEN, _BECOMES = "_seen", "_becomes"
 """Columns of merged rows: the identities of the rows they were made of, and their own."""
 
 
 class Repaired(NamedTuple):
-    """What was found in one table: events with several rows, and rows that are gone."""
+    """The result for one table: events with several rows, and rows that were removed."""
 
     events: int
     removed: int
 
 
 def repair(spark: SparkSession, where: Places, category: Category) -> Repaired:
-    """Merge every event of several rows into one; nothing where there is none.
+    """Merge the rows of every event that has several.
 
-    Ingestion goes on meanwhile. A row that it changes is neither written over nor removed: such an
-    event is left to the next run.
+    Ingestion continues in the meantime. A row that it changes is neither overwritten nor removed:
+    the next run repairs that event.
 
     Raises:
-        Transient: other jobs were faster each time.
+        Transient: every attempt conflicted with other jobs.
     """
     table = places.silver(category)
     found = Repaired(0, 0)
@@ -64,7 +64,7 @@ def repair(spark: SparkSession, where: Places, category: Category) -> Repaired:
 
 
 def _several(silver: DataFrame) -> list[str]:
-    """Events of several rows, so many at a time."""
+    """Return a limited number of events that have several rows."""
     several = silver.groupBy("event_id").count().where("count > 1")
     return [row["event_id"] for row in several.limit(_EVENTS_AT_ONCE).collect()]
 
@@ -80,16 +80,16 @@ class _Repair:
         wanted = spark.createDataFrame([(event_id,) for event_id in ids], "event_id string")
         doubled = silver.join(wanted, "event_id", "left_semi")
         schema = merging.silver_schema(telling_of(silver))
-        # In this process: what is computed again by Spark after the first commit would be another.
+        # In this process: Spark would recompute it after the first commit, with another result.
         rows = doubled.selectExpr("*", f"{identity()} AS {_SEEN}").toArrow()
         seen = rows.select(["event_id", _SEEN])
         self._dates = set(rows[PARTITION_COLUMN].to_pylist())
         self._merged = _joined(rows.select(schema.names).cast(nullable(schema)), seen)
 
     def merge(self) -> int:
-        """How many rows are gone.
+        """Merge the rows; return how many were removed.
 
-        First the row that stays takes all tellings, then the others go: never the other way round.
+        First the remaining row takes all arrivals, then the others are deleted: never the reverse.
         """
         schema = to_spark(self._merged.schema)
         merged = self._spark.createDataFrame(self._merged, schema)
@@ -109,7 +109,7 @@ class _Repair:
         return int(done.collect()[0]["num_deleted_rows"])
 
     def _now(self) -> DataFrame:
-        """The identities of the rows of these events as they are now."""
+        """Return the current identities of the rows of these events."""
         dates = self._dates | set(self._merged[PARTITION_COLUMN].to_pylist())
         silver = self._where.read(self._spark, self._table).where(dated(dates))
         return silver.selectExpr("event_id", f"{identity()} AS {_BECOMES}")
@@ -121,9 +121,9 @@ class _Repair:
 
 
 def _joined(rows: pa.Table, seen: pa.Table) -> pa.Table:
-    """All rows of some events: one row each, the telling with the lowest offset first."""
-    told = merging.told(rows).sort_by([(name, "ascending") for name in PLACE])
-    merged = merging.settle(rows.slice(0, 0), told)
+    """Merge all rows of some events into one each, the arrival with the lowest offset first."""
+    arrivals = merging.told(rows).sort_by([(name, "ascending") for name in PLACE])
+    merged = merging.settle(rows.slice(0, 0), arrivals)
     by_event = seen.group_by("event_id").aggregate([(_SEEN, "list")])
     of_each = by_event.take(pc.index_in(merged["event_id"], value_set=by_event["event_id"]))
     becomes = [

@@ -1,4 +1,4 @@
-"""Keeps the tables quick and small: small files merged, expired rows and files removed."""
+"""Keeps the tables fast and small: compacts small files, deletes expired rows and files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PARTITIONS = {
 
 
 class Kept(NamedTuple):
-    """What was done to one table: files before and after, and rows that had expired."""
+    """The result for one table: files before and after, and expired rows."""
 
     files_before: int
     files_after: int
@@ -34,13 +34,12 @@ class Kept(NamedTuple):
 
 
 def maintain(spark: SparkSession, where: Places, settings: SparkSettings, table: str) -> Kept:
-    """Remove what has expired, merge small files, delete files that no version needs.
+    """Delete expired rows, compact small files, and vacuum files that no version needs.
 
-    Small files of the last days are left: ingestion still merges into these, and each of the two
-    would have to give way to the other.
+    Small files of the last days stay: ingestion still merges into them, and the two would conflict.
 
-    Files stay for the table's `delta.deletedFileRetentionDuration`, a week by default: so long a
-    version can be restored and a slow reader goes on.
+    Files are kept for the table's `delta.deletedFileRetentionDuration`, a week by default: for that
+    long a version can be restored and a slow reader keeps working.
     """
     before = _files(spark, where, table)
     expired = 0

@@ -1,4 +1,4 @@
-"""Our code in the Python workers of Spark: what fails is told without the rows it was about."""
+"""Runs our code in Spark's Python workers, and reports failures without the data in the rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Discreet:
-    """Wraps what `mapInArrow` calls: Spark logs whatever a worker raises, text and all.
+    """A wrapper for `mapInArrow` functions: Spark logs the full text of what a worker raises.
 
     Args:
         work: raises anything.
@@ -29,9 +29,9 @@ class Discreet:
         """Do the work.
 
         Raises:
-            DestinationError: the kind of error and the line of ours where it came from; a library's
-                own text may quote a value.
-            PixstreamError: ours, as it is.
+            DestinationError: the type of the error and its position in our code; a library's own
+                text may quote a value.
+            PixstreamError: one of ours, unchanged.
         """
         try:
             yield from self._work(batches)
@@ -44,7 +44,7 @@ class Discreet:
 
 
 def kind_and_place(error: Exception) -> str:
-    """What an error is and where it came out of our code, without its text."""
+    """Return an error's type and its position in our code, without its text."""
     ours = [f for f in traceback.extract_tb(error.__traceback__) if "pixstream" in f.filename]
     where = f"{ours[-1].name}, line {ours[-1].lineno}" if ours else "a library"
     condition = getattr(error, "getCondition", lambda: None)()

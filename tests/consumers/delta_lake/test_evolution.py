@@ -124,7 +124,7 @@ class TestAColumnAppears:
         lake.write(0, [told_newer(event(0), novelty=1)])
         assert [row["novelty"] for row in lake.rows()] == [1]
         comment = lake.delta().schema().to_arrow().field("payer").metadata[b"comment"]
-        assert comment == b"who gives the money in this event"
+        assert comment == b"who sends the money in this event"
 
     def test_what_the_table_says_of_its_columns_stays(self, lake: Lake) -> None:
         lake.write(0, [encode(event(0))])
@@ -270,7 +270,7 @@ class TestExactlyOnce:
         late = lake.batch(1, [told_newer(event(1), novelty="text")])
         other = Lake(lake.place, partition(1))
         other.write(0, [told_newer(event(9), novelty=5)])
-        with pytest.raises(Transient, match=r"novelty another type.*decoded again"):
+        with pytest.raises(Transient, match=r"novelty with another type.*decoded again"):
             lake.consumer.write(late, reject)
         lake.write(1, [told_newer(event(1), novelty="text")])
         found = {(r["_partition"], r["_offset"]): r for r in lake.rows()}

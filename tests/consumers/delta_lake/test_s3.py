@@ -253,7 +253,7 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("options", "kind", "words"),
         [
-            ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, Transient, "nobody answers there"),
+            ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, Transient, "no answer; check"),
             ({"AWS_ALLOW_HTTP": "false"}, DestinationError, "needs aws_allow_http"),
             ({"timeout": "soon"}, DestinationError, "storage_options are wrong"),
         ],
@@ -270,7 +270,7 @@ class TestCheck:
     def test_a_store_that_nobody_knows(self, lake: Lake) -> None:
         lake.place = "s4://lake/x"
         lake.open()
-        with pytest.raises(DestinationError, match="names no kind of store"):
+        with pytest.raises(DestinationError, match="names an unknown kind of store"):
             lake.consumer.check()
 
     def test_conditional_put_must_stay_on(self, lake: Lake) -> None:

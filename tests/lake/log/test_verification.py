@@ -63,7 +63,7 @@ def test_whole_files_are_said_nothing_about(place: Path) -> None:
 
 @pytest.mark.parametrize(
     ("breaks", "words"),
-    [(gone, "is gone"), (cut, "bytes, where the log says"), (zeros, "no whole Parquet file")],
+    [(gone, "is gone"), (cut, "bytes, where the log says"), (zeros, "not a complete Parquet file")],
 )
 def test_a_broken_file_stops_with_its_name_its_version_and_the_ways_out(
     place: Path, breaks: Callable[[Path], None], words: str
@@ -86,7 +86,7 @@ def test_a_file_of_other_rows_is_broken(place: Path) -> None:
     (file,) = (f for f in table.live().values() if f.path.endswith(path.name))
     other_rows(path)
     told = verification._fault(table.location, file._replace(size=path.stat().st_size))
-    assert told == "holds 0 rows, where the log says 1"
+    assert told == "has 0 rows, where the log says 1"
 
 
 def test_both_ways_out_lead_out(place: Path, tmp_path: Path) -> None:

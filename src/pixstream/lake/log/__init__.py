@@ -1,1 +1,1 @@
-"""The log of a Delta table on disk: its entries, their order, and what a power cut left of them."""
+"""The Delta log on disk: its commit entries, their durability, and recovery after a power cut."""

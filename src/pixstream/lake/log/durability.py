@@ -1,10 +1,10 @@
-"""On a local disk: in which order rows, log entries and directories reach it.
+"""Durability on a local disk: the order in which rows, log entries and directories are synced.
 
-deltalake does not call fsync. The order here makes up for it: data files and their directories
-reach the disk before the log entry that names them exists (`files.write`); the log entries, and
-all that came before them, reach it before a write returns and offsets are let go (`sync_log`).
-A power cut can therefore take away, or leave half written, only the newest log entries, whose rows
-Kafka still holds and gives again; `recovery` cleans up after it.
+deltalake does not call fsync. This order compensates: data files and their directories are on disk
+before the log entry that names them exists (`files.write`); the log entry, and all before it, are
+on disk before a write returns and its offsets are committed (`sync_log`). So a power cut can lose
+or truncate only the newest log entries, whose rows Kafka still has and delivers again; `recovery`
+cleans up after it.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ LOG = "_delta_log"
 
 
 def sync(paths: Iterable[Path]) -> None:
-    """Wait until these files or directories are on the disk.
+    """Sync these files or directories to disk.
 
     Raises:
-        DestinationError: the disk failed. Whatever the reason, nothing tries again: after a failed
-            fsync the kernel may drop what it could not write and call a second one a success.
-        OSError: one of them is not there, or may not be opened.
+        DestinationError: the disk failed. This is never retried: after a failed fsync the kernel
+            may drop the data that it could not write and report the next fsync as a success.
+        OSError: one of them does not exist, or cannot be opened.
     """
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         except OSError as error:
-            told = errno.errorcode.get(error.errno or 0, "no reason")
+            code = errno.errorcode.get(error.errno or 0, "no reason")
             raise DestinationError(
-                f"{path}: the disk failed (fsync, {told}); this process stops with nothing "
+                f"{path}: the disk failed (fsync, {code}); this process stops with nothing "
                 "confirmed to Kafka: check the disk before this component starts again"
             ) from None
         finally:
@@ -46,9 +46,9 @@ def sync(paths: Iterable[Path]) -> None:
 
 
 def sync_way(directory: Path) -> None:
-    """Wait until a directory, and every one above it on its file system, is on the disk.
+    """Sync a directory, and every parent on its file system, to disk.
 
-    One that this user may not read was not made by this user: there the way ends.
+    Stops at a directory that this user cannot read, because this user did not create it.
     """
     device = directory.stat().st_dev
     for place in (directory, *directory.parents):
@@ -58,9 +58,9 @@ def sync_way(directory: Path) -> None:
 
 
 def sync_log(table: Path, versions: Iterable[int] | None = None) -> None:
-    """Wait until these log entries are on the disk, or, by default, the whole log.
+    """Sync these log entries to disk, by default the whole log.
 
-    Entries that have expired since are in a checkpoint, which was on the disk before they went.
+    Entries that have expired since are in a checkpoint, which was on disk before they were deleted.
     """
     directory = table / LOG
     if versions is None:
@@ -72,12 +72,12 @@ def sync_log(table: Path, versions: Iterable[int] | None = None) -> None:
 
 
 def holds(table: Path, version: int) -> bool:
-    """Tell whether the log has this version's entry: deltalake takes an emptied log for news."""
+    """Return whether the log has this version's entry: deltalake does not notice an emptied log."""
     return (table / LOG / entries.name(version)).exists()
 
 
 def sync_checkpoint(table: Path, version: int) -> None:
-    """Wait until the checkpoint of this version is on the disk; what it replaces may go then."""
+    """Sync the checkpoint of this version; the entries that it replaces may then be deleted."""
     directory = table / LOG
     parts = directory.glob(f"{version:020}.checkpoint*.parquet")
     sync([*parts, directory / "_last_checkpoint", directory])

@@ -1,8 +1,8 @@
-"""One entry of a table's log, read by ourselves: is it whole, and what does it tell?
+"""Parses a commit entry of the Delta log and checks that it is complete.
 
-deltalake takes an empty entry, or one that was cut between two lines, for a commit that did
-little. So each commit of ours says in its first line how many actions follow, and up to which
-version the log was on the disk when it was made.
+deltalake takes an empty entry, or one truncated between two lines, for a small commit. So each of
+our commits records in its first line how many actions follow, and up to which version the log was
+on disk when the commit was made.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from urllib.parse import unquote
 import msgspec
 
 ACTIONS = "pixstreamActions"
-"""Where a commit of ours says how many actions follow, so that a cut between two lines shows."""
+"""commitInfo key for the number of actions that follow, which reveals a truncated entry."""
 
 DURABLE = "pixstreamDurable"
-"""Where it says which version, and so all before it, was on the disk already."""
+"""commitInfo key for the newest version that was already on disk, with all before it."""
 
 
 class Entry(NamedTuple):
-    """What a whole entry tells: files that it added, with their sizes, and `DURABLE` if said."""
+    """The content of a complete entry: added files with their sizes, and `DURABLE` if present."""
 
     added: dict[str, int]
     durable: int | None
 
 
 def name(version: int) -> str:
-    """File name of the entry of a version."""
+    """Return the file name of a version's entry."""
     return f"{version:020}.json"
 
 
 def about(actions: int, durable: int | None) -> dict[str, int]:
-    """What a commit of ours says of itself.
+    """Return the custom metadata of one of our commits.
 
     Args:
         actions: how many it has.
-        durable: the newest version that is known to be on the disk; None where none is waited for.
+        durable: the newest version known to be on disk; None where nothing is synced.
     """
     return {ACTIONS: actions} if durable is None else {ACTIONS: actions, DURABLE: durable}
 
 
 def parse(content: bytes) -> Entry | None:
-    """Read an entry; None when it is empty, torn, or has not the actions that it says."""
+    """Parse an entry; None if it is empty, torn, or has not as many actions as it says."""
     try:
         actions = [msgspec.json.decode(line) for line in content.splitlines()]
-        told = actions[0].get("commitInfo", {})
-        whole = told.get(ACTIONS, len(actions) - 1) == len(actions) - 1
+        info = actions[0].get("commitInfo", {})
+        whole = info.get(ACTIONS, len(actions) - 1) == len(actions) - 1
         added = [action["add"] for action in actions if "add" in action]
         files = {unquote(add["path"]): int(add["size"]) for add in added}
     except (msgspec.DecodeError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    return Entry(files, told.get(DURABLE)) if whole else None
+    return Entry(files, info.get(DURABLE)) if whole else None

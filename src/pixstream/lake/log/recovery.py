@@ -1,10 +1,10 @@
-"""After a power cut: what it left half written of a local log is set aside.
+"""Recovery after a power cut: sets aside the log entries and checkpoints that are half written.
 
-Which damage is a power cut's, and which is not? A commit is confirmed to Kafka only once it and
-all before it are on the disk, and each says which version was on the disk when it was made. So an
-entry that is torn or absent, and that no later one calls durable, was never confirmed, nor was any
-after it: they are renamed, and Kafka gives their rows again. Anything else is a fault of the disk
-or of a person; it is left for a person (`verification`).
+Only damage by a power cut is repaired. A commit is confirmed to Kafka once it and all before it are
+on disk, and each commit records which version was on disk when it was made. So if an entry is torn
+or missing and no later one records it as durable, neither it nor any after it was ever confirmed:
+they are renamed, and Kafka delivers their rows again. Any other damage comes from the disk or from
+an operator, who must repair it (`verification`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _VERSION = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
 def set_aside_torn(table: Path) -> None:
     """Rename the newest log entries and checkpoints that a power cut left half written.
 
-    The lock keeps two processes from judging an entry that one of them has just replaced.
+    The lock prevents a process from examining an entry that another one has just replaced.
     """
     directory = table / LOG
     if not directory.is_dir():
@@ -50,10 +50,10 @@ def set_aside_torn(table: Path) -> None:
 
 
 def _first_torn(directory: Path, newest: int, checkpoint: int) -> int:
-    """The lowest entry that is not whole among those that may not have reached the disk.
+    """Return the lowest torn or missing version among those that may not have reached the disk.
 
-    Read from the newest on down, and no further than an entry says that all is durable; one that
-    says nothing was made with everything before it on the disk.
+    Entries are read from the newest down to the version recorded as durable; an entry without that
+    record was made when everything before it was on disk.
     """
     durable, first = checkpoint, newest + 1
     version = newest
@@ -63,16 +63,16 @@ def _first_torn(directory: Path, newest: int, checkpoint: int) -> int:
         if entry is None:
             first = version
         else:
-            told = version - 1 if entry.durable is None else entry.durable
-            durable = max(durable, told)
+            recorded = version - 1 if entry.durable is None else entry.durable
+            durable = max(durable, recorded)
         version -= 1
     return first
 
 
 def _whole_checkpoint(directory: Path) -> int:
-    """The newest whole checkpoint's version, -1 without one; torn ones are set aside.
+    """Return the newest complete checkpoint's version, -1 without one; set torn ones aside.
 
-    A pointer to a checkpoint that is not there would make the table unreadable and is removed.
+    Remove a pointer to a missing checkpoint, which would make the table unreadable.
     """
     whole = set()
     for version in _versions(directory, "checkpoint.parquet"):
@@ -89,8 +89,8 @@ def _whole_checkpoint(directory: Path) -> int:
 
 def _pointed(pointer: Path) -> int | None:
     try:
-        told = msgspec.json.decode(pointer.read_bytes())
-        return int(told["version"])
+        content = msgspec.json.decode(pointer.read_bytes())
+        return int(content["version"])
     except (msgspec.DecodeError, LookupError, TypeError):
         return None
 
@@ -121,7 +121,7 @@ def _whole_parquet(path: Path) -> bool:
 def _set_aside(path: Path) -> None:
     path.rename(path.with_name(f".{path.name}.torn"))
     log.warning(
-        "%s: half written, or behind a half-written entry, as a power cut leaves it; set aside. "
+        "%s: half written, or follows a half-written entry, as after a power cut; set aside. "
         "Its rows were never confirmed to Kafka and are read again",
         path,
     )

@@ -1,8 +1,8 @@
-"""At the start: are the entries and the files of the recent commits all there, and whole?
+"""Verifies at start-up that the entries and files of recent commits are present and complete.
 
-The order of `durability` and the stores' own promises leave nothing half written under an entry
-that counts, so what is broken here was broken by the disk, by a person, or by a power cut while
-`fsync` was off. Nothing is repaired: a person reads what is broken and which way leads out.
+The order in `durability` and the guarantees of object stores rule out a half-written file in a
+committed entry. So damage found here was caused by the disk, by an operator, or by a power cut
+while `fsync` was off. Nothing is repaired: the error lists the damage and how to recover.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from pixstream.lake.location import Location
 
 RECENT = 100
-"""So many commits are looked at: eight minutes of them at one every 5 s; a kernel keeps what it has
-not written yet for half a minute."""
+"""How many commits are verified: eight minutes of them at one every 5 s; a kernel keeps unwritten
+data for half a minute."""
 
 _NAMED = 5
-"""So many faults are told; the others are counted."""
+"""How many faults the error lists; the others are only counted."""
 
 
 def verify(location: Location, version: int, live: Mapping[str, DataFile]) -> None:
@@ -41,8 +41,8 @@ def verify(location: Location, version: int, live: Mapping[str, DataFile]) -> No
         live: its files, by path.
 
     Raises:
-        DestinationError: an entry or a file is broken; it names them, and the ways out.
-        OSError: the place does not answer.
+        DestinationError: an entry or file is broken; the message lists them and how to recover.
+        OSError: the location does not answer.
     """
     recent = range(max(0, version - RECENT + 1), version + 1)
     faults: list[tuple[int, str]] = []
@@ -65,7 +65,7 @@ def verify(location: Location, version: int, live: Mapping[str, DataFile]) -> No
 
 
 def _read(location: Location, version: int) -> entries.Entry | None:
-    """One entry; an empty one where it has expired, None where it is torn."""
+    """Read one entry; return an empty one if it has expired, None if it is torn."""
     try:
         with location.filesystem.open_input_stream(f"{LOG}/{entries.name(version)}") as stream:
             return entries.parse(stream.read())
@@ -74,7 +74,7 @@ def _read(location: Location, version: int) -> entries.Entry | None:
 
 
 def _fault(location: Location, file: DataFile) -> str:
-    """What is wrong with a file, "" where nothing is."""
+    """Return what is wrong with a file, "" if nothing is."""
     try:
         with location.filesystem.open_input_file(file.path) as stream:
             if stream.size() != file.size:
@@ -83,18 +83,18 @@ def _fault(location: Location, file: DataFile) -> str:
     except FileNotFoundError:
         return "is gone"
     except pa.ArrowInvalid:
-        return "is no whole Parquet file"
-    return "" if rows == file.rows else f"holds {rows} rows, where the log says {file.rows}"
+        return "is not a complete Parquet file"
+    return "" if rows == file.rows else f"has {rows} rows, where the log says {file.rows}"
 
 
 def _broken(location: Location, faults: list[tuple[int, str]]) -> DestinationError:
-    told = "; ".join(f"version {number}: {fault}" for number, fault in faults[:_NAMED])
+    listed = "; ".join(f"version {number}: {fault}" for number, fault in faults[:_NAMED])
     more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
     first = faults[0][0]
     return DestinationError(
-        f"{location}: {told}{more}. Nothing is read or written. Bring what is broken back from a "
+        f"{location}: {listed}{more}. Nothing is read or written. Restore the broken files from a "
         f"backup, under the same names. Without one: stop this component, move out of {LOG} every "
         f"file whose name begins with a version from {first:020} on, and _last_checkpoint, and "
-        f"keep them. The table is then as it was before version {first}, and the component reads "
-        "on from there in Kafka; it says so and stops if Kafka does not hold that any more"
+        f"keep them. The table is then as it was before version {first}, and the component resumes "
+        "from there in Kafka; it stops with an error if Kafka no longer has those records"
     )

@@ -24,7 +24,7 @@ __all__ = ["main"]
 @click.option("--since", default="", help="First business day, YYYY-MM-DD; default: yesterday.")
 @click.option("--until", default="", help="Last business day, YYYY-MM-DD; default: today.")
 def main(settings: Settings, since: str, until: str) -> None:
-    """Write the gold tables of these days anew."""
+    """Overwrite these days of the gold tables."""
     last = day("--until", until) or today()
     first = day("--since", since) or min(today() - dt.timedelta(days=1), last)
     if first > last:

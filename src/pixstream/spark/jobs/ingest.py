@@ -24,11 +24,11 @@ __all__ = ["main"]
 @click.option(
     "--settle-since",
     default="",
-    help="Put what bronze took since this day (UTC), YYYY-MM-DD, through silver once more: after a "
-    "silver table was restored.",
+    help="Write the bronze rows since this day (UTC), YYYY-MM-DD, to silver again, after a silver "
+    "table was restored.",
 )
 def main(settings: Settings, trigger: Trigger, settle_since: str) -> None:
-    """Read the topics of events into bronze and silver, without end or as far as they go now."""
+    """Read the event topics into bronze and silver, continuously or up to their current end."""
     since = day("--settle-since", settle_since)
     consumer = settings.consumers.get("spark") or Spark(type="spark")
     assert isinstance(consumer, Spark)  # noqa: S101  a plugin of that name is of that type

@@ -1,4 +1,4 @@
-"""Every table kept quick and small."""
+"""Maintenance of every table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["main"]
 
 @task
 def main(settings: Settings) -> None:
-    """Remove what has expired, merge small files, delete files that no version needs."""
+    """Delete expired rows, compact small files, and vacuum files that no version needs."""
     spark, where = session(settings.spark), Places(settings.spark)
     for table in places.every():
         if where.exists(spark, table):

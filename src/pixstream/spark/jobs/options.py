@@ -1,4 +1,4 @@
-"""The options that every task takes, and the configuration that they select."""
+"""The options of every task, and the configuration that they select."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def task(function: Callable[..., None]) -> Callable[[], None]:
-    """Make a function that takes settings, and the options above it, the `main` of a task.
+    """Turn a function of settings, with the options above it, into the `main` of a task.
 
-    It returns at the end and raises what went wrong: both are what a Python wheel task wants.
+    It returns on success and raises on failure, as a Python wheel task requires.
     """
     options = [
         click.option(
             "--config", type=click.Path(path_type=Path), default=Path("kafka_config.yaml")
         ),
-        click.option("--env", default=None, help="Environment whose overlay counts."),
+        click.option("--env", default=None, help="Environment whose overlay applies."),
         click.option("--set", "overrides", multiple=True, help="Change one setting: path=value."),
     ]
 
@@ -47,15 +47,15 @@ def task(function: Callable[..., None]) -> Callable[[], None]:
 
 
 def day(option: str, text: str) -> dt.date | None:
-    """The day that an option names; None where it is empty, as a job's parameter may be.
+    """Return the day in an option; None if it is empty, as a job's parameter may be.
 
     Raises:
-        ConfigError: it is no date.
+        ConfigError: it is not a date.
     """
     try:
         return dt.date.fromisoformat(text) if text else None
     except ValueError:
-        raise ConfigError(f"{option}: {text!r} is no date of the form YYYY-MM-DD") from None
+        raise ConfigError(f"{option}: {text!r} is not a date of the form YYYY-MM-DD") from None
 
 
 def _settings(path: Path, env: str | None, overrides: tuple[str, ...]) -> Settings:

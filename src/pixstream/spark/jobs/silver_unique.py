@@ -1,4 +1,4 @@
-"""Silver repaired: one row for each event."""
+"""Repair of silver: one row per event."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 @task
 def main(settings: Settings) -> None:
-    """Merge events that several rows of silver hold."""
+    """Merge the rows of events that have several in silver."""
     spark, where = session(settings.spark), Places(settings.spark)
     with where.alone():
         found = {c.plural: uniqueness.repair(spark, where, c) for c in Category}
