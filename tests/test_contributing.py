@@ -22,7 +22,7 @@ from pixstream.dead_letters import LetterWriter
 from pixstream.errors import ConfigError
 from pixstream.event.identifiers import e2e
 from pixstream.event.model import Draft
-from pixstream.event.record import outgoing
+from pixstream.event.record import event_record
 from pixstream.event.sealing import Sealer
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, POSITIONS
@@ -169,7 +169,7 @@ def test_the_processor_of_the_example_passes_large_amounts_on(
                         amount=amount,
                     )
                     event = sealer.seal(draft, source="test", now=now)
-                    transaction.send(*outgoing(event))
+                    transaction.send(*event_record(event))
                     if (event.amount_centavos or 0) >= 5_000_000:
                         large.append(event.event_id)
             assert len(large) == 2

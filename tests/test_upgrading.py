@@ -60,7 +60,7 @@ PRODUCE = """
 import datetime as dt, json, sys
 from pixstream.event.sealing import Sealer
 from pixstream.event.model import Draft
-from pixstream.event.record import outgoing
+from pixstream.event.record import event_record
 from pixstream.privacy import Pseudonymiser, Vault
 
 order = json.load(sys.stdin)
@@ -74,7 +74,7 @@ for number in order["numbers"]:
     )
     if hasattr(event, "novelty"):
         event.novelty, event.payer.nick, event.rank = order["novelty"], order["nick"], -5
-    record = outgoing(event)
+    record = event_record(event)
     headers = {name: value.decode() for name, value in record.headers}
     made.append({"value": record.value.decode(), "version": headers["schema-version"]})
 print(json.dumps(made))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pixstream.bundle.all_jobs import run_all
-from pixstream.bundle.arguments import Here
+from pixstream.bundle.arguments import LocalContext
 from pixstream.bundle.bundle import load
 from pixstream.bundle.running import Runner
 from pixstream.errors import ConfigError
@@ -48,7 +48,7 @@ def test_jobs_run_once_starters_first_and_the_others_are_named_with_the_reason(
     write: Callable[..., Path], ran: list[str], watcher: Mock
 ) -> None:
     bundle = load(write({"databricks.yml": BUNDLE}), "dev")
-    runner = Runner(bundle, Here("k.yaml"), watcher)
+    runner = Runner(bundle, LocalContext("k.yaml"), watcher)
     left_out = run_all(runner, bundle, {"day": "1"})
     assert ran == ["asked", "second"]
     assert left_out == {
@@ -63,7 +63,7 @@ def test_a_failed_job_stops_no_other(
 ) -> None:
     functions["t"] = lambda: sys.exit(1)
     bundle = load(write({"databricks.yml": BUNDLE}), "dev")
-    runner = Runner(bundle, Here("k.yaml"), watcher)
+    runner = Runner(bundle, LocalContext("k.yaml"), watcher)
     run_all(runner, bundle, {})
     assert {result.job: result.failed for result in runner.results} == {
         "asked": True,
@@ -76,7 +76,7 @@ def test_after_a_stop_no_job_starts(
     write: Callable[..., Path], ran: list[str], watcher: Mock
 ) -> None:
     bundle = load(write({"databricks.yml": BUNDLE}), "dev")
-    runner = Runner(bundle, Here("k.yaml"), watcher, stopping=lambda: len(ran) > 0)
+    runner = Runner(bundle, LocalContext("k.yaml"), watcher, stopping=lambda: len(ran) > 0)
     left_out = run_all(runner, bundle, {})
     assert ran == ["asked"]
     assert left_out["first"] == "a stop was asked for before it started"
@@ -87,5 +87,5 @@ def test_a_parameter_that_no_job_declares_is_refused(
 ) -> None:
     bundle = load(write({"databricks.yml": BUNDLE}), "dev")
     with pytest.raises(ConfigError, match="no job that runs declares a parameter 'dya'"):
-        run_all(Runner(bundle, Here("k.yaml"), watcher), bundle, {"dya": "1"})
+        run_all(Runner(bundle, LocalContext("k.yaml"), watcher), bundle, {"dya": "1"})
     assert ran == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pixstream.bundle.arguments import Here, refuse_unknown
+from pixstream.bundle.arguments import LocalContext, refuse_unknown
 from pixstream.errors import ConfigError
 
 
@@ -12,37 +12,42 @@ from pixstream.errors import ConfigError
     ("here", "written", "kept", "own"),
     [
         (
-            Here("k.yaml"),
+            LocalContext("k.yaml"),
             ["--config", "/w/c.yaml", "--days", "1"],
             ["--days", "1"],
             ["--config", "k.yaml"],
         ),
-        (Here("k.yaml"), ["--config=/w/c.yaml", "-v"], ["-v"], ["--config", "k.yaml"]),
-        (Here("k.yaml"), ["--env", "prod", "x", "--config", "c"], ["x"], ["--config", "k.yaml"]),
+        (LocalContext("k.yaml"), ["--config=/w/c.yaml", "-v"], ["-v"], ["--config", "k.yaml"]),
         (
-            Here("k.yaml", "dev"),
+            LocalContext("k.yaml"),
+            ["--env", "prod", "x", "--config", "c"],
+            ["x"],
+            ["--config", "k.yaml"],
+        ),
+        (
+            LocalContext("k.yaml", "dev"),
             ["--config=c", "--env=prod"],
             [],
             ["--config", "k.yaml", "--env", "dev"],
         ),
         (
-            Here("k.yaml", None, ("a=1", "b=2")),
+            LocalContext("k.yaml", None, ("a=1", "b=2")),
             ["--config", "c", "--set", "kafka=null", "--set=c=3", "x"],
             ["x"],
             ["--config", "k.yaml", "--set", "a=1", "--set", "b=2"],
         ),
         (
-            Here("k.yaml"),
+            LocalContext("k.yaml"),
             ["--set", "--config", "--config", "c", "x"],
             ["x"],
             ["--config", "k.yaml"],
         ),
-        (Here("k.yaml", "dev", ("a=1",)), ["--env", "prod"], ["--env", "prod"], []),
-        (Here("k.yaml"), [], [], []),
+        (LocalContext("k.yaml", "dev", ("a=1",)), ["--env", "prod"], ["--env", "prod"], []),
+        (LocalContext("k.yaml"), [], [], []),
     ],
 )
 def test_the_configuration_of_a_task_that_reads_one_is_the_root_commands(
-    here: Here, written: list[str], kept: list[str], own: list[str]
+    here: LocalContext, written: list[str], kept: list[str], own: list[str]
 ) -> None:
     assert here.divided(written) == (kept, own)
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
-from pixstream.bundle.calling import Ending, call
+from pixstream.bundle.calling import AttemptResult, call
 from pixstream.errors import DestinationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def ended(function: Callable[[], Any], *arguments: str) -> Ending:
+def ended(function: Callable[[], Any], *arguments: str) -> AttemptResult:
     return call(lambda: function, ["task", *arguments])
 
 
@@ -36,7 +36,7 @@ def test_a_click_command_is_a_function_like_any_other() -> None:
     def command(days: int) -> None:
         seen.append(days)
 
-    assert ended(command, "--days", "7") == Ending(ok=True)
+    assert ended(command, "--days", "7") == AttemptResult(ok=True)
     assert ended(command, "--nonsense").why == "exit code 2"
     assert seen == [7]
 
@@ -44,13 +44,13 @@ def test_a_click_command_is_a_function_like_any_other() -> None:
 @pytest.mark.parametrize(
     ("code", "ending"),
     [
-        (0, Ending(ok=True)),
-        (None, Ending(ok=True)),
-        (3, Ending(ok=False, why="exit code 3")),
-        ("no table", Ending(ok=False, why="no table")),
+        (0, AttemptResult(ok=True)),
+        (None, AttemptResult(ok=True)),
+        (3, AttemptResult(ok=False, why="exit code 3")),
+        ("no table", AttemptResult(ok=False, why="no table")),
     ],
 )
-def test_an_exit_with_anything_but_0_is_a_failure(code: Any, ending: Ending) -> None:
+def test_an_exit_with_anything_but_0_is_a_failure(code: Any, ending: AttemptResult) -> None:
     assert ended(lambda: sys.exit(code)) == ending
 
 
@@ -61,7 +61,7 @@ def test_an_error_of_our_own_has_no_trace_and_any_other_has_one() -> None:
     def other() -> None:
         raise KeyError("payload 123")
 
-    assert ended(ours) == Ending(ok=False, why="table gold: gone")
+    assert ended(ours) == AttemptResult(ok=False, why="table gold: gone")
     ending = ended(other)
     assert ending.why.startswith("KeyError in test_calling.py:")
     assert "123" not in ending.why
@@ -80,9 +80,9 @@ def test_an_interruption_is_known_also_where_click_makes_an_exit_of_it() -> None
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.raise_signal(signal.SIGINT)
 
-    assert ended(interrupted) == Ending(ok=False, why="interrupted", interrupted=True)
+    assert ended(interrupted) == AttemptResult(ok=False, why="interrupted", interrupted=True)
     ending = ended(click.command()(interrupted))
-    assert ending == Ending(ok=False, why="exit code 1 after Ctrl-C", interrupted=True)
+    assert ending == AttemptResult(ok=False, why="exit code 1 after Ctrl-C", interrupted=True)
 
 
 def test_signal_handlers_that_a_task_sets_end_with_it() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pixstream.bundle import values
-from pixstream.bundle.arguments import Here
+from pixstream.bundle.arguments import LocalContext
 from pixstream.bundle.bundle import load
 from pixstream.bundle.results import JobResult, State
 from pixstream.bundle.running import Runner
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pixstream.bundle.calling import Ending
+    from pixstream.bundle.calling import AttemptResult
     from pixstream.bundle.definition import Job
     from pixstream.bundle.results import TaskResult
 
@@ -39,11 +39,13 @@ class Notes:
     def task_started(self, job: str, task: str, attempt: int, work: str) -> None:
         self.lines.append(f"{job}.{task} {attempt} {work}")
 
-    def task_failed(self, job: str, task: str, ending: Ending, wait: float, wanted: float) -> None:
+    def task_failed(
+        self, job: str, task: str, ending: AttemptResult, wait: float, wanted: float
+    ) -> None:
         self.lines.append(f"{job}.{task} failed {ending.why}")
         self.waits.append((wait, wanted))
 
-    def task_ended(self, result: TaskResult, ending: Ending | None) -> None:
+    def task_ended(self, result: TaskResult, ending: AttemptResult | None) -> None:
         del ending
         self.lines.append(f"{result.job}.{result.task} {result.state}")
 
@@ -58,7 +60,7 @@ def wheel(key: str, *after: str, **others: Any) -> dict[str, Any]:
 
 
 def runner(directory: Path, notes: Notes | None = None, **options: Any) -> Runner:
-    here = options.pop("here", Here("k.yaml"))
+    here = options.pop("here", LocalContext("k.yaml"))
     return Runner(load(directory, "dev"), here, notes or Notes(), **options)
 
 
@@ -265,7 +267,7 @@ def test_the_roots_configuration_takes_the_place_of_the_bundles(
         wheel("a", parameters=[there, "--set=kafka=null", "--days", "1"]),
         wheel("b", parameters=["--days", "2"]),
     )
-    runner(directory, here=Here("k.yaml", "dev", ("x=1",))).run("daily")
+    runner(directory, here=LocalContext("k.yaml", "dev", ("x=1",))).run("daily")
     own = ["--config", "k.yaml", "--env", "dev", "--set", "x=1"]
     assert seen == [["--days", "1", *own], ["--days", "2"]]
 

@@ -40,13 +40,13 @@ SUPERVISOR = """
 import sys
 from pathlib import Path
 from pixstream.cli.signals import stop_signals
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 from pixstream.config.settings import MetricsSettings, SupervisorSettings
 from pixstream.backoff import BackoffSettings
 from pixstream.plugins.producer import Producer
 from pixstream.processes.supervisor import Supervisor
 directory, script, name = sys.argv[1:]
-base = Order(config_path="", environment=None, overrides=[], name="", replica=0)
+base = ChildSpec(config_path="", environment=None, overrides=[], name="", replica=0)
 restart = BackoffSettings(min_seconds=1e6, max_seconds=1e6)
 settings = SupervisorSettings(restart=restart, stop_timeout_seconds=2)
 command = (sys.executable, script)

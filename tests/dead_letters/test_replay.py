@@ -11,12 +11,12 @@ import pytest
 
 from pixstream.dead_letters import DRAFT, REPLAY_FOR, REPLAY_OF, LetterView, LetterWriter
 from pixstream.dead_letters.reading import view
-from pixstream.dead_letters.replay import Becoming
+from pixstream.dead_letters.replay import Replayer
 from pixstream.errors import Refused
 from pixstream.event.contract import ContractSettings, Mode
 from pixstream.event.identifiers import e2e, generate_cpf
 from pixstream.event.model import SCHEMA_VERSION, Draft, PixEvent, Reason, Refusal, encode
-from pixstream.event.record import outgoing
+from pixstream.event.record import event_record
 from pixstream.event.sealing import Sealer
 from pixstream.kafka.ports import Record
 from pixstream.plugins.consumer import Consumer
@@ -39,8 +39,8 @@ def pix(**fields: Any) -> dict[str, Any]:
     return every | {"pagador": {"cpf": CPF}} | fields
 
 
-def becoming(directory: Path, **options: Any) -> Becoming:
-    made = Becoming(
+def becoming(directory: Path, **options: Any) -> Replayer:
+    made = Replayer(
         options.pop("producers", {"webhook": Webhook(type="webhook")}),
         options.pop("consumers", {"lake": Consumer(type="lake")}),
         sealer=SEALER,
@@ -97,7 +97,7 @@ def event(**fields: Any) -> PixEvent:
     return SEALER.seal(draft, source="webhook", now=NOW)
 
 
-def refused(made: Becoming, letter: LetterView) -> Refused:
+def refused(made: Replayer, letter: LetterView) -> Refused:
     with pytest.raises(Refused) as caught:
         made(letter)
     assert CPF not in str(caught.value)
@@ -111,7 +111,7 @@ def test_the_raw_bytes_of_a_producer_become_what_its_loop_would_send(tmp_path: P
     assert [b.record.key for b in found] == [p["endToEndId"].encode() for p in body["pix"]]
     for became in found:
         sent = msgspec.json.decode(became.record.value, type=PixEvent)
-        assert became.record == outgoing(sent)
+        assert became.record == event_record(sent)
         assert became.event_id == sent.event_id
         assert (sent.source, sent.source_ref) == ("webhook", f"dead letter {letter.letter_id}")
         assert CPF.encode() not in became.record.value
@@ -147,7 +147,7 @@ def test_an_event_that_was_too_large_is_sent_once_it_may_be_so_large(tmp_path: P
     letter = from_producer(tmp_path, encode(large), stage="produce")
     assert refused(becoming(tmp_path, max_event_bytes=2000), letter).reason == Reason.TOO_LARGE
     (became,) = becoming(tmp_path)(letter)
-    assert became.record == outgoing(large)
+    assert became.record == event_record(large)
 
 
 @pytest.mark.parametrize(

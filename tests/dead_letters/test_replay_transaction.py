@@ -7,10 +7,10 @@ import pytest
 from pixstream.backoff import BackoffSettings
 from pixstream.config.settings import Settings
 from pixstream.dead_letters import replay_transaction as desks
-from pixstream.dead_letters.replay_transaction import Desk
+from pixstream.dead_letters.replay_transaction import ReplayTransaction
 from pixstream.dead_letters.state import DISCARDED, REPLAYED, Mark, mark_of, states
 from pixstream.errors import FencedError, KafkaError, PixstreamError, Transient
-from pixstream.event.record import Outgoing
+from pixstream.event.record import EventRecord
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.names import DLQ_STATE
 from pixstream.kafka.topics.declared import declared
@@ -28,16 +28,16 @@ def kafka() -> MemoryKafka:
     return broker
 
 
-def desk(kafka: MemoryKafka) -> Desk:
-    return Desk(kafka.client(), QUICK, who="ana", why="ticket 1")
+def desk(kafka: MemoryKafka) -> ReplayTransaction:
+    return ReplayTransaction(kafka.client(), QUICK, who="ana", why="ticket 1")
 
 
 def ids(count: int, start: int = 0) -> list[str]:
     return [f"{number:032x}" for number in range(start, start + count)]
 
 
-def event(letter_id: str) -> Outgoing:
-    return Outgoing(TOPIC, b"key", letter_id.encode(), [("n", b"1")])
+def event(letter_id: str) -> EventRecord:
+    return EventRecord(TOPIC, b"key", letter_id.encode(), [("n", b"1")])
 
 
 def sent(kafka: MemoryKafka) -> Counter[str]:

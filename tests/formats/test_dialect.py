@@ -10,12 +10,12 @@ from pixstream.formats import dialects
 from pixstream.formats.api_pix.filling import fill
 from pixstream.formats.dialect import ANY, RECEIVED, RETURN, SENT, Dialect, every
 from pixstream.formats.dialects import efi
-from pixstream.formats.json_body import Fields
+from pixstream.formats.json_body import JsonFields
 
 
 def filled(dialect: Dialect, value: dict[str, Any], draft: Draft | None = None) -> Draft:
     draft = draft or Draft(message="api_pix.pix")
-    fields = Fields(value)
+    fields = JsonFields(value)
     fill(draft, fields, value, dialect.pix_entries)
     draft.extra = fields.rest()
     return draft
@@ -92,7 +92,7 @@ def test_a_converter_reads_a_text_or_leaves_it() -> None:
 def test_a_number_is_regular_only_for_a_converter(
     converters: dict[str, Any], value: object, *, irregular: bool
 ) -> None:
-    fields = Fields({"n": value})
+    fields = JsonFields({"n": value})
     entries = Dialect(pix={"n": "amount"}, converters=converters).pix_entries
     fill(Draft(message="api_pix.pix"), fields, {"n": value}, entries)
     assert fields.irregular is irregular

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixstream.errors import Refused
-from pixstream.formats.json_body import MAX_DEPTH, Body, Fields
+from pixstream.formats.json_body import MAX_DEPTH, Body, JsonFields
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON: st.SearchStrategy[Any] = st.deferred(
@@ -132,7 +132,9 @@ def test_every_piece_reads_as_the_value_it_stands_for(document: list[object]) ->
 
 
 def test_fields_are_taken_once_and_the_rest_stays() -> None:
-    fields = Fields({"a": "x", "b": 7, "c": [1], "d": {"e": "y", "f": True}, "g": None, "h": ""})
+    fields = JsonFields(
+        {"a": "x", "b": 7, "c": [1], "d": {"e": "y", "f": True}, "g": None, "h": ""}
+    )
     assert fields.text("a") == "x"
     assert fields.text("a") is None
     assert fields.text("g") is None
@@ -143,7 +145,7 @@ def test_fields_are_taken_once_and_the_rest_stays() -> None:
 
 
 def test_an_unexpected_type_is_kept_and_marked() -> None:
-    fields = Fields({"number": 7, "flag": True, "list": ["x"], "object": "text"})
+    fields = JsonFields({"number": 7, "flag": True, "list": ["x"], "object": "text"})
     assert fields.text("number") == "7"
     assert fields.irregular
     assert fields.text("flag") is None
@@ -153,14 +155,14 @@ def test_an_unexpected_type_is_kept_and_marked() -> None:
 
 
 def test_irregularity_below_is_irregularity() -> None:
-    fields = Fields({"a": {"b": 1}})
+    fields = JsonFields({"a": {"b": 1}})
     assert fields.inner("a").text("b") == "1"
     assert fields.irregular
     assert fields.rest() == {}
 
 
 def test_a_conversion_that_fails_leaves_the_field() -> None:
-    fields = Fields({"a": "no", "b": "yes"})
+    fields = JsonFields({"a": "no", "b": "yes"})
     assert fields.text("a", "b", convert={"yes": "YES"}.get) == "YES"
     assert fields.rest() == {"a": "no"}
     assert not fields.irregular

@@ -5,11 +5,11 @@ from lxml import etree
 
 from pixstream.errors import Refused
 from pixstream.event.model import Flag, Reason
-from pixstream.formats.xml_fields import Fields, elements, skeleton
+from pixstream.formats.xml_fields import XmlFields, elements, skeleton
 
 
-def fields(text: str, *without: str) -> Fields:
-    return Fields(etree.fromstring(text), without)
+def fields(text: str, *without: str) -> XmlFields:
+    return XmlFields(etree.fromstring(text), without)
 
 
 def test_texts_are_taken_by_path_and_the_rest_keeps_its_form() -> None:
@@ -46,8 +46,8 @@ def test_elements_are_left_out_at_any_depth() -> None:
 
 
 def test_no_element_has_no_fields() -> None:
-    assert Fields(None).take("a") is None
-    assert Fields(None).rest() == {}
+    assert XmlFields(None).take("a") is None
+    assert XmlFields(None).rest() == {}
 
 
 def test_a_skeleton_keeps_the_frame_and_empties_the_rest() -> None:

@@ -12,7 +12,7 @@ from pixstream.columns.decoding import decode
 from pixstream.consumers.delta_lake.consumer import DeltaLake
 from pixstream.errors import Transient
 from pixstream.kafka.ports import TopicIdPartition
-from pixstream.lake.append import Feed
+from pixstream.lake.append import TableAppender
 from pixstream.lake.table import LakeTable
 from pixstream.loops.consume import ConsumeLoop
 from pixstream.loops.segments import Segment
@@ -134,14 +134,14 @@ def test_a_real_table_never_goes_back(consuming: Any, tmp_path: Path) -> None:
 def test_a_real_table_that_accepts_a_lower_version_is_caught(
     consuming: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = Feed._plan
+    plan = TableAppender._plan
 
-    def forgetful(self: Feed, *arguments: Any) -> Any:
+    def forgetful(self: TableAppender, *arguments: Any) -> Any:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(LakeTable, "offset", lambda *_: None)
             return plan(self, *arguments)
 
-    monkeypatch.setattr(Feed, "_plan", forgetful)
+    monkeypatch.setattr(TableAppender, "_plan", forgetful)
     world = told_stale_offsets(consuming, tmp_path)
     with pytest.raises(AssertionError, match=r"an offset went back|the group is ahead"):
         world.check()

@@ -30,7 +30,7 @@ from pixstream.kafka.ports import Record, TopicIdPartition, TopicPartition, Topi
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.transactions import Writer
 from pixstream.privacy import Pseudonymiser, Vault, create_key_file
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 
 pytestmark = pytest.mark.broker
 TOPIC = EVENT_TOPICS["recebimentos"]
@@ -183,7 +183,7 @@ class Site:
         self, moment: str = "never 1", how: str = "kill", replica: int = 0
     ) -> "subprocess.Popen[bytes]":
         """A process of the processor that is struck when it comes to a moment for the n-th time."""
-        order = Order(
+        order = ChildSpec(
             config_path=str(self.file),
             environment=None,
             overrides=[],

@@ -33,14 +33,14 @@ import os, sys
 from pathlib import Path
 from pixstream import config
 from pixstream.cli.signals import stop_signals
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 from pixstream import logs
 from pixstream.processes.supervisor import Supervisor, select
 file, child = sys.argv[1:]
 settings = config.load(Path(file))
 logs.configure(settings.logging, "supervisor")
 components = select(settings.components, [])
-base = Order(config_path=file, environment=None, overrides=[], name="", replica=0)
+base = ChildSpec(config_path=file, environment=None, overrides=[], name="", replica=0)
 directory = Path(settings.data_dir) / "run"
 command = (sys.executable, *([child] if child else ["-m", "pixstream.processes.component"]))
 with stop_signals() as requested:

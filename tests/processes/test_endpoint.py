@@ -25,7 +25,7 @@ from pixstream.errors import ConfigError, PortTakenError
 from pixstream.lab.demo.place import free_port
 from pixstream.plugins.producer import Producer
 from pixstream.processes import endpoint, run_status
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 from pixstream.processes.endpoint import Endpoint
 from pixstream.processes.run_status import ComponentStatus, SupervisorStatus
 from pixstream.processes.supervisor import Supervisor
@@ -33,7 +33,7 @@ from pixstream.testing.waiting import wait_for
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 ANY = MetricsSettings(port=0)
-ORDER = Order(config_path="", environment=None, overrides=[], name="", replica=0)
+ORDER = ChildSpec(config_path="", environment=None, overrides=[], name="", replica=0)
 SETTINGS = SupervisorSettings(
     restart=BackoffSettings(min_seconds=0.01, max_seconds=0.02), stop_timeout_seconds=5
 )

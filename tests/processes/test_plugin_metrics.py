@@ -17,7 +17,7 @@ from pixstream.kafka.topics.declared import declared
 from pixstream.privacy import create_key_file
 from pixstream.processes import component
 from pixstream.processes.child import Child
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 from pixstream.processes.lifeline import Stop
 from pixstream.processes.metrics import StatusCollector
 from pixstream.processes.report import Reporter
@@ -54,7 +54,7 @@ kafka: {{bootstrap_servers: "nowhere:1"}}
 producers:
   other_bank: {{}}
 """
-ORDER = Order(config_path="", environment=None, overrides=[], name="other_bank", replica=0)
+ORDER = ChildSpec(config_path="", environment=None, overrides=[], name="other_bank", replica=0)
 
 
 @pytest.fixture

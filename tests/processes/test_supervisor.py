@@ -14,7 +14,7 @@ from pixstream.config.settings import SupervisorSettings
 from pixstream.errors import ConfigError, PixstreamError
 from pixstream.plugins.producer import Producer
 from pixstream.processes import run_lock, run_status
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 from pixstream.processes.replica_locks import ReplicaLocks
 from pixstream.processes.supervisor import Child, Supervisor, select
 from pixstream.testing.waiting import wait_for
@@ -42,7 +42,7 @@ while True:
     time.sleep(0.05)
 """
 DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN); report('ready'); time.sleep(60)"
-ORDER = Order(config_path="", environment=None, overrides=[], name="", replica=0)
+ORDER = ChildSpec(config_path="", environment=None, overrides=[], name="", replica=0)
 SETTINGS = SupervisorSettings(
     restart=BackoffSettings(min_seconds=0.01, max_seconds=0.02), stop_timeout_seconds=5
 )

@@ -26,7 +26,7 @@ from pixstream.spark.settings import SparkSettings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from pixstream.spark.ingestion import Surroundings
+    from pixstream.spark.ingestion import IngestionContext
     from pixstream.spark.streaming import Ingest
 
 
@@ -135,11 +135,11 @@ class Place:
         outbox.commit()
         outbox.close()
 
-    def around(self, name: str = "delta_lake") -> "Surroundings":
-        from pixstream.spark.ingestion import Surroundings
+    def around(self, name: str = "delta_lake") -> "IngestionContext":
+        from pixstream.spark.ingestion import IngestionContext
 
         writer = LetterWriter(name, self.vault, 2**20, self.directory / "letters")
-        return Surroundings(
+        return IngestionContext(
             name=name,
             categories=list(EVENT_TOPICS),
             start="earliest",

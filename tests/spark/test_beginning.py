@@ -9,7 +9,7 @@ import pytest
 
 from pixstream.errors import DestinationError, TopicChangedError
 from pixstream.kafka.ports import TopicIdPartition
-from pixstream.spark.beginning import Beginning, Last, beginning
+from pixstream.spark.beginning import Last, StartingOffsets, beginning
 from pixstream.spark.schemas import BRONZE_SCHEMA, to_spark
 
 if TYPE_CHECKING:
@@ -41,19 +41,19 @@ def bronze(spark: "SparkSession") -> "DataFrame":
     return spark.createDataFrame(made, to_spark(BRONZE_SCHEMA))
 
 
-def offsets(found: Beginning) -> Any:
+def offsets(found: StartingOffsets) -> Any:
     return msgspec.json.decode(found.offsets)
 
 
 def test_without_bronze_the_configuration_decides(tmp_path: Path) -> None:
     for start in ("earliest", "latest"):
-        assert beginning(None, str(tmp_path), HELD, start, "stop") == Beginning(start)
+        assert beginning(None, str(tmp_path), HELD, start, "stop") == StartingOffsets(start)
 
 
 def test_a_checkpoint_decides(bronze: "DataFrame", tmp_path: Path) -> None:
     (tmp_path / "offsets").mkdir()
     (tmp_path / "offsets" / "0").touch()
-    assert beginning(bronze, str(tmp_path), HELD, "earliest", "stop") == Beginning("earliest")
+    assert beginning(bronze, str(tmp_path), HELD, "earliest", "stop") == StartingOffsets("earliest")
 
 
 def test_without_one_bronze_does(bronze: "DataFrame", tmp_path: Path) -> None:
@@ -122,6 +122,8 @@ def test_what_expired_after_the_checkpoint_is_told_where_the_query_goes_on_all_t
         lines = ["v1", '{"batchWatermarkMs":0}', msgspec.json.encode(ends).decode()]
         (tmp_path / "offsets" / str(batch)).write_text("\n".join(lines))
     held = HELD | {TopicIdPartition("pix.pagamentos", "id-1", 0): 12}
-    assert beginning(bronze, str(tmp_path), held, "earliest", "continue") == Beginning("earliest")
+    assert beginning(bronze, str(tmp_path), held, "earliest", "continue") == StartingOffsets(
+        "earliest"
+    )
     assert "pix.pagamentos-0: offset 10 has expired: 2 offsets were deleted" in caplog.text
     assert "pix.pagamentos-1" not in caplog.text

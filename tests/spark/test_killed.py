@@ -16,7 +16,7 @@ import pytest
 import yaml
 from deltalake import DeltaTable
 
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 from pixstream.spark import session
 from pixstream.testing import event
 from pixstream.testing.waiting import wait_for
@@ -47,7 +47,9 @@ def config(place: Any) -> Path:
 
 @contextmanager
 def driver(config: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    order = Order(config_path=str(config), environment=None, overrides=[], name="spark", replica=0)
+    order = ChildSpec(
+        config_path=str(config), environment=None, overrides=[], name="spark", replica=0
+    )
     command = [sys.executable, "-m", "pixstream.processes.component"]
     with (config.parent / "driver.log").open("ab") as log:
         process = subprocess.Popen([*command, msgspec.json.encode(order).decode()], stderr=log)

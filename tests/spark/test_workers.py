@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from pixstream.errors import DestinationError
-from pixstream.spark.workers import Discreet
+from pixstream.spark.workers import RedactedErrors
 
 
 def test_a_library_s_text_stays_in_the_worker() -> None:
@@ -15,7 +15,7 @@ def test_a_library_s_text_stays_in_the_worker() -> None:
         pa.array(["12345678909"], pa.int64())
 
     with pytest.raises(DestinationError, match=r"ArrowInvalid in|ArrowTypeError in") as failed:
-        list(Discreet(fail)([]))
+        list(RedactedErrors(fail)([]))
     assert "12345678909" not in str(failed.value)
     assert failed.value.__suppress_context__
 
@@ -26,4 +26,4 @@ def test_our_own_errors_come_as_they_are() -> None:
         raise DestinationError("schema.contract says freeze")
 
     with pytest.raises(DestinationError, match="says freeze"):
-        list(Discreet(fail)([]))
+        list(RedactedErrors(fail)([]))

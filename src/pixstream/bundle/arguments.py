@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _CONFIGURATION = ("--config", "--env", "--set")
 
 
-class Here(NamedTuple):
+class LocalContext(NamedTuple):
     """The root command's own options: `-c`, `--env` and each `--set`.
 
     A task whose arguments have `--config` reads the configuration. In a workspace its `--env` and

@@ -20,7 +20,7 @@ from pixstream.bundle.definition import (
     WheelWork,
     Work,
 )
-from pixstream.bundle.fields import Fields
+from pixstream.bundle.fields import SectionFields
 from pixstream.bundle.variables import REFERENCE, Replacement
 from pixstream.config.yaml_tree import Problems, Section
 
@@ -50,7 +50,7 @@ def build(tree: Section, target: str, problems: Problems) -> Bundle:
         ConfigError: there is no such target.
     """
     replacement = Replacement(layers.with_target(tree, target, problems), target, problems)
-    top = Fields(replacement.done(), problems)
+    top = SectionFields(replacement.done(), problems)
     about = top.below("bundle")
     name = about.required("name") if about else ""
     if about is None:
@@ -65,7 +65,7 @@ def build(tree: Section, target: str, problems: Problems) -> Bundle:
     return Bundle(name=name, target=target, jobs=jobs, without_value=replacement.without_value)
 
 
-def _job(key: str, fields: Fields) -> Job:
+def _job(key: str, fields: SectionFields) -> Job:
     parameters = {one.required("name"): one.text("default") for one in fields.each("parameters")}
     return Job(
         key=key,
@@ -77,7 +77,7 @@ def _job(key: str, fields: Fields) -> Job:
     )
 
 
-def _timing(fields: Fields) -> Timing:
+def _timing(fields: SectionFields) -> Timing:
     if (continuous := fields.below("continuous")) is not None:
         paused = continuous.choice("pause_status", _PAUSE, "UNPAUSED") == "PAUSED"
         return Timing(words="continuous", continuous=True, paused=paused)
@@ -92,7 +92,7 @@ def _timing(fields: Fields) -> Timing:
     return Timing()
 
 
-def _task(fields: Fields) -> Task:
+def _task(fields: SectionFields) -> Task:
     return Task(
         key=fields.required("task_key"),
         description=fields.text("description"),
@@ -116,7 +116,7 @@ def _task(fields: Fields) -> Task:
     )
 
 
-def _work(fields: Fields) -> Work:
+def _work(fields: SectionFields) -> Work:
     """Return what the task does; every type's key ends with `_task`."""
     kinds = [key for key in fields.section.items if key.endswith("_task")]
     kind = kinds[0] if len(kinds) == 1 else ""

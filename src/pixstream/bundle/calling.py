@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Ending(NamedTuple):
+class AttemptResult(NamedTuple):
     """How a call ended.
 
     Attributes:
@@ -32,7 +32,7 @@ class Ending(NamedTuple):
     interrupted: bool = False
 
 
-def call(load: Callable[[], Callable[[], Any]], arguments: list[str]) -> Ending:
+def call(load: Callable[[], Callable[[], Any]], arguments: list[str]) -> AttemptResult:
     """Load a function and call it with `sys.argv` set to `arguments`; ignore what it returns.
 
     A function that cannot be loaded (the library of an extra is missing, for instance) counts as
@@ -45,20 +45,20 @@ def call(load: Callable[[], Callable[[], Any]], arguments: list[str]) -> Ending:
     except SystemExit as end:
         return _of_exit(end, interrupted=signal.SIGINT in signals)
     except KeyboardInterrupt:
-        return Ending(ok=False, why="interrupted", interrupted=True)
+        return AttemptResult(ok=False, why="interrupted", interrupted=True)
     except PixstreamError as error:
-        return Ending(ok=False, why=str(error))
+        return AttemptResult(ok=False, why=str(error))
     except Exception as error:  # noqa: BLE001  a task may fail with anything
-        return Ending(ok=False, why=_place(error), trace=traceback.format_exc())
-    return Ending(ok=True)
+        return AttemptResult(ok=False, why=_place(error), trace=traceback.format_exc())
+    return AttemptResult(ok=True)
 
 
-def _of_exit(end: SystemExit, *, interrupted: bool) -> Ending:
+def _of_exit(end: SystemExit, *, interrupted: bool) -> AttemptResult:
     if end.code in (None, 0):
-        return Ending(ok=True)
+        return AttemptResult(ok=True)
     why = f"exit code {end.code}" if isinstance(end.code, int) else str(end.code)
     # How a task ends after Ctrl-C under click: `Aborted!` and exit code 1.
-    return Ending(
+    return AttemptResult(
         ok=False, why=f"{why} after Ctrl-C" if interrupted else why, interrupted=interrupted
     )
 

@@ -31,7 +31,7 @@ _KEYED = (
 _NOTHING = Listing(origin=Origin(""), items=())
 
 
-class Report(NamedTuple):
+class CheckReport(NamedTuple):
     """What a check found.
 
     Attributes:
@@ -46,7 +46,7 @@ class Report(NamedTuple):
     notes: list[str]
 
 
-def check(directory: Path, *, target: str | None = None, schema: Path | None = None) -> Report:
+def check(directory: Path, *, target: str | None = None, schema: Path | None = None) -> CheckReport:
     """Check a bundle.
 
     Args:
@@ -71,7 +71,7 @@ def check(directory: Path, *, target: str | None = None, schema: Path | None = N
             what = f"target {name} needs a value for variable {variable}"
             notes[f"{place.place}: {what} (bundle deploy --var, or BUNDLE_VAR_{variable})"] = None
         _jobs(found, problems, notes)
-    return Report(names, problems.lines(), list(notes))
+    return CheckReport(names, problems.lines(), list(notes))
 
 
 def _jobs(found: Bundle, problems: Problems, notes: dict[str, None]) -> None:

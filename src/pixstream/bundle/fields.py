@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pixstream.config.yaml_tree import Node, Origin, Problems
 
 
-class Fields:
+class SectionFields:
     """The fields of one section.
 
     Args:
@@ -86,20 +86,20 @@ class Fields:
             return default
         return text
 
-    def below(self, key: str) -> Fields | None:
+    def below(self, key: str) -> SectionFields | None:
         """The fields of a section in this one, if it is there."""
         node = self._written(key)
         if node is None or isinstance(node, Section):
-            return None if node is None else Fields(node, self._problems)
+            return None if node is None else SectionFields(node, self._problems)
         if not (isinstance(node, Scalar) and node.unknown):
             self._problems.add(node.origin, "expected a mapping")
         return None
 
-    def each(self, key: str) -> Iterator[Fields]:
+    def each(self, key: str) -> Iterator[SectionFields]:
         """The fields of every section in a list."""
         for node in self._list(key):
             if isinstance(node, Section):
-                yield Fields(node, self._problems)
+                yield SectionFields(node, self._problems)
             else:
                 self._problems.add(node.origin, "expected a mapping")
 

@@ -19,7 +19,7 @@ _TIMES = (("job", "start_time"), ("job", "trigger", "time"))
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
-class Meaning:
+class ReferenceValues:
     """The values that references can use in one run.
 
     Attributes:

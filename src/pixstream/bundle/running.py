@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pixstream.bundle import calling, entry_points, graph, values
 from pixstream.bundle.arguments import refuse_unknown
-from pixstream.bundle.calling import Ending
+from pixstream.bundle.calling import AttemptResult
 from pixstream.bundle.definition import ConditionWork, JobWork, WheelWork
-from pixstream.bundle.meaning import Meaning
+from pixstream.bundle.meaning import ReferenceValues
 from pixstream.bundle.results import BAD, JobResult, State, TaskResult, compared, verdict
 from pixstream.config.problems import nearest
 from pixstream.errors import ConfigError
@@ -27,10 +27,10 @@ from pixstream.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pixstream.bundle.arguments import Here
+    from pixstream.bundle.arguments import LocalContext
     from pixstream.bundle.definition import Bundle, Dependency, Job, Task
 
-Attempt: TypeAlias = tuple[Ending, values.Collected]
+Attempt: TypeAlias = tuple[AttemptResult, values.Collected]
 """How one attempt ended, and what it passed on."""
 
 _LOOK_SECONDS = 0.1
@@ -46,10 +46,12 @@ class Watcher(Protocol):
     def task_started(self, job: str, task: str, attempt: int, work: str) -> None:
         """A task begins; `work` is what it does, with its arguments."""
 
-    def task_failed(self, job: str, task: str, ending: Ending, wait: float, wanted: float) -> None:
+    def task_failed(
+        self, job: str, task: str, ending: AttemptResult, wait: float, wanted: float
+    ) -> None:
         """An attempt failed; the next follows in `wait` seconds, `wanted` by the bundle."""
 
-    def task_ended(self, result: TaskResult, ending: Ending | None) -> None:
+    def task_ended(self, result: TaskResult, ending: AttemptResult | None) -> None:
         """A task came to its end, or is not run; `ending` is that of its last call, if any."""
 
 
@@ -67,7 +69,7 @@ class Runner:
     def __init__(
         self,
         bundle: Bundle,
-        here: Here,
+        here: LocalContext,
         watcher: Watcher,
         *,
         stopping: Callable[[], bool] = lambda: False,
@@ -103,7 +105,7 @@ class Runner:
         job = self._job(name, parameters or {})
         tasks = graph.ordered(job)
         trigger = "run_job_task" if started_by else "onetime"
-        meaning = Meaning(job=name, started=dt.datetime.now(dt.UTC), trigger=trigger)
+        meaning = ReferenceValues(job=name, started=dt.datetime.now(dt.UTC), trigger=trigger)
         chosen = {**job.parameters, **(parameters or {})}
         meaning.parameters = {key: meaning.fill(text) for key, text in chosen.items()}
         self._watcher.job_started(job, meaning.parameters)
@@ -131,7 +133,7 @@ class Runner:
             raise ConfigError(f"{circle}; remove one run_job_task")
         return jobs[name]
 
-    def _task(self, task: Task, meaning: Meaning) -> TaskResult:
+    def _task(self, task: Task, meaning: ReferenceValues) -> TaskResult:
         result = self._not_run(task, meaning)
         ending = None
         if result is None:
@@ -146,7 +148,7 @@ class Runner:
         self._watcher.task_ended(result, ending)
         return result
 
-    def _not_run(self, task: Task, meaning: Meaning) -> TaskResult | None:
+    def _not_run(self, task: Task, meaning: ReferenceValues) -> TaskResult | None:
         """Return the result of a task that does not run; None if it runs."""
         states = [_seen(meaning.tasks[one.task], one) for one in task.depends_on]
         state, note = verdict(task.run_if, states), ""
@@ -163,7 +165,7 @@ class Runner:
             return None
         return TaskResult(job=meaning.job, task=task.key, state=state, note=note)
 
-    def _run(self, task: Task, meaning: Meaning) -> tuple[TaskResult, Ending | None]:
+    def _run(self, task: Task, meaning: ReferenceValues) -> tuple[TaskResult, AttemptResult | None]:
         work, job = task.work, meaning.job
         if isinstance(work, ConditionWork):
             left, right = (meaning.fill(text, task=task.key) for text in (work.left, work.right))
@@ -180,7 +182,7 @@ class Runner:
         assert isinstance(work, WheelWork)  # noqa: S101  `_is_local`
         return self._attempts(task, job, partial(self._call, task, work, meaning))
 
-    def _call(self, task: Task, work: WheelWork, meaning: Meaning, attempt: int) -> Attempt:
+    def _call(self, task: Task, work: WheelWork, meaning: ReferenceValues, attempt: int) -> Attempt:
         """Call the task's function once."""
         kept, own = self._here.divided(work.arguments)
         filled = [meaning.fill(text, task=task.key, attempt=attempt) for text in kept]
@@ -193,17 +195,19 @@ class Runner:
             ending = calling.call(entry.load, [work.entry_point, *arguments])
         return ending, collected
 
-    def _other_job(self, task: Task, work: JobWork, meaning: Meaning, attempt: int) -> Attempt:
+    def _other_job(
+        self, task: Task, work: JobWork, meaning: ReferenceValues, attempt: int
+    ) -> Attempt:
         """Run the job that the task starts."""
         given = {name: meaning.fill(text, task=task.key) for name, text in work.parameters.items()}
         self._watcher.task_started(meaning.job, task.key, attempt, str(work))
         result = self.run(work.job or "", given, started_by=f"{meaning.job}.{task.key}")
-        ending = Ending(ok=result.state not in BAD, why=f"job {work.job}: {result.state}")
+        ending = AttemptResult(ok=result.state not in BAD, why=f"job {work.job}: {result.state}")
         return ending, values.Collected(facts={"job": work.job})
 
     def _attempts(
         self, task: Task, job: str, once: Callable[[int], Attempt]
-    ) -> tuple[TaskResult, Ending]:
+    ) -> tuple[TaskResult, AttemptResult]:
         """Try until it succeeds, no retry is left, or a stop was asked for."""
         attempt = 0
         while True:

@@ -38,7 +38,7 @@ def run(root: Root, names: tuple[str, ...]) -> int:
       pixstream --env prod run webhook delta_lake
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.privacy import keys
-    from pixstream.processes.component import Order
+    from pixstream.processes.component import ChildSpec
     from pixstream.processes.supervisor import Supervisor, select
 
     with stop_signals() as requested:
@@ -48,7 +48,7 @@ def run(root: Root, names: tuple[str, ...]) -> int:
         logs.configure(settings.logging, "supervisor")
         try:
             with _kafka(root, settings) as overrides:
-                base = Order(
+                base = ChildSpec(
                     config_path=os.fspath(root.path),
                     environment=root.env,
                     overrides=overrides,

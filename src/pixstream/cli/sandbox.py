@@ -47,14 +47,14 @@ def sandbox(
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.lab.sandbox.bank import Bank
     from pixstream.lab.sandbox.server import serve
-    from pixstream.lab.simulation.offers import Plan
+    from pixstream.lab.simulation.offers import TrafficPlan
     from pixstream.lab.simulation.pieces import BANK_API, WEBHOOK
 
     secret = client_secret or secrets.token_urlsafe(16)
     bank = Bank({client_id: secret}, default_webhook=webhook)
     if events:
         sources = [BANK_API, WEBHOOK]
-        for offer in Plan(events, seed, now=dt.datetime.now(dt.UTC), sources=sources):
+        for offer in TrafficPlan(events, seed, now=dt.datetime.now(dt.UTC), sources=sources):
             bank.offer(offer)
     click.echo(
         f"API Pix    http://{host}:{port}/pix/v2\ntoken      http://{host}:{port}/oauth/token"

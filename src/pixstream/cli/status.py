@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pixstream.cli.root import Root
     from pixstream.cli.watching import Watch
     from pixstream.metrics import Counter
-    from pixstream.processes.run_status import ComponentStatus, Seen
+    from pixstream.processes.run_status import ComponentStatus, ObservedSupervisor
 
 _TAKEN, _DONE = (READ, CONSUMED), (COMMITTED, WRITTEN)
 
@@ -54,13 +54,13 @@ def status(root: Root, *, how: Watch) -> int:
     return exit_code(seen or [])
 
 
-def exit_code(seen: list[Seen]) -> int:
+def exit_code(seen: list[ObservedSupervisor]) -> int:
     """Return 0 if something is running and all of it is ready, otherwise 1."""
     alive = [one for one in seen if one.alive]
     return 0 if alive and all(one.ready for one in alive) else 1
 
 
-def as_json(seen: list[Seen]) -> bytes:
+def as_json(seen: list[ObservedSupervisor]) -> bytes:
     """Return one look for programs: live supervisors, and those killed since the last start."""
     parts = [
         {"alive": s.alive, "stale": s.stale, "age_seconds": s.age_seconds}
@@ -70,7 +70,7 @@ def as_json(seen: list[Seen]) -> bytes:
     return msgspec.json.encode({"ready": exit_code(seen) == 0, "supervisors": parts})
 
 
-def page(seen: list[Seen], directory: Path) -> RenderableType:
+def page(seen: list[ObservedSupervisor], directory: Path) -> RenderableType:
     """Return one look for people."""
     lines: list[RenderableType] = []
     if not any(one.alive for one in seen):
@@ -85,7 +85,7 @@ def page(seen: list[Seen], directory: Path) -> RenderableType:
     return Group(*lines)
 
 
-def _headline(seen: Seen) -> Text:
+def _headline(seen: ObservedSupervisor) -> Text:
     status = seen.status
     if not seen.alive:
         words = (

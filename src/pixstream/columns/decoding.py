@@ -40,7 +40,7 @@ _CANONICAL_TIME = r"^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$"
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
+class Undecodable:
     """A record that is not an event: its index, a code of `event.Reason`, and an explanation."""
 
     index: int
@@ -56,7 +56,7 @@ class Decoded(NamedTuple):
     """
 
     table: pa.Table
-    bad: Sequence[Bad]
+    bad: Sequence[Undecodable]
 
 
 def decode(
@@ -82,7 +82,7 @@ def decode(
     """
     moment = now or dt.datetime.now(dt.UTC)
     new = NewFields(contract or ContractSettings(), columns)
-    bad: list[Bad] = []
+    bad: list[Undecodable] = []
     with _collector_paused():
         batches = [
             _chunk(records[start : start + CHUNK], start, seal_extra, new, moment, bad)
@@ -114,7 +114,7 @@ def _chunk(
     seal_extra: SealExtra | None,
     new: NewFields,
     now: dt.datetime,
-    bad: list[Bad],
+    bad: list[Undecodable],
 ) -> pa.RecordBatch:
     """Decode one chunk; append bad records to `bad`, their indices counted from `start`."""
     rows = [
@@ -128,7 +128,7 @@ def _chunk(
             rows[index] = _patient(records[index], start + index, seal_extra, new)
         except Refused as error:
             rows[index] = None
-            bad.append(Bad(start + index, error.reason, error.message))
+            bad.append(Undecodable(start + index, error.reason, error.message))
     kept = records
     if irregular:
         kept = [record for record, row in zip(records, rows, strict=True) if row is not None]

@@ -18,7 +18,7 @@ from pixstream.dead_letters.reading import content, original
 from pixstream.errors import ConfigError, DestinationError, PixstreamError, Refused
 from pixstream.event import lenient
 from pixstream.event.model import Draft, Reason, Refusal
-from pixstream.event.record import Outgoing, outgoing
+from pixstream.event.record import EventRecord, event_record
 from pixstream.kafka.names import EVENT_TOPICS
 from pixstream.kafka.ports import Record
 
@@ -48,14 +48,14 @@ LEFT_BY_REPAIR = "left_by_repair"
 """Reason code: the repair returned nothing for it, which is no failure."""
 
 
-class Became(NamedTuple):
+class Replayed(NamedTuple):
     """One event of a letter, ready to be sent."""
 
     event_id: str
-    record: Outgoing
+    record: EventRecord
 
 
-class Becoming:
+class Replayer:
     """Turns letters into what will be sent; sends nothing itself.
 
     Args:
@@ -92,7 +92,7 @@ class Becoming:
         self.contract: ContractSettings | None = None
         """What consumers do with new fields of a newer version; columns when absent."""
 
-    def __call__(self, letter: LetterView) -> list[Became]:
+    def __call__(self, letter: LetterView) -> list[Replayed]:
         """All events of a letter.
 
         Raises:
@@ -110,7 +110,9 @@ class Becoming:
         if "consumer" in letter.headers:
             found = [self._sent_back(letter, raw)]
         else:
-            found = [Became(event.event_id, outgoing(event)) for event in self._events(letter, raw)]
+            found = [
+                Replayed(event.event_id, event_record(event)) for event in self._events(letter, raw)
+            ]
         if not found:
             raise Refused(Reason.EMPTY, "its content holds no event")
         for became in found:
@@ -148,7 +150,7 @@ class Becoming:
         except ConfigError as error:
             raise Refused(NOT_CONFIGURED, str(error)) from None
 
-    def _sent_back(self, letter: LetterView, raw: bytes) -> Became:
+    def _sent_back(self, letter: LetterView, raw: bytes) -> Replayed:
         """A consumer's letter as a record of its own topic, for that consumer alone."""
         topic, name = letter.headers.get("origin-topic", ""), letter.component
         self._check_reader(topic, name)
@@ -175,7 +177,7 @@ class Becoming:
         kept = [pair for pair in headers if pair[0] not in {REPLAY_FOR, REPLAY_OF}]
         marks = [(REPLAY_FOR, name.encode()), (REPLAY_OF, letter.letter_id.encode())]
         event_id = str(decoded.table["event_id"][0])
-        return Became(event_id, Outgoing(topic, key, raw, [*kept, *marks]))
+        return Replayed(event_id, EventRecord(topic, key, raw, [*kept, *marks]))
 
     def _check_reader(self, topic: str, name: str) -> None:
         """Refuse to send what nobody would take: only the consumer of this name does."""

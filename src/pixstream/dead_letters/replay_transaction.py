@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pixstream.backoff import BackoffSettings
-    from pixstream.event.record import Outgoing
+    from pixstream.event.record import EventRecord
     from pixstream.kafka.ports import Client
 
 log = logging.getLogger("pixstream.dead_letters")
@@ -40,11 +40,11 @@ TRIES = 5
 class _Settled(NamedTuple):
     letter_id: str
     state: str | None
-    records: Sequence[Outgoing]
+    records: Sequence[EventRecord]
     mark: bytes | None
 
 
-class Desk:
+class ReplayTransaction:
     """Open it with `with`; what was put is written by `flush`, or when a transaction is full.
 
     Args:
@@ -86,7 +86,7 @@ class Desk:
         """Release the connection; what was not flushed is not written."""
         self._writer.close()
 
-    def put(self, letter_id: str, state: str | None, records: Sequence[Outgoing] = ()) -> None:
+    def put(self, letter_id: str, state: str | None, records: Sequence[EventRecord] = ()) -> None:
         """Settle a letter: its events, and the mark of its new state (None: open again).
 
         Raises:

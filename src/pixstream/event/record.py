@@ -16,7 +16,7 @@ Headers: TypeAlias = "Sequence[tuple[str, bytes]]"
 """Headers of a record: names and values, in order; a name may be repeated."""
 
 
-class Outgoing(NamedTuple):
+class EventRecord(NamedTuple):
     """A record that is about to be sent."""
 
     topic: str
@@ -30,13 +30,13 @@ class Outgoing(NamedTuple):
         return len(self.value) + len(self.key or b"")
 
 
-def outgoing(event: PixEvent) -> Outgoing:
+def event_record(event: PixEvent) -> EventRecord:
     """Return the record of an event, keyed so that all events of one Pix stay in order."""
     headers = (
         ("schema-version", str(event.schema_version).encode()),
         ("traceparent", traceparent(event.event_id).encode()),
     )
-    return Outgoing(event.category.topic, event.record_key, encode(event), headers)
+    return EventRecord(event.category.topic, event.record_key, encode(event), headers)
 
 
 def traceparent(trace_id: str) -> str:

@@ -75,12 +75,12 @@ class Body:
         return self._opened[path]
 
 
-class Fields:
+class JsonFields:
     """The fields of one object, taken one by one; what nobody takes stays for `extra`."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._left = dict(fields)
-        self._inner: dict[str, Fields] = {}
+        self._inner: dict[str, JsonFields] = {}
         self._odd = False
 
     def __bool__(self) -> bool:
@@ -125,7 +125,7 @@ class Fields:
                 return found
         return None
 
-    def inner(self, name: str) -> Fields:
+    def inner(self, name: str) -> JsonFields:
         """The fields of the object under `name`; of none when there is no object."""
         found = self._inner.get(name)
         if found is not None:
@@ -133,7 +133,7 @@ class Fields:
         value = self._left.get(name)
         if isinstance(value, dict):
             del self._left[name]
-            found = self._inner[name] = Fields(value)
+            found = self._inner[name] = JsonFields(value)
             return found
         if value is None:
             self._left.pop(name, None)
@@ -141,7 +141,7 @@ class Fields:
             self._odd = True
         return _NO_FIELDS
 
-    def within(self, way: Iterable[str]) -> Fields:
+    def within(self, way: Iterable[str]) -> JsonFields:
         """The fields of the object at the end of a way through objects, as `inner` gives each."""
         fields = self
         for name in way:
@@ -158,7 +158,7 @@ class Fields:
         return self._left | {name: rest for name, rest in rests.items() if rest}
 
 
-_NO_FIELDS = Fields({})
+_NO_FIELDS = JsonFields({})
 
 
 def _load(raw: bytes) -> Any:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from pixstream.errors import Refused
 from pixstream.event.categories import Category
 from pixstream.event.model import Draft, Flag, Person, Reason, Refusal
-from pixstream.formats.json_body import Body, Fields
+from pixstream.formats.json_body import Body, JsonFields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +101,7 @@ def _read(raw: bytes, paths: Mapping[str, str], ignore_events: Sequence[str]) ->
     document = Body(raw).document
     if not isinstance(document, dict):
         raise Refused(Reason.NOT_A_PIX, "line: is no JSON object")
-    line = Fields(document)
+    line = JsonFields(document)
     found = {name: _text(line, path) for name, path in paths.items()}
     event = found.pop("event") or ""
     if event and event.startswith(tuple(ignore_events)):
@@ -130,7 +130,7 @@ def _read(raw: bytes, paths: Mapping[str, str], ignore_events: Sequence[str]) ->
     )
 
 
-def _text(line: Fields, path: str) -> str | None:
+def _text(line: JsonFields, path: str) -> str | None:
     whole = line.text(path)
     if whole is not None or "." not in path:
         return whole

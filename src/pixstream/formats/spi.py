@@ -24,7 +24,7 @@ from pixstream.formats.spi_pacs import (
     pacs_004,
     pacs_008,
 )
-from pixstream.formats.xml_fields import Fields, elements, local_name, skeleton
+from pixstream.formats.xml_fields import XmlFields, elements, local_name, skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -92,7 +92,7 @@ def _open(raw: bytes) -> tuple[str, Header]:
 
 def _header(application: _Element | None, message: _Element, unit_name: str, units: int) -> Header:
     # Sgntr seals the transport of the message; it says nothing of a transaction.
-    app, grp = Fields(application, without=["Sgntr"]), Fields(message.find("{*}GrpHdr"))
+    app, grp = XmlFields(application, without=["Sgntr"]), XmlFields(message.find("{*}GrpHdr"))
     announced = grp.take("NbOfTxs")
     return Header(
         source_ref=grp.take("MsgId") or app.take("BizMsgIdr"),
@@ -105,6 +105,6 @@ def _header(application: _Element | None, message: _Element, unit_name: str, uni
         extra={
             "AppHdr": app.rest(),
             "GrpHdr": grp.rest(),
-            local_name(message): Fields(message, without=["GrpHdr", unit_name]).rest(),
+            local_name(message): XmlFields(message, without=["GrpHdr", unit_name]).rest(),
         },
     )

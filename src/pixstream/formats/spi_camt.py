@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixstream.event.model import Flag, Reason
 from pixstream.formats.spi_pacs import REMITTANCE, amount, identified, person, refusal
-from pixstream.formats.xml_fields import Fields
+from pixstream.formats.xml_fields import XmlFields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +44,14 @@ class _Entry(NamedTuple):
 
 def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Refusal]:
     """The transactions of one notification; entries that settled nothing are refused."""
-    notice = Fields(unit, without=["Ntry"])
+    notice = XmlFields(unit, without=["Ntry"])
     owner = notice.take("Acct/Id/Othr/Id")
     shared = notice.rest()
     entries = unit.findall("{*}Ntry")
     if not entries:
         yield refusal(unit, Reason.NOT_A_PIX, "Ntfctn: without Ntry")
     for element in entries:
-        fields = Fields(element, without=["TxDtls"])
+        fields = XmlFields(element, without=["TxDtls"])
         status = fields.take("Sts/Cd", "Sts")
         details = element.findall("{*}NtryDtls/{*}TxDtls")
         if status not in {None, "BOOK"}:
@@ -69,7 +69,9 @@ def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Refusal]:
                 yield _transaction(detail, entry, header, alone=len(details) == 1)
 
 
-def _entry(fields: Fields, owner: str | None, notice: dict[str, Any], *, assumed: bool) -> _Entry:
+def _entry(
+    fields: XmlFields, owner: str | None, notice: dict[str, Any], *, assumed: bool
+) -> _Entry:
     """What is left of an entry after its status; `assumed`: it had none and counts as booked."""
     return _Entry(
         owner=owner,
@@ -86,7 +88,7 @@ def _transaction(
     element: _Element, entry: _Entry, header: Header, *, alone: bool
 ) -> Draft | Refusal:
     """One transaction; `alone`: the entry's amount is its own."""
-    tx = Fields(element)
+    tx = XmlFields(element)
     side = tx.take("CdtDbtInd") or entry.side
     instruction = tx.take("Refs/InstrId")
     return_id = instruction if instruction and instruction.startswith("D") else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lxml import etree
 
 from pixstream.event.model import Draft, Person, Reason, Refusal
-from pixstream.formats.xml_fields import Fields, local_name
+from pixstream.formats.xml_fields import XmlFields, local_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ class Header(NamedTuple):
     def draft(
         self,
         message: str,
-        fields: Fields,
+        fields: XmlFields,
         *,
         texts: Sequence[str],
         extra: Mapping[str, Any] | None = None,
@@ -71,7 +71,7 @@ class Header(NamedTuple):
 
 def pacs_008(unit: _Element, header: Header) -> Iterator[Draft]:
     """A payment order, not settled by itself; the debtor pays, also where Purp gives back."""
-    fields = Fields(unit)
+    fields = XmlFields(unit)
     yield header.draft(
         "spi.pacs.008",
         fields,
@@ -89,7 +89,7 @@ def pacs_008(unit: _Element, header: Header) -> Iterator[Draft]:
 
 def pacs_002(unit: _Element, header: Header) -> Iterator[Draft]:
     """A status; its OrgnlInstrId is the RtrId (D…) where it answers a return."""
-    fields = Fields(unit)
+    fields = XmlFields(unit)
     answered, end_to_end_id = fields.take("OrgnlInstrId"), fields.take("OrgnlEndToEndId")
     return_id = answered if answered and answered.startswith("D") else None
     if end_to_end_id is None and return_id is None:
@@ -113,7 +113,7 @@ def pacs_002(unit: _Element, header: Header) -> Iterator[Draft]:
 
 def pacs_004(unit: _Element, header: Header) -> Iterator[Draft]:
     """A return order. OrgnlTxRef keeps the original payment's roles: its creditor gives back."""
-    fields = Fields(unit)
+    fields = XmlFields(unit)
     original = "OrgnlTxRef/"
     yield header.draft(
         "spi.pacs.004",
@@ -131,13 +131,13 @@ def pacs_004(unit: _Element, header: Header) -> Iterator[Draft]:
     )
 
 
-def amount(fields: Fields, path: str) -> dict[str, Any]:
+def amount(fields: XmlFields, path: str) -> dict[str, Any]:
     """`amount` and `currency` of a draft, from an element with a Ccy attribute."""
     currency = fields.take(f"{path}/@Ccy")
     return {"amount": fields.take(path), "currency": currency or "BRL"}
 
 
-def person(fields: Fields, role: str, parties: str = "", agents: str = "") -> Person:
+def person(fields: XmlFields, role: str, parties: str = "", agents: str = "") -> Person:
     """One side of a transaction.
 
     Args:

@@ -59,7 +59,7 @@ def local_name(element: _Element) -> str:
     return _local(str(element.tag))
 
 
-class Fields:
+class XmlFields:
     """The texts below an element; what nobody takes remains for `rest`.
 
     A path is local names joined by `/`, an attribute's name led by `@`.

@@ -46,7 +46,7 @@ class _Plan(NamedTuple):
     replayed: int
 
 
-class Feed:
+class TableAppender:
     """The writer of one table.
 
     Args:

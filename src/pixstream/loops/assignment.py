@@ -11,7 +11,7 @@ from pixstream.backoff import Backoff
 from pixstream.errors import ClusterChangedError, KafkaError, TopicChangedError, Transient
 from pixstream.kafka.lag import patiently
 from pixstream.kafka.names import EVENT_TOPICS, group_id
-from pixstream.loops.partition_state import AnomalyError, Standing
+from pixstream.loops.partition_state import AnomalyError, PartitionState
 from pixstream.plugins.consumer import Consumer
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Start:
         settled: destination, if it remembers, and group know it already.
     """
 
-    def __init__(self, standing: Standing, cold: int) -> None:
+    def __init__(self, standing: PartitionState, cold: int) -> None:
         at = standing.next
         self.offset = cold if at is None else at
         known = [standing.committed, *([standing.remembered] if standing.remembers else [])]
@@ -124,13 +124,13 @@ class Assignment:
             log.warning("%s: what happened could not be found out: %s", self._reader.name, silent)
         return AnomalyError(f"{error} (`pixstream offsets show {self._reader.name}` shows where)")
 
-    def _cold_start(self, partition: TopicIdPartition, standing: Standing) -> int:
+    def _cold_start(self, partition: TopicIdPartition, standing: PartitionState) -> int:
         """What the configuration says; a partition that came later is read from its beginning."""
         if standing.topic in self._begun:
             return standing.beginning
         return self._cold.get(partition, standing.beginning)
 
-    def _tell(self, standing: Standing, start: Start) -> None:
+    def _tell(self, standing: PartitionState, start: Start) -> None:
         where = f"{standing.topic}-{standing.partition}"
         if standing.next is None:
             log.info(
@@ -163,8 +163,8 @@ def standings(
     cluster_id: str,
     partitions: Collection[TopicIdPartition],
     committed: Mapping[TopicIdPartition, int],
-) -> dict[TopicIdPartition, Standing]:
-    """What everyone knows of these partitions; see `Standing`, `begun` is left to the caller.
+) -> dict[TopicIdPartition, PartitionState]:
+    """What everyone knows of these partitions; see `PartitionState`, `begun` is left to the caller.
 
     Raises:
         PixstreamError: the destination or Kafka does not answer, or refuses.
@@ -206,9 +206,9 @@ class _Kafka:
         partition: TopicIdPartition,
         remembered: int | None,
         committed: int | None,
-    ) -> Standing:
+    ) -> PartitionState:
         """Put together; a partition that is not there under its topic id was created anew."""
-        return Standing(
+        return PartitionState(
             consumer=reader.name,
             topic=partition.topic,
             topic_id=partition.topic_id,

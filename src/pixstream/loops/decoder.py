@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from pixstream.columns.decoding import Bad
+    from pixstream.columns.decoding import Undecodable
     from pixstream.dead_letters import Letter, LetterWriter
     from pixstream.event.contract import ContractSettings
     from pixstream.event.lenient import SealExtra
@@ -39,7 +39,7 @@ class Decoded(NamedTuple):
     taken: int
     skipped: int
     records: Sequence[Record]
-    bad: Sequence[Bad]
+    bad: Sequence[Undecodable]
 
     def of_rows(self, rows: Sequence[int]) -> list[Record]:
         """The records that these rows of `events` come from."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from pixstream.kafka.ports import Admin
-    from pixstream.loops.partition_state import Standing
+    from pixstream.loops.partition_state import PartitionState
     from pixstream.plugins.reader import Reader
 
 Target: TypeAlias = Literal["earliest", "latest"] | int | dt.datetime
@@ -31,7 +31,7 @@ Target: TypeAlias = Literal["earliest", "latest"] | int | dt.datetime
 class Change(NamedTuple):
     """One partition of a decision: from where it stands to the next offset wanted."""
 
-    standing: Standing
+    standing: PartitionState
     new: int
 
     @property
@@ -48,7 +48,7 @@ class Change(NamedTuple):
         return max(0, min(self.new, at.end) - old)
 
 
-def show(reader: Reader, admin: Admin) -> list[Standing]:
+def show(reader: Reader, admin: Admin) -> list[PartitionState]:
     """Where a consumer or processor stands in each partition of its topics, in order.
 
     Raises:
@@ -71,7 +71,7 @@ def show(reader: Reader, admin: Admin) -> list[Standing]:
 
 
 def plan(
-    found: Sequence[Standing],
+    found: Sequence[PartitionState],
     admin: Admin,
     to: Target,
     *,
@@ -142,7 +142,9 @@ def apply(reader: Reader, admin: Admin, changes: Collection[Change]) -> None:
         destination.set_offsets(offsets, admin.cluster_id())
 
 
-def _targets(found: Sequence[Standing], admin: Admin, to: Target) -> list[tuple[Standing, int]]:
+def _targets(
+    found: Sequence[PartitionState], admin: Admin, to: Target
+) -> list[tuple[PartitionState, int]]:
     if isinstance(to, dt.datetime):
         milliseconds = int(to.timestamp() * 1000)
         times = admin.offsets_at({s.topic for s in found}, milliseconds)

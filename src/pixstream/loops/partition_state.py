@@ -16,14 +16,14 @@ class AnomalyError(TopicChangedError):
     """A consumer cannot go on in a partition; the message ends with the command that decides."""
 
 
-class Problem(NamedTuple):
+class Obstacle(NamedTuple):
     """Why a consumer cannot go on, and the options of `offsets set` that decide."""
 
     what: str
     options: str
 
 
-class Standing(NamedTuple):
+class PartitionState(NamedTuple):
     """What everyone knows of a consumer's way through one partition.
 
     Attributes:
@@ -65,35 +65,35 @@ class Standing(NamedTuple):
         start = self.beginning if self.next is None or self.recreated else self.next
         return max(0, self.end - max(start, self.beginning))
 
-    def problem(self) -> Problem | None:
+    def problem(self) -> Obstacle | None:
         """Why the consumer cannot go on here; None: it can."""
         at = self.next
         if self.recreated:
-            return Problem(
+            return Obstacle(
                 f"{self._other_source}, and offsets start over",
                 f"--topic {self.topic} --to earliest --new-topic",
             )
         if self.remembers and self.remembered is None and self.committed is not None:
-            return Problem(
+            return Obstacle(
                 f"the destination knows nothing of it, while the group had come to offset "
                 f"{self.committed}: the table was deleted, or its disk is not mounted. Mount or "
                 "restore it, or fill a new one from what Kafka still holds",
                 f"{self._here} --to earliest --allow-rewind",
             )
         if at is None and self.begun and self.beginning > 0:
-            return Problem(
+            return Obstacle(
                 "no offset is known, while other partitions have one, and its first "
                 f"{self.beginning} offsets have expired",
                 f"{self._here} --to earliest",
             )
         if at is not None and at < self.beginning:
-            return Problem(
+            return Obstacle(
                 f"offset {at} has expired: {self.beginning - at} offsets were deleted by retention "
                 "before they were read",
                 f"{self._here} --to earliest",
             )
         if at is not None and at > self.end:
-            return Problem(
+            return Obstacle(
                 f"offset {at} is beyond the end {self.end}: the partition lost its newest records, "
                 "or the topic was created anew",
                 f"{self._here} --to earliest --allow-rewind",

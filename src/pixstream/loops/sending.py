@@ -9,7 +9,7 @@ from pixstream.dead_letters import DRAFT
 from pixstream.errors import Refused
 from pixstream.event.categories import Category
 from pixstream.event.model import Reason, Refusal, encode
-from pixstream.event.record import outgoing
+from pixstream.event.record import event_record
 from pixstream.kafka.names import DLQ
 from pixstream.metrics.records import LETTERS, READ, RECORDS
 
@@ -81,7 +81,7 @@ class Sending:
         return self._event(reading, event, transaction)
 
     def _event(self, reading: Reading, event: PixEvent, transaction: Transaction) -> int:
-        record = outgoing(event)
+        record = event_record(event)
         if record.size > self._max_event_bytes:
             refusal = Refusal(
                 reason=Reason.TOO_LARGE,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pixstream.backoff import BackoffSettings
     from pixstream.metrics import Key, Sample
-    from pixstream.processes.component import Order
+    from pixstream.processes.component import ChildSpec
     from pixstream.processes.run_lock import RunLock
 
 COMMAND = (sys.executable, "-m", "pixstream.processes.component")
@@ -64,7 +64,7 @@ class Child:
 
     def __init__(
         self,
-        order: Order,
+        order: ChildSpec,
         backoff: BackoffSettings,
         stderr: IO[bytes] | None,
         command: Sequence[str],

@@ -38,7 +38,7 @@ from pixstream.runtime import letter_writer, sealer
 log = logging.getLogger("pixstream.component")
 
 
-class Order(msgspec.Struct, kw_only=True):
+class ChildSpec(msgspec.Struct, kw_only=True):
     """What a supervisor tells a child to be, as JSON in its only argument.
 
     `report_fd` and `lock_fd` are open files that it inherits: the pipe for reports, and the lock of
@@ -57,7 +57,7 @@ class Order(msgspec.Struct, kw_only=True):
 
 def main(arguments: Sequence[str]) -> int:
     """Run the component that the order names; the exit code says how it ended."""
-    order = msgspec.json.decode(arguments[0], type=Order)
+    order = msgspec.json.decode(arguments[0], type=ChildSpec)
     if order.parent:
         lifeline.end_with(order.parent)
     stop = lifeline.Stop()
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         reporter.report()
 
 
-def _play(order: Order, stop: lifeline.Stop, reporter: Reporter) -> int:
+def _play(order: ChildSpec, stop: lifeline.Stop, reporter: Reporter) -> int:
     label = f"{order.name}-{order.replica}"
     try:
         settings = config.load(

@@ -27,7 +27,7 @@ log = logging.getLogger("pixstream.supervisor")
 _LOOK_SECONDS = 0.1
 
 
-class Holder(msgspec.Struct, kw_only=True):
+class LockHolder(msgspec.Struct, kw_only=True):
     """Who holds a lock: a supervisor by its id, and the child's process."""
 
     supervisor: str
@@ -98,7 +98,7 @@ class ReplicaLocks:
     def note(self, label: str, pid: int | None) -> None:
         """Write down which process plays the replica now, for those who find it locked."""
         try:
-            text = msgspec.json.encode(Holder(supervisor=self._supervisor, pid=pid)).decode()
+            text = msgspec.json.encode(LockHolder(supervisor=self._supervisor, pid=pid)).decode()
             self._held[label].write(text)
         except OSError as error:
             # Whoever finds it locked then waits for us in vain, and says so.
@@ -110,9 +110,9 @@ class ReplicaLocks:
             lock.release()
         self._held.clear()
 
-    def _holder(self, label: str) -> Holder | None:
+    def _holder(self, label: str) -> LockHolder | None:
         try:
-            return msgspec.json.decode(self._file(label).read_bytes(), type=Holder)
+            return msgspec.json.decode(self._file(label).read_bytes(), type=LockHolder)
         except (OSError, msgspec.DecodeError):  # just being written
             return None
 

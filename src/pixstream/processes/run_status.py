@@ -107,7 +107,7 @@ class SupervisorStatus(msgspec.Struct, kw_only=True):
     ] = None
 
 
-class Seen(msgspec.Struct, kw_only=True):
+class ObservedSupervisor(msgspec.Struct, kw_only=True):
     """A status as it was found.
 
     Attributes:
@@ -205,7 +205,7 @@ def lives(directory: Path, supervisor: str) -> bool:
     return run_lock.is_held(directory / f"supervisor.{supervisor}.lock")
 
 
-def read(directory: Path) -> list[Seen]:
+def read(directory: Path) -> list[ObservedSupervisor]:
     """What the supervisors of a data directory do, the living ones first, then by their start.
 
     Raises:
@@ -226,5 +226,7 @@ def read(directory: Path) -> list[Seen]:
         now = dt.datetime.now(dt.UTC)
         passed = time.monotonic() - status.clock
         age = passed if alive else (now - status.written).total_seconds()
-        found.append(Seen(status=status, alive=alive, age_seconds=round(max(age, 0.0), 1)))
+        found.append(
+            ObservedSupervisor(status=status, alive=alive, age_seconds=round(max(age, 0.0), 1))
+        )
     return sorted(found, key=lambda seen: (not seen.alive, seen.status.started))

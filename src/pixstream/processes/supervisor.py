@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from pixstream.config.settings import MetricsSettings, SupervisorSettings
     from pixstream.plugins.component import Component
-    from pixstream.processes.component import Order
+    from pixstream.processes.component import ChildSpec
 
 __all__ = ["Child", "Supervisor", "select"]
 
@@ -67,7 +67,7 @@ class Supervisor:
 
     def __init__(
         self,
-        base: Order,
+        base: ChildSpec,
         components: Iterable[Component],
         settings: SupervisorSettings,
         stderr: IO[bytes] | None = None,

@@ -31,7 +31,7 @@ class Last(NamedTuple):
     batch: int
 
 
-class Beginning(NamedTuple):
+class StartingOffsets(NamedTuple):
     """How a query starts.
 
     Attributes:
@@ -51,7 +51,7 @@ def beginning(
     on_gap: Literal["stop", "continue"],
     *,
     used: bool = True,
-) -> Beginning:
+) -> StartingOffsets:
     """Determine where to begin.
 
     Args:
@@ -78,9 +78,9 @@ def beginning(
     if _entries(checkpoint, "offsets"):
         if on_gap == "continue":  # else Spark stops by itself
             _tell_gaps(_committed(checkpoint), held)
-        return Beginning(start)
+        return StartingOffsets(start)
     if rows is None or not (known or used):
-        return Beginning(start)
+        return StartingOffsets(start)
     if not known:
         raise DestinationError(
             f"{checkpoint} holds no checkpoint, and bronze is empty although it once had rows: "
@@ -99,7 +99,7 @@ def beginning(
             _gap(partition, wanted, first, on_gap)
         at = offsets.setdefault(partition.topic, {})
         at[str(partition.partition)] = max(wanted, first)
-    return Beginning(msgspec.json.encode(offsets).decode(), _last(rows))
+    return StartingOffsets(msgspec.json.encode(offsets).decode(), _last(rows))
 
 
 def _check_topics(

@@ -33,7 +33,7 @@ from pixstream.spark.schemas import (
     to_spark,
 )
 from pixstream.spark.silver import Silver
-from pixstream.spark.workers import Discreet
+from pixstream.spark.workers import RedactedErrors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ METRICS = (CONSUMED, LETTERS, WRITTEN, REVISIONS, BATCHES)
 _LETTERS_AT_ONCE = 1000
 
 
-class Surroundings(NamedTuple):
+class IngestionContext(NamedTuple):
     """What the query needs of the configuration.
 
     Attributes:
@@ -104,7 +104,7 @@ class Ingestion:
 
     def __init__(
         self,
-        around: Surroundings,
+        around: IngestionContext,
         spark: SparkSession,
         where: Places,
         topic_ids: Mapping[str, str],
@@ -222,7 +222,7 @@ class Ingestion:
             around = self._around
             decoder = Decoder(around.name, around.privacy, around.contract, telling, now)
             decoded = bronze.mapInArrow(
-                Discreet(decoder), to_spark(decoded_schema(telling))
+                RedactedErrors(decoder), to_spark(decoded_schema(telling))
             ).persist()
             found = (
                 decoded.groupBy("_topic")

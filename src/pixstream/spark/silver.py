@@ -15,7 +15,7 @@ from pixstream.columns.shapes import beyond
 from pixstream.event.categories import Category
 from pixstream.spark import places
 from pixstream.spark.schemas import telling_schema, to_spark
-from pixstream.spark.workers import Discreet
+from pixstream.spark.workers import RedactedErrors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -125,7 +125,7 @@ class Silver:
         both = arrivals.unionByName(stored.withColumn(SEEN, expr(identity())))
         schema = StructType([*schema.fields, StructField(SEEN, StringType())])
         by_event = both.select(schema.names).repartition("event_id")
-        return by_event.mapInArrow(Discreet(_Settler(self.telling)), schema)
+        return by_event.mapInArrow(RedactedErrors(_Settler(self.telling)), schema)
 
     def _merge(self, rows: DataFrame, table: str, dates: list[dt.date], total: int) -> Settled:
         """Write rows that were computed from a slightly older state of the table.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming import StreamingQuery
 
     from pixstream.kafka.ports import Admin, Client, TopicIdPartition
-    from pixstream.spark.ingestion import Surroundings
+    from pixstream.spark.ingestion import IngestionContext
 
 log = logging.getLogger("pixstream.spark")
 
@@ -65,7 +65,7 @@ class Ingest:
     def __init__(
         self,
         spark: SparkSession,
-        around: Surroundings,
+        around: IngestionContext,
         trigger: Trigger,
         stop: threading.Event,
         settle_since: dt.date | None = None,

@@ -25,7 +25,7 @@ _PARTITIONS = {
 }
 
 
-class Kept(NamedTuple):
+class Maintained(NamedTuple):
     """The result for one table: files before and after, and expired rows."""
 
     files_before: int
@@ -33,7 +33,7 @@ class Kept(NamedTuple):
     expired: int
 
 
-def maintain(spark: SparkSession, where: Places, settings: SparkSettings, table: str) -> Kept:
+def maintain(spark: SparkSession, where: Places, settings: SparkSettings, table: str) -> Maintained:
     """Delete expired rows, compact small files, and vacuum files that no version needs.
 
     Small files of the last days stay: ingestion still merges into them, and the two would conflict.
@@ -60,7 +60,7 @@ def maintain(spark: SparkSession, where: Places, settings: SparkSettings, table:
         f"compaction of {where.name(table)}",
     )
     where.delta(spark, table).vacuum()
-    return Kept(before, _files(spark, where, table), expired)
+    return Maintained(before, _files(spark, where, table), expired)
 
 
 def _files(spark: SparkSession, where: Places, table: str) -> int:

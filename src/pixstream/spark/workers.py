@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Work = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
-class Discreet:
+class RedactedErrors:
     """A wrapper for `mapInArrow` functions: Spark logs the full text of what a worker raises.
 
     Args:

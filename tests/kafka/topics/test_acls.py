@@ -11,10 +11,10 @@ import pytest
 
 from pixstream import kafka
 from pixstream.backoff import BackoffSettings
-from pixstream.dead_letters.replay_transaction import Desk
+from pixstream.dead_letters.replay_transaction import ReplayTransaction
 from pixstream.dead_letters.state import REPLAYED, states
 from pixstream.errors import KafkaError
-from pixstream.event.record import Outgoing
+from pixstream.event.record import EventRecord
 from pixstream.kafka.lag import lag, patiently
 from pixstream.kafka.names import (
     DEAD_LETTERS,
@@ -291,8 +291,8 @@ def replay(client: Client) -> None:
     assert [record.key for record in client.scan(DLQ)] == [b"letter"]
     with closing(client.admin()) as admin:
         assert all(p.topic_id for p in admin.beginning_offsets(list(EVENT_TOPICS.values())))
-    with Desk(client, retry, who="ana", why="ticket 1") as desk:
-        records = [Outgoing(topic, b"key", b"{}", []) for topic in EVENT_TOPICS.values()]
+    with ReplayTransaction(client, retry, who="ana", why="ticket 1") as desk:
+        records = [EventRecord(topic, b"key", b"{}", []) for topic in EVENT_TOPICS.values()]
         desk.put(letter_id, REPLAYED, records)
         desk.flush()
     assert states(client)[bytes.fromhex(letter_id)] == REPLAYED

@@ -8,7 +8,14 @@ import pytest
 
 from pixstream.errors import KafkaError, Transient
 from pixstream.kafka.ports import TopicSpec, TopicState
-from pixstream.kafka.topics.changes import AddPartitions, Configure, Create, Delete, Plan, Refused
+from pixstream.kafka.topics.changes import (
+    AddPartitions,
+    Configure,
+    Create,
+    Delete,
+    Plan,
+    RefusedChange,
+)
 from pixstream.kafka.topics.declared import declared
 from pixstream.kafka.topics.plan import apply, plan
 
@@ -113,7 +120,7 @@ def test_more_partitions_come_when_every_group_has_read_all() -> None:
 
 def test_more_partitions_are_refused_while_a_group_is_behind() -> None:
     (change,) = plan([PAGAMENTOS], state(PAGAMENTOS, partitions=2), lags=behind)
-    assert isinstance(change, Refused)
+    assert isinstance(change, RefusedChange)
     assert "pixstream.screen has 7 records to read" in str(change)
     assert "stop the producers" in str(change)
     assert "pixstream.lake" not in str(change)
@@ -122,7 +129,7 @@ def test_more_partitions_are_refused_while_a_group_is_behind() -> None:
 def test_another_replication_is_refused_but_its_settings_still_change() -> None:
     actual = state(PAGAMENTOS, replication=3, config={})
     changes = plan([PAGAMENTOS], actual, lags=drained)
-    assert [type(change) for change in changes] == [Refused, Configure]
+    assert [type(change) for change in changes] == [RefusedChange, Configure]
     assert "replication 3 -> 1 refused" in str(changes[0])
 
 
@@ -144,7 +151,7 @@ def test_applying_makes_every_change_in_order_and_leaves_the_refused_ones() -> N
     changes = Plan(
         [
             Create(PAGAMENTOS),
-            Refused("pix.dlq", "partitions 6 -> 3", "no"),
+            RefusedChange("pix.dlq", "partitions 6 -> 3", "no"),
             AddPartitions("pix.estornos", 1, 2),
             Delete("pix.old"),
         ]

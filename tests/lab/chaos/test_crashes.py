@@ -12,7 +12,7 @@ from pixstream.config.settings import SupervisorSettings
 from pixstream.lab.chaos import crashes
 from pixstream.logs import EcsFormatter
 from pixstream.plugins.consumer import Consumer
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 from pixstream.processes.lifeline import EXIT_FAILED, EXIT_FENCED
 from pixstream.processes.supervisor import Supervisor
 
@@ -38,7 +38,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
 
 @pytest.fixture
 def supervisor() -> Supervisor:
-    order = Order(config_path="", environment=None, overrides=[], name="", replica=0)
+    order = ChildSpec(config_path="", environment=None, overrides=[], name="", replica=0)
     component = Consumer(type="fake")
     component.name = "delta_lake"
     return Supervisor(order, [component], SupervisorSettings())

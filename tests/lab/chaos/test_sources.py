@@ -11,8 +11,8 @@ import pytest
 from pixstream.event.model import Draft, Party, Person, PixEvent
 from pixstream.event.sealing import Sealer
 from pixstream.formats import api_pix, log_line, spi
-from pixstream.lab.chaos.callbacks import Callbacks
-from pixstream.lab.chaos.oracle import Fact, Oracle, Side, Told
+from pixstream.lab.chaos.callbacks import CallbackSender
+from pixstream.lab.chaos.oracle import NumberedDocument, NumberedFact, Oracle, Side
 from pixstream.lab.chaos.sources import LogFile, SpiDirectory
 from pixstream.lab.simulation.pieces import ISO20022, SYSTEM_LOG, WEBHOOK
 from pixstream.lab.simulation.world import OWN_ISPB
@@ -29,7 +29,7 @@ def oracle() -> Oracle:
     return Oracle(7, START)
 
 
-def of(oracle: Oracle, source: str, count: int = 60) -> list[Told]:
+def of(oracle: Oracle, source: str, count: int = 60) -> list[NumberedDocument]:
     return [told for told in oracle.documents(count * 8) if told.source == source][:count]
 
 
@@ -38,7 +38,7 @@ def sealed(drafts: Sequence[object]) -> list[PixEvent]:
     return [SEALER.seal(d, source="x", now=START) for d in drafts if isinstance(d, Draft)]
 
 
-def agrees(event: PixEvent, fact: Fact) -> bool:
+def agrees(event: PixEvent, fact: NumberedFact) -> bool:
     return (event.event_id, event.amount_centavos, event.event_time, event.direction) == (
         fact.event_id,
         fact.centavos,
@@ -52,7 +52,7 @@ def same(party: Party, side: Side) -> bool:
     return (party.ispb, party.document, party.key) == (hidden.ispb, hidden.document, hidden.key)
 
 
-def compare(events: list[PixEvent], documents: list[Told]) -> None:
+def compare(events: list[PixEvent], documents: list[NumberedDocument]) -> None:
     facts = {fact.event_id: fact for told in documents for fact in told.facts}
     assert {event.event_id for event in events} == set(facts)
     assert all(agrees(event, facts[event.event_id]) for event in events)
@@ -124,7 +124,7 @@ def webhook() -> Iterator[str]:
         thread.join()
 
 
-def drain(callbacks: Callbacks) -> None:
+def drain(callbacks: CallbackSender) -> None:
     wait_for(lambda: not callbacks.pending)
     callbacks.stop()
 
@@ -132,7 +132,7 @@ def drain(callbacks: Callbacks) -> None:
 def test_callbacks_are_posted_until_they_are_answered(oracle: Oracle, webhook: str) -> None:
     documents = of(oracle, WEBHOOK)
     _Webhook.refusals = 12
-    callbacks = Callbacks(webhook, oracle, _Patient())
+    callbacks = CallbackSender(webhook, oracle, _Patient())
     callbacks.tell(documents, [5])
     assert oracle.acknowledged.count() == 0
     callbacks.start()
@@ -151,7 +151,7 @@ def test_a_body_that_is_posted_once_and_refused_obliges_to_nothing(
 ) -> None:
     documents = of(oracle, WEBHOOK, 20)
     _Webhook.refusals = 10**6
-    callbacks = Callbacks(webhook, oracle, _Hasty())
+    callbacks = CallbackSender(webhook, oracle, _Hasty())
     callbacks.tell(documents, [])
     callbacks.start()
     drain(callbacks)
@@ -161,7 +161,7 @@ def test_a_body_that_is_posted_once_and_refused_obliges_to_nothing(
 
 
 def test_an_answered_body_may_come_again(oracle: Oracle, webhook: str) -> None:
-    callbacks = Callbacks(webhook, oracle, _Hasty())
+    callbacks = CallbackSender(webhook, oracle, _Hasty())
     callbacks.tell(of(oracle, WEBHOOK, 4), [])
     callbacks.start()
     drain(callbacks)

@@ -8,7 +8,7 @@ import pytest
 
 from pixstream.cli.console import PLAIN_WIDTH
 from pixstream.event.categories import Category
-from pixstream.lab.chaos.oracle import Oracle, Told
+from pixstream.lab.chaos.oracle import NumberedDocument, Oracle
 from pixstream.lab.chaos.stalls import LOOK_SECONDS, Stalls
 from pixstream.lab.simulation.pieces import BANK_API, ISO20022, SYSTEM_LOG, WEBHOOK
 
@@ -16,7 +16,7 @@ P, R, E = Category.PAGAMENTO, Category.RECEBIMENTO, Category.ESTORNO
 ORACLE = Oracle(7, dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC))
 
 
-def told(source: str, *categories: Category) -> Told:
+def told(source: str, *categories: Category) -> NumberedDocument:
     """A document of this source with facts of these categories."""
     wanted = (source, list(categories))
     documents = (ORACLE.told(number) for number in range(10_000))

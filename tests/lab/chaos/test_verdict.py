@@ -14,7 +14,7 @@ from pixstream.event.sealing import Sealer
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.names import DLQ
 from pixstream.kafka.topics.declared import TopicSettings, declared
-from pixstream.lab.chaos.oracle import Oracle, Side, Told
+from pixstream.lab.chaos.oracle import NumberedDocument, Oracle, Side
 from pixstream.lab.chaos.tally import TOPIC
 from pixstream.lab.chaos.verdict import Auditor, Verdict
 from pixstream.lab.simulation.pieces import BANK_API, ISO20022, SOURCES, SYSTEM_LOG, WEBHOOK
@@ -71,7 +71,7 @@ class World:
         return auditor.audit({"producers": 1}, {"cuts": 2})
 
 
-def rows(told: Told) -> list[dict[str, Any]]:
+def rows(told: NumberedDocument) -> list[dict[str, Any]]:
     return [
         {
             "event_id": fact.event_id,

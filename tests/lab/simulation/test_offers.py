@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pixstream.event.categories import Category
-from pixstream.lab.simulation.offers import Plan, plan
+from pixstream.lab.simulation.offers import TrafficPlan, plan
 from pixstream.lab.simulation.pieces import BANK_API, ISO20022, SOURCES, SYSTEM_LOG, WEBHOOK
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pixstream.lab.simulation.batches import Offer
 
 
-def run(events: int, now: dt.datetime, **options: Any) -> tuple[Plan, list[Offer]]:
+def run(events: int, now: dt.datetime, **options: Any) -> tuple[TrafficPlan, list[Offer]]:
     planned = plan(events, options.pop("seed", 7), now=now, **options)
     return planned, list(planned)
 
 
 @cache
-def twenty_thousand(now: dt.datetime) -> tuple[Plan, list[Offer]]:
+def twenty_thousand(now: dt.datetime) -> tuple[TrafficPlan, list[Offer]]:
     return run(20_000, now)
 
 

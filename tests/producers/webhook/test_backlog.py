@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pixstream.producers.webhook.backlog import Delivery, Limits, WaitingRoom
+from pixstream.producers.webhook.backlog import Backlog, Limits, PendingBody
 
 LIMITS = Limits(body_bytes=100, waiting=3, answer_seconds=1.0, held_bytes=200, patience_seconds=5.0)
 
@@ -23,13 +23,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def room(clock: Clock) -> Iterator[WaitingRoom]:
+def room(clock: Clock) -> Iterator[Backlog]:
     """A room, with an event loop in whose time deliveries are made."""
     loop = asyncio.new_event_loop()
 
-    class InLoop(WaitingRoom):
-        def enter(self, place: str, announced: int) -> Delivery | None:
-            async def inside() -> Delivery | None:
+    class InLoop(Backlog):
+        def enter(self, place: str, announced: int) -> PendingBody | None:
+            async def inside() -> PendingBody | None:
                 return super(InLoop, self).enter(place, announced)
 
             return loop.run_until_complete(inside())
@@ -38,20 +38,20 @@ def room(clock: Clock) -> Iterator[WaitingRoom]:
     loop.close()
 
 
-def let_in(room: WaitingRoom, size: int) -> Delivery:
+def let_in(room: Backlog, size: int) -> PendingBody:
     delivery = room.enter("pix", size)
     assert delivery is not None
     return delivery
 
 
-def test_bodies_are_bounded_in_number(room: WaitingRoom) -> None:
+def test_bodies_are_bounded_in_number(room: Backlog) -> None:
     held = [let_in(room, 1) for _ in range(3)]
     assert room.enter("pix", 1) is None
     room.leave(held[0])
     let_in(room, 1)
 
 
-def test_bodies_are_bounded_in_bytes_as_announced_and_as_they_come(room: WaitingRoom) -> None:
+def test_bodies_are_bounded_in_bytes_as_announced_and_as_they_come(room: Backlog) -> None:
     first = let_in(room, 150)
     assert room.enter("pix", 51) is None
     second = let_in(room, 0)
@@ -64,7 +64,7 @@ def test_bodies_are_bounded_in_bytes_as_announced_and_as_they_come(room: Waiting
     assert (room.size, room.bodies) == (0, 0)
 
 
-def test_a_body_that_nobody_took_is_let_go_with_its_sender(room: WaitingRoom) -> None:
+def test_a_body_that_nobody_took_is_let_go_with_its_sender(room: Backlog) -> None:
     delivery = let_in(room, 4)
     room.offer(delivery, b"body")
     room.leave(delivery)
@@ -73,7 +73,7 @@ def test_a_body_that_nobody_took_is_let_go_with_its_sender(room: WaitingRoom) ->
 
 
 def test_a_body_that_is_being_made_safe_counts_until_its_taker_has_done_with_it(
-    room: WaitingRoom,
+    room: Backlog,
 ) -> None:
     delivery = let_in(room, 4)
     room.offer(delivery, b"body")
@@ -85,9 +85,7 @@ def test_a_body_that_is_being_made_safe_counts_until_its_taker_has_done_with_it(
     assert delivery.raw == b""
 
 
-def test_while_the_oldest_waits_too_long_nobody_else_is_let_in(
-    room: WaitingRoom, clock: Clock
-) -> None:
+def test_while_the_oldest_waits_too_long_nobody_else_is_let_in(room: Backlog, clock: Clock) -> None:
     reading = let_in(room, 1)
     clock.now += 60
     oldest = let_in(room, 1)  # one that is still being read makes nobody wait
@@ -103,20 +101,20 @@ def test_while_the_oldest_waits_too_long_nobody_else_is_let_in(
     room.leave(reading)
 
 
-def test_bodies_are_taken_in_the_order_in_which_they_were_complete(room: WaitingRoom) -> None:
+def test_bodies_are_taken_in_the_order_in_which_they_were_complete(room: Backlog) -> None:
     first, second = let_in(room, 1), let_in(room, 1)
     room.offer(second, b"2")
     room.offer(first, b"1")
     assert [room.take(0), room.take(0), room.take(0)] == [second, first, None]
 
 
-def test_taking_waits_for_the_next_body(room: WaitingRoom) -> None:
+def test_taking_waits_for_the_next_body(room: Backlog) -> None:
     delivery = let_in(room, 1)
     threading.Timer(0.05, room.offer, (delivery, b"1")).start()
     assert room.take(20.0) is delivery
 
 
-def test_a_closed_room_lets_nobody_in_and_holds_nothing(room: WaitingRoom) -> None:
+def test_a_closed_room_lets_nobody_in_and_holds_nothing(room: Backlog) -> None:
     reading, waiting = let_in(room, 1), let_in(room, 1)
     room.offer(waiting, b"1")
     room.close()

@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 
 from pixstream.errors import ConfigError, PixstreamError
 from pixstream.http_serving import listen
-from pixstream.producers.webhook.backlog import Delivery, Limits
-from pixstream.producers.webhook.server import Intake, Tls
+from pixstream.producers.webhook.backlog import Limits, PendingBody
+from pixstream.producers.webhook.server import ServerTls, WebhookServer
 
 LIMITS = Limits(body_bytes=1000, waiting=8, answer_seconds=10.0)
 WAIT = 600.0
@@ -30,11 +30,11 @@ def senders() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def intake(limits: Limits = LIMITS, token: str = "", tls: Tls | None = None) -> Intake:
-    return Intake("127.0.0.1", 0, "/hooks/bank/", ("pix",), limits, token=token, tls=tls)
+def intake(limits: Limits = LIMITS, token: str = "", tls: ServerTls | None = None) -> WebhookServer:
+    return WebhookServer("127.0.0.1", 0, "/hooks/bank/", ("pix",), limits, token=token, tls=tls)
 
 
-def url(server: Intake, path: str = "/hooks/bank/pix") -> str:
+def url(server: WebhookServer, path: str = "/hooks/bank/pix") -> str:
     return f"http://127.0.0.1:{server.port}{path}"
 
 
@@ -50,7 +50,7 @@ def send(
     )
 
 
-def take(server: Intake) -> Delivery:
+def take(server: WebhookServer) -> PendingBody:
     delivery = server.take(WAIT)
     assert delivery is not None
     return delivery
@@ -263,7 +263,7 @@ def test_mutual_tls_lets_in_only_the_banks_certificate(
     authority = _certificate(tmp_path, "authority", None)
     ours, bank = (_certificate(tmp_path, name, authority) for name in ("server", "bank"))
     stranger = _certificate(tmp_path, "stranger", None)
-    tls = Tls(str(ours[0]), str(ours[1]), str(authority[0]))
+    tls = ServerTls(str(ours[0]), str(ours[1]), str(authority[0]))
     with intake(tls=tls) as server:
         address = url(server).replace("http:", "https:")
 
@@ -296,9 +296,9 @@ def test_a_certificate_that_cannot_be_used_is_a_mistake_of_the_configuration(
     )
     locked.write_bytes(text)
     for tls in (
-        Tls(str(tmp_path / "absent.pem"), str(key), ""),
-        Tls(str(certificate), str(locked), ""),
-        Tls(str(certificate), str(key), str(key)),
+        ServerTls(str(tmp_path / "absent.pem"), str(key), ""),
+        ServerTls(str(certificate), str(locked), ""),
+        ServerTls(str(certificate), str(key), str(key)),
     ):
         with pytest.raises(ConfigError, match="certificate, key or client_ca"), intake(tls=tls):
             pytest.fail("it must not listen")

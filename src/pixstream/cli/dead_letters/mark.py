@@ -8,7 +8,7 @@ import click
 
 from pixstream.cli.audited import audited, log_action
 from pixstream.cli.dead_letters.selection import check_named, every_option, find, selecting
-from pixstream.dead_letters.replay_transaction import Desk
+from pixstream.dead_letters.replay_transaction import ReplayTransaction
 from pixstream.dead_letters.state import DISCARDED, OPEN
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _mark(
         raise click.UsageError(f"{verb} needs --why, which is written to the audit log")
     settings = root.load()
     client = root.client(settings)
-    with Desk(client, settings.retry, who=who, why=why) as desk:
+    with ReplayTransaction(client, settings.retry, who=who, why=why) as desk:
         ids = find(client, selection, desk.states)
         if not ids:
             return

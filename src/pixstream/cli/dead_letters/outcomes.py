@@ -17,15 +17,15 @@ from pixstream.kafka.names import DLQ
 
 if TYPE_CHECKING:
     from pixstream.dead_letters.reading import LetterView
-    from pixstream.dead_letters.replay import Becoming
-    from pixstream.dead_letters.replay_transaction import Desk
+    from pixstream.dead_letters.replay import Replayer
+    from pixstream.dead_letters.replay_transaction import ReplayTransaction
     from pixstream.kafka.ports import Client
 
 NAMED = 20
 """Letters that stay open are named one by one, up to this many per reason."""
 
 
-def show_outcomes(client: Client, ids: set[bytes], becoming: Becoming) -> int:
+def show_outcomes(client: Client, ids: set[bytes], becoming: Replayer) -> int:
     """Print what each letter would become and change nothing; return the exit code."""
     counts: Counter[str] = Counter()
     replayable = 0
@@ -43,7 +43,7 @@ def show_outcomes(client: Client, ids: set[bytes], becoming: Becoming) -> int:
     return _summary(counts)
 
 
-def send(client: Client, ids: set[bytes], becoming: Becoming, desk: Desk) -> int:
+def send(client: Client, ids: set[bytes], becoming: Replayer, desk: ReplayTransaction) -> int:
     """Send what each letter holds and mark it as replayed; return the exit code."""
     counts: Counter[str] = Counter()
     total, done = len(ids), 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pixstream.cli.root import Root
     from pixstream.config.settings import Settings
     from pixstream.dead_letters.repair import Repair
-    from pixstream.dead_letters.replay import Becoming
+    from pixstream.dead_letters.replay import Replayer
     from pixstream.dead_letters.selection import Selection
     from pixstream.kafka.ports import Client
 
@@ -74,7 +74,7 @@ def replay_command(
       pixstream dead-letters replay --from webhook --since 2h --with repair.py --why "ticket 4711"
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.cli.dead_letters.outcomes import send, show_outcomes
-    from pixstream.dead_letters.replay_transaction import Desk
+    from pixstream.dead_letters.replay_transaction import ReplayTransaction
 
     check_named(selection, every=every)
     if file and expression:
@@ -95,7 +95,7 @@ def replay_command(
         if file:
             note("replay --dry-run", ids)
         return show_outcomes(client, ids, becoming)
-    with Desk(client, settings.retry, who=who, why=why or "") as desk:
+    with ReplayTransaction(client, settings.retry, who=who, why=why or "") as desk:
         ids = find(client, selection, desk.states)
         if not ids:
             return 0
@@ -113,12 +113,12 @@ def _repair(file: Path | None, expression: str | None) -> Repair | None:
 
 def _becoming(
     settings: Settings, client: Client, repair: Repair | None, *, new_topic: bool
-) -> Becoming:
-    from pixstream.dead_letters.replay import Becoming
+) -> Replayer:
+    from pixstream.dead_letters.replay import Replayer
     from pixstream.privacy import keys
     from pixstream.runtime import letters_directory, sealer
 
-    becoming = Becoming(
+    becoming = Replayer(
         settings.producers,
         settings.readers,
         sealer=sealer(settings),

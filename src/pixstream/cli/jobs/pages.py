@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from pixstream.bundle.calling import Ending
+    from pixstream.bundle.calling import AttemptResult
     from pixstream.bundle.definition import Bundle, Job, Task
     from pixstream.bundle.results import JobResult, TaskResult
 
@@ -93,13 +93,15 @@ class JobView:
         again = f" (attempt {attempt})" if attempt > 1 else ""
         self._say(f"  {job}.{task}{again}: {work}")
 
-    def task_failed(self, job: str, task: str, ending: Ending, wait: float, wanted: float) -> None:
+    def task_failed(
+        self, job: str, task: str, ending: AttemptResult, wait: float, wanted: float
+    ) -> None:
         """Say that an attempt failed and when the next one starts."""
         self._trace(ending)
         capped = f"; the bundle says {wanted:.0f} s, --max-wait {wait:g}" if wanted > wait else ""
         self._say(f"  {job}.{task} failed: {ending.why}; retry in {wait:.1f} s{capped}")
 
-    def task_ended(self, result: TaskResult, ending: Ending | None) -> None:
+    def task_ended(self, result: TaskResult, ending: AttemptResult | None) -> None:
         """Say how a task ended, or that it does not run."""
         self._bar.advance(self._line)
         if ending is not None:
@@ -111,7 +113,7 @@ class JobView:
     def _say(self, line: str) -> None:
         self._screen.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def _trace(self, ending: Ending) -> None:
+    def _trace(self, ending: AttemptResult) -> None:
         if ending.trace:
             click.echo(ending.trace, err=True, nl=False)
 

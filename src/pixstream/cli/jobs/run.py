@@ -73,7 +73,7 @@ def run_command(
       pixstream -c data/demo/kafka_config.yaml jobs run --all --max-wait 1
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.bundle.all_jobs import run_all
-    from pixstream.bundle.arguments import Here
+    from pixstream.bundle.arguments import LocalContext
     from pixstream.bundle.bundle import load
     from pixstream.bundle.running import Runner
     from pixstream.cli.jobs.pages import JobView, left_out_lines, summary
@@ -83,7 +83,7 @@ def run_command(
     root: Root = context.obj
     bundle = load(directory, target)
     given = _given(parameters)
-    here = Here(os.fspath(root.path), root.env, root.overrides)
+    here = LocalContext(os.fspath(root.path), root.env, root.overrides)
     left_out: dict[str, str] = {}
     screen = output()
     with _stop_request() as asked, JobView(screen, bundle) as view:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pixstream.config.settings import Settings
-    from pixstream.loops.partition_state import Standing
+    from pixstream.loops.partition_state import PartitionState
     from pixstream.plugins.reader import Reader
 
 
@@ -29,8 +29,8 @@ def reader_named(settings: Settings, name: str) -> Reader:
 
 
 def partitions_named(
-    found: Sequence[Standing], reader: Reader, topic: str | None, partition: int | None
-) -> list[Standing]:
+    found: Sequence[PartitionState], reader: Reader, topic: str | None, partition: int | None
+) -> list[PartitionState]:
     """Return the partitions that `--topic` and `--partition` select.
 
     Raises:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from pixstream.cli.root import Root
-    from pixstream.loops.partition_state import Standing
+    from pixstream.loops.partition_state import PartitionState
 
 _SHOWN = ("consumer", "topic", "partition", "remembered", "committed", "beginning", "end")
 
@@ -62,7 +62,7 @@ def show_command(root: Root, names: Sequence[str], form: str) -> None:
         _print(found)
 
 
-def _print(found: Collection[Standing]) -> None:
+def _print(found: Collection[PartitionState]) -> None:
     from rich.table import Table
 
     table = Table("consumer", "topic", box=None, pad_edge=False)

@@ -19,7 +19,7 @@ from pixstream.columns.shapes import beyond
 from pixstream.errors import DestinationError
 from pixstream.event.categories import Category
 from pixstream.lake import append, opening
-from pixstream.lake.append import Feed
+from pixstream.lake.append import TableAppender
 from pixstream.lake.location import Location
 from pixstream.lake.log import durability
 from pixstream.lake.table import LakeTable
@@ -73,7 +73,7 @@ class DeltaLake(Consumer):
         """Start with no table open."""
         super().__post_init__()
         self._tables: dict[str, LakeTable] = {}
-        self._feeds: dict[str, Feed] = {}
+        self._feeds: dict[str, TableAppender] = {}
 
     def check(self) -> str:
         """Open the tables that are there, try the place of each; create none."""
@@ -190,11 +190,11 @@ class DeltaLake(Consumer):
             raise DestinationError(f"topic {topic}: is none of the topics of events, has no table")
         return name
 
-    def _feed(self, topic: str) -> Feed:
+    def _feed(self, topic: str) -> TableAppender:
         table = self._table(topic)
         name = table.location.name
         if name not in self._feeds:
-            self._feeds[name] = Feed(
+            self._feeds[name] = TableAppender(
                 table,
                 self.counts,
                 codec=self.compression,

@@ -99,13 +99,13 @@ class Spark(Consumer):
         Raises:
             DestinationError: Spark cannot run here.
         """
-        from pixstream.spark.ingestion import Surroundings
+        from pixstream.spark.ingestion import IngestionContext
         from pixstream.spark.session import session
         from pixstream.spark.streaming import Ingest
 
         _, vault = keys(settings.privacy)
         directory = Path(settings.data_dir) / "letters"
-        around = Surroundings(
+        around = IngestionContext(
             name=self.name,
             categories=self.categories,
             start=self.start,

@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
     from pixstream.event.model import Draft, Person
     from pixstream.formats.dialect import Converter, Entry
-    from pixstream.formats.json_body import Fields
+    from pixstream.formats.json_body import JsonFields
 
 ACCOUNT_TYPES = {"CORRENTE": "CACC", "POUPANCA": "SVGS", "PAGAMENTO": "TRAN", "SALARIO": "SLRY"}
 """`tipoConta` → the ISO 20022 code."""
 
 
-def fill(draft: Draft, fields: Fields, value: Mapping[str, Any], table: Iterable[Entry]) -> None:
+def fill(
+    draft: Draft, fields: JsonFields, value: Mapping[str, Any], table: Iterable[Entry]
+) -> None:
     """Fill what the specification's fields left empty from where a dialect has it.
 
     Args:
@@ -43,7 +45,7 @@ def fill(draft: Draft, fields: Fields, value: Mapping[str, Any], table: Iterable
                 setattr(owner, target, holder.text(name, convert=convert, numeric=numeric))
 
 
-def person(draft: Draft, who: Person, fields: Fields, path: str) -> None:
+def person(draft: Draft, who: Person, fields: JsonFields, path: str) -> None:
     """Fill what is still lacking about `who`; a second, differing value stays for `extra`.
 
     Args:
@@ -63,7 +65,7 @@ def person(draft: Draft, who: Person, fields: Fields, path: str) -> None:
     texts(draft, fields, f"{path}.", "nome")
 
 
-def texts(draft: Draft, fields: Fields, prefix: str, *names: str) -> None:
+def texts(draft: Draft, fields: JsonFields, prefix: str, *names: str) -> None:
     """Take names and free text for the draft's `texts`, each under its path, `prefix` and name."""
     for name in names:
         text = fields.text(name)

@@ -1,6 +1,6 @@
 """The objects of API Pix 2.9.0 that are events, Pix and Devolucao, as drafts.
 
-Each is read in the dialect of the PSP that wrote it. Fields with no place in an event go to
+Each is read in the dialect of the PSP that wrote it. JsonFields with no place in an event go to
 `extra`, names and free text to `texts` under their path.
 """
 
@@ -15,7 +15,7 @@ from pixstream.event.routing import TABLE
 from pixstream.formats.api_pix.filling import fill, person, texts
 from pixstream.formats.api_pix.recognition import dialect_of_pix, dialect_of_return
 from pixstream.formats.dialect import RECEIVED, RETURN, SENT
-from pixstream.formats.json_body import Fields
+from pixstream.formats.json_body import JsonFields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ def pix(value: Mapping[str, Any], *, ispb: str | None) -> Draft:
     """
     own = dialect_of_pix(value)
     sent = own.says_sent(value)
-    fields = Fields(value)
+    fields = JsonFields(value)
     fields.take("devolucoes")
     draft = Draft(
         message=SENT if sent else RECEIVED,
@@ -94,7 +94,7 @@ def devolucao(
         around: the Pix object that holds it; its dialect is that of a return without marks.
     """
     own = dialect_of_return(value, around)
-    fields = Fields(value)
+    fields = JsonFields(value)
     draft = Draft(
         message=RETURN,
         status=fields.text("status"),
@@ -142,7 +142,7 @@ def _assume(draft: Draft, status: str) -> None:
     draft.flags.append(Flag.STATUS_ASSUMED)
 
 
-def _time(fields: Fields, value: Mapping[str, Any], *, structured: bool | None) -> str | None:
+def _time(fields: JsonFields, value: Mapping[str, Any], *, structured: bool | None) -> str | None:
     """`horario`, a text or an object as `structured` expects it (None: either)."""
     horario = value.get("horario")
     if horario is not None and structured is not None and isinstance(horario, dict) != structured:
@@ -152,7 +152,7 @@ def _time(fields: Fields, value: Mapping[str, Any], *, structured: bool | None) 
     return fields.text("horario")
 
 
-def _finished(draft: Draft, fields: Fields, own: Dialect) -> Draft:
+def _finished(draft: Draft, fields: JsonFields, own: Dialect) -> Draft:
     draft.extra = fields.rest()
     if fields.irregular and Flag.SHAPE_IRREGULAR not in draft.flags:
         draft.flags.append(Flag.SHAPE_IRREGULAR)

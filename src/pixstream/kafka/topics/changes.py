@@ -55,7 +55,7 @@ class Delete(NamedTuple):
         return f"- delete {self.topic} (not declared)"
 
 
-class Refused(NamedTuple):
+class RefusedChange(NamedTuple):
     """A difference that stays, and why."""
 
     topic: str
@@ -79,7 +79,7 @@ class Kept(NamedTuple):
         )
 
 
-Change: TypeAlias = Create | Configure | AddPartitions | Delete | Refused | Kept
+Change: TypeAlias = Create | Configure | AddPartitions | Delete | RefusedChange | Kept
 
 
 class Plan(tuple[Change, ...]):
@@ -90,9 +90,9 @@ class Plan(tuple[Change, ...]):
     @property
     def to_do(self) -> list[Create | Configure | AddPartitions | Delete]:
         """The changes that `apply` makes."""
-        return [change for change in self if not isinstance(change, Refused | Kept)]
+        return [change for change in self if not isinstance(change, RefusedChange | Kept)]
 
     @property
-    def refused(self) -> list[Refused]:
+    def refused(self) -> list[RefusedChange]:
         """The differences that stay."""
-        return [change for change in self if isinstance(change, Refused)]
+        return [change for change in self if isinstance(change, RefusedChange)]

@@ -27,7 +27,7 @@ from pixstream.kafka.topics.changes import (
     Delete,
     Kept,
     Plan,
-    Refused,
+    RefusedChange,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _make(change: Create | Configure | AddPartitions | Delete, admin: Admin) -> 
 
 def _differences(spec: TopicSpec, state: TopicState, lags: Lags) -> Iterator[Change]:
     if spec.replication != state.replication:
-        yield Refused(
+        yield RefusedChange(
             spec.name,
             f"replication {state.replication} -> {spec.replication}",
             "moving copies between brokers is the work of kafka-reassign-partitions; do that, or "
@@ -114,10 +114,10 @@ def _differences(spec: TopicSpec, state: TopicState, lags: Lags) -> Iterator[Cha
         yield Configure(spec.name, settings)
 
 
-def _partitions(spec: TopicSpec, state: TopicState, lags: Lags) -> Refused | AddPartitions:
+def _partitions(spec: TopicSpec, state: TopicState, lags: Lags) -> RefusedChange | AddPartitions:
     what = f"partitions {state.partitions} -> {spec.partitions}"
     if spec.partitions < state.partitions:
-        return Refused(
+        return RefusedChange(
             spec.name,
             what,
             "Kafka cannot take partitions away without their records; declare partitions: "
@@ -126,7 +126,7 @@ def _partitions(spec: TopicSpec, state: TopicState, lags: Lags) -> Refused | Add
     behind = {group: lag for group, lag in sorted(lags(spec.name).items()) if lag}
     if behind:
         groups = ", ".join(f"{group} has {lag}" for group, lag in behind.items())
-        return Refused(
+        return RefusedChange(
             spec.name,
             what,
             f"keys move to other partitions, and {groups} records to read, so newer ones could "

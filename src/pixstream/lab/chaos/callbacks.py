@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from pixstream.lab.chaos.oracle import Oracle, Told
+    from pixstream.lab.chaos.oracle import NumberedDocument, Oracle
 
 ONCE_SHARE = 0.05
 """Of the bodies that are not posted again when they are refused."""
@@ -39,14 +39,14 @@ class _Body(NamedTuple):
     due: float
     number: int
     content: bytes
-    documents: tuple[Told, ...]
+    documents: tuple[NumberedDocument, ...]
     poisons: tuple[int, ...]
     attempts: int
     once: bool
     final: bool
 
 
-class Callbacks:
+class CallbackSender:
     """The bank's callbacks: posted by many threads, in any order, some of them twice.
 
     Args:
@@ -89,7 +89,7 @@ class Callbacks:
         for thread in self._threads:
             thread.join()
 
-    def tell(self, documents: Sequence[Told], poisons: Sequence[int]) -> None:
+    def tell(self, documents: Sequence[NumberedDocument], poisons: Sequence[int]) -> None:
         """Post bodies of several Pix; a malformed element has no identifier."""
         rest = list(poisons)
         start = 0
@@ -111,7 +111,12 @@ class Callbacks:
             self._push(content, part, bad, once=self._rng.random() < ONCE_SHARE)
 
     def _push(
-        self, content: bytes, documents: tuple[Told, ...], poisons: tuple[int, ...], *, once: bool
+        self,
+        content: bytes,
+        documents: tuple[NumberedDocument, ...],
+        poisons: tuple[int, ...],
+        *,
+        once: bool,
     ) -> None:
         with self._changed:
             self._number += 1
@@ -170,6 +175,6 @@ class Callbacks:
             self._changed.notify()
 
 
-def pix_object(told: Told) -> bytes:
+def pix_object(told: NumberedDocument) -> bytes:
     """The object `Pix` of a document, with its return if it has one."""
     return msgspec.json.encode(pix(told.transfer, told.transfer.returns))

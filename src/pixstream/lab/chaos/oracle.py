@@ -70,7 +70,7 @@ class Side(NamedTuple):
     key: str | None = None
 
 
-class Fact(NamedTuple):
+class NumberedFact(NamedTuple):
     """What one row must hold.
 
     Attributes:
@@ -102,13 +102,13 @@ class Fact(NamedTuple):
         return 1 if self.identifier[0] == "E" else 2
 
 
-class Told(NamedTuple):
+class NumberedDocument(NamedTuple):
     """One document: what it is made of, and the facts in it."""
 
     number: int
     source: str
     transfer: Transfer
-    facts: tuple[Fact, ...]
+    facts: tuple[NumberedFact, ...]
 
     @property
     def bits(self) -> int:
@@ -168,7 +168,7 @@ class Oracle:
         self.offered, self.acknowledged = Marks(), Marks()
         self.poison_offered, self.poison_acknowledged = Marks(), Marks()
 
-    def documents(self, facts: int, first: int = 0) -> Iterator[Told]:
+    def documents(self, facts: int, first: int = 0) -> Iterator[NumberedDocument]:
         """Documents with exactly so many facts together, by their numbers."""
         number = first
         while facts > 0:
@@ -178,12 +178,12 @@ class Oracle:
                 facts -= len(told.facts)
                 yield told
 
-    def told(self, number: int) -> Told:
+    def told(self, number: int) -> NumberedDocument:
         """All that one number stands for."""
         kind = self._kind(number)
         transfer = self._transfer(number, kind)
         facts = tuple(_fact(kind.source, transfer, *step) for step in kind.facts)
-        return Told(number, kind.source, transfer, facts)
+        return NumberedDocument(number, kind.source, transfer, facts)
 
     def number(self, identifier: str | None) -> int | None:
         """The number inside of an identifier; None for one that the oracle never made."""
@@ -264,7 +264,7 @@ class Oracle:
         return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
 
 
-def _fact(source: str, transfer: Transfer, category: Category, status: Status) -> Fact:
+def _fact(source: str, transfer: Transfer, category: Category, status: Status) -> NumberedFact:
     """What a row about this transfer must hold, by the rules of its source."""
     api = source in {WEBHOOK, BANK_API}
     payer, payee = transfer.payer, transfer.payee
@@ -275,6 +275,6 @@ def _fact(source: str, transfer: Transfer, category: Category, status: Status) -
         (returned,) = transfer.returns
         # API Pix tells when a return was settled; a log's line says when it was written about.
         when = returned.settled if api else returned.requested
-        return Fact(category, status, returned.rtr_id, returned.centavos, when, gets, gives)
+        return NumberedFact(category, status, returned.rtr_id, returned.centavos, when, gets, gives)
     when = transfer.after(2) if api else transfer.when
-    return Fact(category, status, transfer.e2e, transfer.centavos, when, gives, gets)
+    return NumberedFact(category, status, transfer.e2e, transfer.centavos, when, gives, gets)

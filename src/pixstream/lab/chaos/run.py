@@ -15,7 +15,7 @@ from pixstream.event.categories import Category
 from pixstream.kafka import lag
 from pixstream.kafka.names import EVENT_TOPICS, group_id
 from pixstream.lab.chaos import crashes
-from pixstream.lab.chaos.callbacks import Callbacks
+from pixstream.lab.chaos.callbacks import CallbackSender
 from pixstream.lab.chaos.oracle import SKEWED, Oracle
 from pixstream.lab.chaos.site import CONSUMER, PROCESSOR
 from pixstream.lab.chaos.sources import BankBooks, LogFile, Sources, SpiDirectory
@@ -32,7 +32,7 @@ from pixstream.runtime import letters_directory
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from pixstream.lab.chaos.oracle import Told
+    from pixstream.lab.chaos.oracle import NumberedDocument
     from pixstream.lab.chaos.site import Site
     from pixstream.lab.chaos.storm import Weather
     from pixstream.lab.chaos.verdict import Verdict
@@ -139,7 +139,7 @@ class Run:
             log=LogFile(place.app_log, self.oracle),
             spi=SpiDirectory(place.spi, self.oracle),
             bank=BankBooks(CLIENT_ID, place.secret, place.bank_port, self.oracle),
-            callbacks=Callbacks(place.webhook_url, self.oracle, rng),
+            callbacks=CallbackSender(place.webhook_url, self.oracle, rng),
         )
 
     def _pass(self, patience: Patience, *, in_time: bool = False) -> float:
@@ -185,7 +185,7 @@ class Run:
                 self._look()
                 elapsed = time.monotonic() - began - self.storm.spared_seconds
                 goal = min(facts, int(facts * elapsed / seconds))
-                batch: list[Told] = []
+                batch: list[NumberedDocument] = []
                 while told < goal:
                     batch.append(next(documents))
                     told += len(batch[-1].facts)

@@ -23,7 +23,7 @@ from pixstream.lab.chaos.supervised import Supervised
 from pixstream.lab.demo import declaring
 from pixstream.lab.demo.place import Place, free_port
 from pixstream.patience import Patience
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -193,7 +193,7 @@ class Site:
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(supervisor).children():
                 with suppress(psutil.Error, msgspec.DecodeError, IndexError):
-                    order = msgspec.json.decode(child.cmdline()[-1], type=Order)
+                    order = msgspec.json.decode(child.cmdline()[-1], type=ChildSpec)
                     if child.status() != psutil.STATUS_ZOMBIE:
                         found[f"{order.name}-{order.replica}"] = child
         return found
@@ -217,7 +217,7 @@ class Site:
     def join(self) -> None:
         """One more replica of the consumer joins the group; the former extra one, if any, goes."""
         self.leave()
-        order = Order(
+        order = ChildSpec(
             config_path=str(self.place.config),
             environment=None,
             overrides=[],

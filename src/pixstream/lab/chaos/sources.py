@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pixstream.lab.chaos.callbacks import Callbacks
-    from pixstream.lab.chaos.oracle import Oracle, Told
+    from pixstream.lab.chaos.callbacks import CallbackSender
+    from pixstream.lab.chaos.oracle import NumberedDocument, Oracle
 
 LARGEST_FILE = 10
 
@@ -54,7 +54,7 @@ class LogFile:
         """Rename the file at the next line, between its two halves."""
         self._rotate_now.set()
 
-    def tell(self, documents: Sequence[Told], poisons: Sequence[int]) -> None:
+    def tell(self, documents: Sequence[NumberedDocument], poisons: Sequence[int]) -> None:
         """Write a line each."""
         for told in documents:
             self._oracle.offered.add(told.number, told.bits)
@@ -99,9 +99,9 @@ class SpiDirectory:
         self._oracle = oracle
         self._files = 0
 
-    def tell(self, documents: Sequence[Told], poisons: Sequence[int]) -> None:
+    def tell(self, documents: Sequence[NumberedDocument], poisons: Sequence[int]) -> None:
         """Write pacs.008 files, inbound and outbound ones apart; a malformed one is cut short."""
-        ways: dict[bool, list[Told]] = {True: [], False: []}
+        ways: dict[bool, list[NumberedDocument]] = {True: [], False: []}
         for told in documents:
             ways[told.transfer.payee.own].append(told)
         for inbound, group in ways.items():
@@ -117,11 +117,11 @@ class SpiDirectory:
             self._put(f'<?xml version="1.0"?><Envelope><AppHdr><Fr>{marker}</Fr>'.encode())
             self._oracle.poison_acknowledged.add(number, 1)
 
-    def _mark(self, documents: Sequence[Told]) -> None:
+    def _mark(self, documents: Sequence[NumberedDocument]) -> None:
         for told in documents:
             self._oracle.offered.add(told.number, told.bits)
 
-    def _message(self, inbound: bool, documents: Sequence[Told]) -> bytes:  # noqa: FBT001
+    def _message(self, inbound: bool, documents: Sequence[NumberedDocument]) -> bytes:  # noqa: FBT001
         return spi_envelope.envelope(
             "pacs.008",
             inbound=inbound,
@@ -156,7 +156,7 @@ class BankBooks:
         """Open the API."""
         self._server.start()
 
-    def tell(self, documents: Sequence[Told]) -> None:
+    def tell(self, documents: Sequence[NumberedDocument]) -> None:
         """Record Pix; from then on GET /pix lists them."""
         for told in documents:
             self._oracle.offered.add(told.number, told.bits)
@@ -183,7 +183,7 @@ class Sources:
         log: LogFile,
         spi: SpiDirectory,
         bank: BankBooks,
-        callbacks: Callbacks,
+        callbacks: CallbackSender,
     ) -> None:
         self._oracle = oracle
         self.log = log
@@ -203,9 +203,9 @@ class Sources:
         self.bank.stop()
         self.log.close()
 
-    def tell(self, documents: Sequence[Told], *, poisoned: bool = False) -> None:
+    def tell(self, documents: Sequence[NumberedDocument], *, poisoned: bool = False) -> None:
         """Hand documents to their sources, and with them one malformed piece, by turns."""
-        by_source: dict[str, list[Told]] = {
+        by_source: dict[str, list[NumberedDocument]] = {
             SYSTEM_LOG: [],
             ISO20022: [],
             WEBHOOK: [],
@@ -227,7 +227,7 @@ class Sources:
         return next(self._poisons)
 
 
-def _line(told: Told) -> bytes:
+def _line(told: NumberedDocument) -> bytes:
     (fact,) = told.facts
     returned = told.transfer.returns[0] if told.transfer.returns else None
     step = Step(fact.category, fact.status, fact.event_time)

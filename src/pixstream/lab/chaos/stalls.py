@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pixstream.lab.chaos.oracle import Told
+    from pixstream.lab.chaos.oracle import NumberedDocument
 
 LOOK_SECONDS = 0.5
 SPARE_SECONDS = 40.0
@@ -61,7 +61,7 @@ class Stalls:
         self.commits = 0
         self._see_commits()
 
-    def told(self, documents: Iterable[Told]) -> None:
+    def told(self, documents: Iterable[NumberedDocument]) -> None:
         """Facts that wait from now on; not the webhook's, which may still be refused."""
         now = dt.datetime.now(dt.UTC)
         for told in documents:

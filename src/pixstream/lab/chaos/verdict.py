@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixstream.kafka.ports import Client
-    from pixstream.lab.chaos.oracle import Fact, Oracle
+    from pixstream.lab.chaos.oracle import NumberedFact, Oracle
     from pixstream.privacy import Pseudonymiser, Vault
 
 _COLUMNS = (
@@ -153,7 +153,7 @@ class Auditor:
             self._altered += 1
             self._note("altered", row)
 
-    def _fact(self, identifier: str) -> Fact | None:
+    def _fact(self, identifier: str) -> NumberedFact | None:
         """The fact that a row claims to be, if it was ever offered."""
         number = self._oracle.number(identifier)
         if number is None:
@@ -163,7 +163,9 @@ class Auditor:
                 return fact
         return None
 
-    def _same(self, row: dict[str, Any], fact: Fact, source: str, category: Category) -> bool:
+    def _same(
+        self, row: dict[str, Any], fact: NumberedFact, source: str, category: Category
+    ) -> bool:
         told: dict[str, Any] = {
             "category": fact.category.value,
             "amount_centavos": fact.centavos,

@@ -16,7 +16,7 @@ from pixstream.kafka.transactions import Writer
 from pixstream.lab.demo.place import CLIENT_ID
 from pixstream.lab.sandbox.bank import Bank
 from pixstream.lab.sandbox.server import BankServer
-from pixstream.lab.simulation.offers import Plan
+from pixstream.lab.simulation.offers import TrafficPlan
 from pixstream.lab.simulation.pieces import ISO20022, SYSTEM_LOG, WEBHOOK
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Feeder:
         self._place = place
         self._client = client
         self._strays = events // STRAY_SHARE
-        self._plan = Plan(events - self._strays, seed, now=dt.datetime.now(dt.UTC))
+        self._plan = TrafficPlan(events - self._strays, seed, now=dt.datetime.now(dt.UTC))
         self._bank = Bank({CLIENT_ID: place.secret})
         self._server = BankServer(self._bank, port=place.bank_port)
         self._stop = threading.Event()

@@ -30,7 +30,7 @@ from pixstream.metrics.records import (
 )
 from pixstream.patience import Patience
 from pixstream.privacy import keys
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 from pixstream.processes.supervisor import Child, Supervisor, select
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Demo:
             self._broker.stop()
 
     def _supervisor(self, settings: Settings, overrides: list[str]) -> Supervisor:
-        base = Order(
+        base = ChildSpec(
             config_path=os.fspath(self._place.config),
             environment=None,
             overrides=overrides,

@@ -31,7 +31,7 @@ SCOPES = frozenset({"pix.read", "pix.write", "webhook.read", "webhook.write"})
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-class Refusal(Exception):  # noqa: N818  what RFC 6749 §5.2 calls an error response
+class TokenRefused(Exception):  # noqa: N818  what RFC 6749 §5.2 calls an error response
     """A request for a token that is not granted; `error` is the code of RFC 6749."""
 
     def __init__(self, status: int, error: str) -> None:
@@ -56,7 +56,7 @@ class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     revoke_rate: Share = 0.0
 
 
-class Access:
+class AccessControl:
     """Tokens and faults of one bank.
 
     Args:
@@ -88,7 +88,7 @@ class Access:
             form: the body, application/x-www-form-urlencoded.
 
         Raises:
-            Refusal: wrong client, grant type or scope.
+            TokenRefused: wrong client, grant type or scope.
         """
         fields = dict(parse_qsl(form.decode("ascii", "replace")))
         client, secret = _basic(authorization) or (
@@ -98,12 +98,12 @@ class Access:
         expected = self._clients.get(client, "")
         known = secrets.compare_digest(expected.encode(), secret.encode())
         if not expected or not known:
-            raise Refusal(401, "invalid_client")
+            raise TokenRefused(401, "invalid_client")
         if fields.get("grant_type") != "client_credentials":
-            raise Refusal(400, "unsupported_grant_type")
+            raise TokenRefused(400, "unsupported_grant_type")
         scopes = frozenset(fields.get("scope", "").split()) or SCOPES
         if not scopes <= SCOPES:
-            raise Refusal(400, "invalid_scope")
+            raise TokenRefused(400, "invalid_scope")
         token = secrets.token_urlsafe(24)
         self._tokens[token] = scopes, time.monotonic() + self._life
         return {

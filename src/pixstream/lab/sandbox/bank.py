@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pixstream.event import identifiers
-from pixstream.lab.sandbox.access import Access, Faults
+from pixstream.lab.sandbox.access import AccessControl, Faults
 from pixstream.lab.sandbox.callbacks import Callbacks
 from pixstream.lab.sandbox.problems import Problem, Violations
 from pixstream.lab.sandbox.returns import violations
-from pixstream.lab.sandbox.store import FINAL, Record, Store
+from pixstream.lab.sandbox.store import FINAL, Store, StoredPix
 from pixstream.lab.simulation.pieces import BANK_API, WEBHOOK, moment
 from pixstream.lab.simulation.world import OWN_ISPB
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pixstream.lab.simulation.batches import Offer
 
 
-class Webhook(msgspec.Struct, frozen=True):
+class RegisteredWebhook(msgspec.Struct, frozen=True):
     """Where the callbacks of a key go."""
 
     key: str
@@ -66,8 +66,8 @@ class Bank:
         self.offered = 0
         self.store = Store(self._clock)
         self.callbacks = callbacks or Callbacks()
-        self.access = Access(clients, token_seconds=token_seconds, faults=faults)
-        self.webhooks: dict[str, Webhook] = {}
+        self.access = AccessControl(clients, token_seconds=token_seconds, faults=faults)
+        self.webhooks: dict[str, RegisteredWebhook] = {}
         self.default_webhook = default_webhook
         self.cnpj = identifiers.generate_cnpj(self._rng)
 
@@ -123,7 +123,7 @@ class Bank:
                 "WebhookOperacaoInvalida", 400, "O webhook não é válido.", violations=wrong
             )
         with self._lock:
-            self.webhooks[key] = Webhook(key, url, self._clock())
+            self.webhooks[key] = RegisteredWebhook(key, url, self._clock())
             held = self._held.pop(key, [])
         for body in held:
             self.callbacks.send(_pix_url(url), body)
@@ -179,7 +179,7 @@ class Bank:
             "callbacks": self.callbacks.stats(),
         }
 
-    def _tell(self, record: Record, news: bool) -> None:  # noqa: FBT001  the store's own pair
+    def _tell(self, record: StoredPix, news: bool) -> None:  # noqa: FBT001  the store's own pair
         """Call back for a Pix with a txid whose key has a webhook, as API Pix says."""
         webhook = self.webhooks.get(record.key or "")
         if news and record.txid and webhook:

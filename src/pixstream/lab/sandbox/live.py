@@ -6,7 +6,7 @@ import datetime as dt
 from itertools import count
 from typing import TYPE_CHECKING
 
-from pixstream.lab.simulation.offers import Plan
+from pixstream.lab.simulation.offers import TrafficPlan
 from pixstream.lab.simulation.pieces import BANK_API
 from pixstream.lab.simulation.world import World
 
@@ -32,7 +32,9 @@ def live(bank: Bank, *, per_second: float, seed: int, stop: Event) -> None:
         now = dt.datetime.now(dt.UTC)
         events = max(1, round(per_second * CHUNK_SECONDS))
         sub_seed = seed * 1_000_003 + chunk
-        offers = list(Plan(events, sub_seed, now=now, days=0.05, sources=(BANK_API,), world=world))
+        offers = list(
+            TrafficPlan(events, sub_seed, now=now, days=0.05, sources=(BANK_API,), world=world)
+        )
         for offer in offers:
             if stop.wait(events / per_second / len(offers)):
                 return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pixstream.lab.sandbox.access import Refusal
+from pixstream.lab.sandbox.access import TokenRefused
 from pixstream.lab.sandbox.json_http import answer, read
 from pixstream.lab.sandbox.pix_query import pix_query, webhook_window
 from pixstream.lab.sandbox.problems import Problem
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from pixstream.lab.sandbox.bank import Bank, Webhook
+    from pixstream.lab.sandbox.bank import Bank, RegisteredWebhook
 
     Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -63,7 +63,7 @@ class PixApi:
             granted = self._bank.access.grant(
                 request.headers.get("authorization"), await request.body()
             )
-        except Refusal as refusal:
+        except TokenRefused as refusal:
             headers = {"WWW-Authenticate": "Basic"} if refusal.status == 401 else {}  # noqa: PLR2004
             return answer({"error": refusal.error}, refusal.status, headers)
         return answer(granted, headers={"Cache-Control": "no-store"})
@@ -130,13 +130,13 @@ class PixApi:
             raise Problem("NaoEncontrado", 404, "Não há Pix com este endToEndId.")
         return pix
 
-    def _webhook(self, request: Request) -> Webhook:
+    def _webhook(self, request: Request) -> RegisteredWebhook:
         webhook = self._bank.webhooks.get(request.path_params["chave"])
         if webhook is None:
             raise Problem("WebhookNaoEncontrado", 404, "Não há webhook para esta chave.")
         return webhook
 
-    def _shown(self, webhook: Webhook) -> dict[str, str]:
+    def _shown(self, webhook: RegisteredWebhook) -> dict[str, str]:
         return {
             "webhookUrl": webhook.url,
             "chave": webhook.key,

@@ -14,7 +14,7 @@ from pixstream.lab.sandbox.query_parameters import boolean, matching, pages, win
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
 
-    from pixstream.lab.sandbox.store import Record
+    from pixstream.lab.sandbox.store import StoredPix
 
 _TXID = re.compile(r"[a-zA-Z0-9]{1,35}", re.ASCII)
 _CPF = re.compile(r"\d{11}", re.ASCII)
@@ -44,7 +44,7 @@ class PixQuery(msgspec.Struct, frozen=True, kw_only=True):
             and self.payer_document is None
         )
 
-    def meets(self, record: Record) -> bool:
+    def meets(self, record: StoredPix) -> bool:
         """Tell whether a Pix within the times passes the filters."""
         return (
             self.txid in (None, record.txid)

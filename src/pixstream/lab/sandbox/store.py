@@ -33,7 +33,7 @@ class _Head(msgspec.Struct):
     devolucoes: list[dict[str, Any]] = []
 
 
-class Record(msgspec.Struct):
+class StoredPix(msgspec.Struct):
     """One Pix as recorded; `raw` is the JSON object that the API shows."""
 
     e2e: str
@@ -56,7 +56,7 @@ class Store:
     def __init__(self, clock: Callable[[], dt.datetime] | None = None) -> None:
         self._clock = clock or (lambda: dt.datetime.now(dt.UTC))
         self._lock = RLock()
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, StoredPix] = {}
         self._times: list[dt.datetime] = []
         self._ids: list[str] = []
 
@@ -69,7 +69,7 @@ class Store:
         *,
         created: dt.datetime | None = None,
         payer_document: str | None = None,
-    ) -> tuple[Record, bool]:
+    ) -> tuple[StoredPix, bool]:
         """Record a Pix, or its newer state; its time of recording is the first one's.
 
         Args:
@@ -88,7 +88,7 @@ class Store:
         final = sum(item.get("status") in FINAL for item in head.devolucoes)
         with self._lock:
             known = self._records.get(head.endToEndId)
-            record = Record(
+            record = StoredPix(
                 e2e=head.endToEndId,
                 created=known.created if known else created or self._clock(),
                 raw=raw,
@@ -105,7 +105,7 @@ class Store:
                 self._ids.insert(place, record.e2e)
         return record, known is None or final > known.final_returns
 
-    def add_return(self, e2e: str, devolucao: dict[str, Any]) -> tuple[Record, bool]:
+    def add_return(self, e2e: str, devolucao: dict[str, Any]) -> tuple[StoredPix, bool]:
         """Add a return to a Pix, or replace the one with its `id`; see `add`.
 
         Raises:
@@ -138,5 +138,5 @@ class Store:
             met = [r for r in self._between(start, stop) if query.meets(r)]
         return len(met), [msgspec.Raw(r.raw) for r in met[first : first + query.page_size]]
 
-    def _between(self, start: int, stop: int) -> Iterator[Record]:
+    def _between(self, start: int, stop: int) -> Iterator[StoredPix]:
         return (self._records[e2e] for e2e in islice(self._ids, start, stop))

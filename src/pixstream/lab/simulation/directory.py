@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 
 from pixstream.errors import PixstreamError
-from pixstream.lab.simulation.offers import Plan
+from pixstream.lab.simulation.offers import TrafficPlan
 from pixstream.lab.simulation.pieces import BANK_API, ISO20022, SOURCES, SYSTEM_LOG, WEBHOOK
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def simulate(
         PixstreamError: the directory is not empty, or cannot be written.
         ValueError: no event, no time, or an unknown source.
     """
-    plan = Plan(events, seed, now=start + dt.timedelta(days=days), days=days, sources=sources)
+    plan = TrafficPlan(
+        events, seed, now=start + dt.timedelta(days=days), days=days, sources=sources
+    )
     try:
         return _write(plan, directory, progress or (lambda _: None))
     except OSError as error:
@@ -82,7 +84,7 @@ def simulate(
         ) from error
 
 
-def _write(plan: Plan, directory: Path, progress: Callable[[int], None]) -> Summary:
+def _write(plan: TrafficPlan, directory: Path, progress: Callable[[int], None]) -> Summary:
     directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise PixstreamError(f"{directory} is not empty; name a new directory for the simulation")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pixstream.lab.simulation import malformed
 from pixstream.lab.simulation.batches import Batches, Offer
 from pixstream.lab.simulation.pieces import ISO20022, SOURCES, WEBHOOK, Piece
-from pixstream.lab.simulation.telling import Teller, Told
+from pixstream.lab.simulation.telling import SourceChooser, Telling
 from pixstream.lab.simulation.traffic import Traffic
 from pixstream.lab.simulation.world import World
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from pixstream.lab.simulation.transfers import Transfer
 
-__all__ = ["Offer", "Plan", "plan"]
+__all__ = ["Offer", "TrafficPlan", "plan"]
 
 FACTS_PER_TRANSFER = 1.75
 REDELIVERED = 0.015
 """Share of webhook bodies and SPI files that arrive twice."""
 
 
-class Plan:
+class TrafficPlan:
     """Offers with exactly `events` distinct facts and malformed pieces together.
 
     Iterate it once; the counters and labels are complete when the iteration is.
@@ -75,7 +75,7 @@ class Plan:
         self._now = now.astimezone(dt.UTC)
         self._days = days
         self._seed = seed
-        self._teller = Teller(self._rng, sources)
+        self._teller = SourceChooser(self._rng, sources)
         self._spoiler = malformed.Spoiler(self._rng, sources)
         self._batches = Batches(self._rng)
         self._later: list[tuple[int, int, Piece | Offer]] = []
@@ -115,7 +115,7 @@ class Plan:
     def _room(self) -> int:
         return self.events - self.facts - self.malformed
 
-    def _told(self, transfer: Transfer) -> Iterator[Told]:
+    def _told(self, transfer: Transfer) -> Iterator[Telling]:
         told = self._teller.tell(transfer, self._room())
         if told and transfer.pattern:
             self.labels.append(
@@ -131,7 +131,7 @@ class Plan:
             piece = self._spoiler.spoil(transfer)
             if piece.digest not in self._digests:
                 self._digests.add(piece.digest)
-                yield Told(0, piece)
+                yield Telling(0, piece)
 
     def _count(self, piece: Piece) -> None:
         self.malformed += piece.malformed
@@ -170,6 +170,6 @@ class Plan:
             yield from self._deliver(heapq.heappop(self._later)[2], turn)
 
 
-def plan(events: int, seed: int, *, now: dt.datetime, **options: Any) -> Plan:
-    """The plan of `events` facts; see `Plan` for the options."""
-    return Plan(events, seed, now=now, **options)
+def plan(events: int, seed: int, *, now: dt.datetime, **options: Any) -> TrafficPlan:
+    """The plan of `events` facts; see `TrafficPlan` for the options."""
+    return TrafficPlan(events, seed, now=now, **options)

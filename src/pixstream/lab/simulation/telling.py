@@ -32,14 +32,14 @@ SENT_WEIGHTS = {WEBHOOK: 60, SYSTEM_LOG: 15, ISO20022: 25}
 WEIGHTS = {SYSTEM_LOG: 42, ISO20022: 58}
 
 
-class Told(NamedTuple):
+class Telling(NamedTuple):
     """A piece, and after how many further transfers its source delivers it."""
 
     delay: int
     piece: Piece
 
 
-class Teller:
+class SourceChooser:
     """Chooses sources and renders pieces.
 
     Args:
@@ -52,7 +52,7 @@ class Teller:
         self._sources = frozenset(sources)
         self._turn = 0
 
-    def tell(self, transfer: Transfer, room: int) -> list[Told]:
+    def tell(self, transfer: Transfer, room: int) -> list[Telling]:
         """The pieces of one transfer with at most `room` new facts; none if no source sees it."""
         source = self._source(transfer)
         if source is None:
@@ -66,14 +66,14 @@ class Teller:
             told[0] = told[0]._replace(piece=irregular.shape(told[0].piece, self._rng))
         return told if bend else told + list(self._repeats(source, transfer, told))
 
-    def _pieces(self, source: str, transfer: Transfer, room: int) -> list[Told]:
+    def _pieces(self, source: str, transfer: Transfer, room: int) -> list[Telling]:
         if source == ISO20022:
-            return [Told(0, piece) for piece in transactions(transfer, self._rng)[:room]]
+            return [Telling(0, piece) for piece in transactions(transfer, self._rng)[:room]]
         if source == SYSTEM_LOG:
-            return [Told(0, piece) for piece in log_lines.lines(transfer, self._rng)[:room]]
+            return [Telling(0, piece) for piece in log_lines.lines(transfer, self._rng)[:room]]
         if transfer.payee.own:
             return list(self._received(source, transfer, room))
-        return [Told(0, piece) for piece in self._sent(transfer)[:room]]
+        return [Telling(0, piece) for piece in self._sent(transfer)[:room]]
 
     def _bend(self, source: str) -> Literal["identifier", "shape"] | None:
         """Whether this transfer is told irregularly: by turns in its identifier and its shape."""
@@ -89,17 +89,17 @@ class Teller:
         weights = {s: w for s, w in _weights(transfer).items() if s in self._sources}
         return self._rng.choices(list(weights), list(weights.values()))[0] if weights else None
 
-    def _received(self, source: str, transfer: Transfer, room: int) -> Iterator[Told]:
+    def _received(self, source: str, transfer: Transfer, room: int) -> Iterator[Telling]:
         """The Pix with its returns; half of the time first without them, then again with them."""
         rng, returns = self._rng, transfer.returns[: room - 1]
         extras = payer_extras(transfer) if source == WEBHOOK and self._happens(0.3) else None
         if returns and self._happens(0.5):
-            yield Told(0, received(source, transfer, (), extras))
+            yield Telling(0, received(source, transfer, (), extras))
             second = received(source, transfer, returns, extras)
             again = msgspec.structs.replace(second, facts=second.facts[1:], repeats=1)
-            yield Told(rng.randint(20, 200), again)
+            yield Telling(rng.randint(20, 200), again)
             return
-        yield Told(0, received(source, transfer, returns, extras))
+        yield Telling(0, received(source, transfer, returns, extras))
 
     def _sent(self, transfer: Transfer) -> list[Piece]:
         """A sent Pix, one in six told before its outcome too."""
@@ -108,22 +108,22 @@ class Teller:
             pieces.insert(0, sent(transfer, Status.INITIATED, self._rng))
         return pieces
 
-    def _repeats(self, source: str, transfer: Transfer, told: list[Told]) -> Iterator[Told]:
+    def _repeats(self, source: str, transfer: Transfer, told: list[Telling]) -> Iterator[Telling]:
         """The same line again, the same Pix by GET /pix, or a fact of the SPI in a log."""
         facts = {fact for _, piece in told for fact in piece.facts}
         if source == SYSTEM_LOG:
             for _, piece in told:
                 if self._happens(REPEATED):
-                    yield Told(self._rng.randint(1, 100), piece.again())
+                    yield Telling(self._rng.randint(1, 100), piece.again())
         elif not self._happens(2 * REPEATED):
             return
         elif source == WEBHOOK and transfer.payee.own and BANK_API in self._sources:
             piece = received(BANK_API, transfer, ())
-            yield Told(self._rng.randint(0, 50), piece.again())
+            yield Telling(self._rng.randint(0, 50), piece.again())
         elif source == ISO20022 and SYSTEM_LOG in self._sources:
             for piece in log_lines.lines(transfer, self._rng):
                 if facts.issuperset(piece.facts):
-                    yield Told(self._rng.randint(0, 50), piece.again())
+                    yield Telling(self._rng.randint(0, 50), piece.again())
 
     def _happens(self, probability: float) -> bool:
         return self._rng.random() < probability

@@ -38,7 +38,7 @@ class Limits(NamedTuple):
     patience_seconds: float = 5.0
 
 
-class Delivery:
+class PendingBody:
     """A body that is let in.
 
     Attributes:
@@ -47,7 +47,7 @@ class Delivery:
         answered: what its sender is told, set once.
     """
 
-    def __init__(self, room: WaitingRoom, place: str, size: int) -> None:
+    def __init__(self, room: Backlog, place: str, size: int) -> None:
         self.place = place
         self.raw = b""
         self.size = size
@@ -70,7 +70,7 @@ class Delivery:
             self.answered.set_result(safe)
 
 
-class WaitingRoom:
+class Backlog:
     """Holds deliveries; the server's thread lets in and lets go, another one takes.
 
     Args:
@@ -81,9 +81,9 @@ class WaitingRoom:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._clock = clock
-        self._held: set[Delivery] = set()
+        self._held: set[PendingBody] = set()
         self._bytes = 0
-        self._queue: deque[Delivery] = deque()
+        self._queue: deque[PendingBody] = deque()
         self._changed = threading.Condition()
         self._closed = False
 
@@ -107,18 +107,18 @@ class WaitingRoom:
         """How many wait to be taken."""
         return len(self._queue)
 
-    def enter(self, place: str, announced: int) -> Delivery | None:
+    def enter(self, place: str, announced: int) -> PendingBody | None:
         """Let a body of so many bytes in (0: unknown yet); None: there is no room now."""
         with self._changed:
             full = len(self._held) >= self._limits.waiting
             if self._closed or full or not self._fits(announced) or self._is_late():
                 return None
-            delivery = Delivery(self, place, announced)
+            delivery = PendingBody(self, place, announced)
             self._held.add(delivery)
             self._bytes += announced
             return delivery
 
-    def grow(self, delivery: Delivery, size: int) -> bool:
+    def grow(self, delivery: PendingBody, size: int) -> bool:
         """Make room for a body that has come to `size` bytes; False: there is none."""
         with self._changed:
             more = size - delivery.size
@@ -129,7 +129,7 @@ class WaitingRoom:
                 self._bytes += more
             return True
 
-    def offer(self, delivery: Delivery, raw: bytes) -> None:
+    def offer(self, delivery: PendingBody, raw: bytes) -> None:
         """A body is complete: it waits to be taken."""
         with self._changed:
             delivery.raw = raw
@@ -139,7 +139,7 @@ class WaitingRoom:
             if self._closed:
                 delivery.settle(False)
 
-    def take(self, timeout: float) -> Delivery | None:
+    def take(self, timeout: float) -> PendingBody | None:
         """The next body that waits; None after `timeout` seconds."""
         with self._changed:
             if not self._queue:
@@ -150,7 +150,7 @@ class WaitingRoom:
             delivery.taken = True
             return delivery
 
-    def leave(self, delivery: Delivery) -> None:
+    def leave(self, delivery: PendingBody) -> None:
         """Its sender was answered or went away: it is let go, unless somebody works on it."""
         with self._changed:
             if not delivery.taken:
@@ -158,7 +158,7 @@ class WaitingRoom:
                     self._queue.remove(delivery)
                 self._let_go(delivery)
 
-    def done(self, delivery: Delivery) -> None:
+    def done(self, delivery: PendingBody) -> None:
         """Its taker has done with it."""
         with self._changed:
             self._let_go(delivery)
@@ -171,7 +171,7 @@ class WaitingRoom:
         for delivery in held:
             delivery.answer(safe=False)
 
-    def _let_go(self, delivery: Delivery) -> None:
+    def _let_go(self, delivery: PendingBody) -> None:
         if delivery in self._held:
             self._held.remove(delivery)
             self._bytes -= delivery.size

@@ -26,7 +26,7 @@ from pixstream.plugins.component import BatchLimits
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.webhook import refusals
 from pixstream.producers.webhook.backlog import Limits
-from pixstream.producers.webhook.server import Intake, Tls
+from pixstream.producers.webhook.server import ServerTls, WebhookServer
 from pixstream.secret_setting import secret
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from pixstream.event.model import Draft, Refusal
     from pixstream.plugins.producer import Position, Stream
-    from pixstream.producers.webhook.backlog import Delivery
+    from pixstream.producers.webhook.backlog import PendingBody
 
 log = logging.getLogger("pixstream.producers.webhook.producer")
 
@@ -46,7 +46,7 @@ _LINGER_SECONDS = 0.01
 class _Open:
     """A body of which `left` readings are not committed yet."""
 
-    def __init__(self, delivery: Delivery, left: int) -> None:
+    def __init__(self, delivery: PendingBody, left: int) -> None:
         self.delivery = delivery
         self.left = left
 
@@ -131,7 +131,7 @@ class Webhook(Producer):
                 else:
                     yield from self._readings(delivery, stream)
 
-    def _readings(self, delivery: Delivery, stream: Stream) -> Iterator[Reading]:
+    def _readings(self, delivery: PendingBody, stream: Stream) -> Iterator[Reading]:
         contents = list(self.parse(delivery.raw))
         if not delivery.place and api_pix.is_trial(delivery.raw):
             log.info("%s: answered a trial call that holds no Pix", self.name)
@@ -170,10 +170,10 @@ class Webhook(Producer):
         with self._intake() as intake:
             return f"listens on port {intake.port} of {self.host}"
 
-    def _intake(self) -> Intake:
+    def _intake(self) -> WebhookServer:
         if self.client_ca and not self.certificate:
             raise ConfigError(f"{self.name}: client_ca needs certificate and key")
-        tls = Tls(self.certificate, self.key, self.client_ca) if self.certificate else None
+        tls = ServerTls(self.certificate, self.key, self.client_ca) if self.certificate else None
         if self.max_pending_bytes < self.max_body_bytes:
             raise ConfigError(f"{self.name}: max_pending_bytes must be at least max_body_bytes")
         limits = Limits(
@@ -184,6 +184,8 @@ class Webhook(Producer):
             self.busy_after_seconds,
         )
         places = ("pix",)
-        intake = Intake(self.host, self.port, self.path, places, limits, token=self.token, tls=tls)
+        intake = WebhookServer(
+            self.host, self.port, self.path, places, limits, token=self.token, tls=tls
+        )
         intake.refusals = self._refusals
         return intake

@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from pixstream.errors import ConfigError, PixstreamError
 from pixstream.http_serving import HttpServer, listen
 from pixstream.metrics import Counts
-from pixstream.producers.webhook.backlog import WaitingRoom
+from pixstream.producers.webhook.backlog import Backlog
 from pixstream.producers.webhook.refusals import BUSY, ENCODING, PATH, TOKEN, TOO_LARGE, Refusals
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from pixstream.producers.webhook.backlog import Delivery, Limits
+    from pixstream.producers.webhook.backlog import Limits, PendingBody
 
 RETRY_AFTER_SECONDS = 5
 _GRACE_SECONDS = 2
 _LENGTH_DIGITS = 18
 
 
-class Tls(NamedTuple):
+class ServerTls(NamedTuple):
     """Files in PEM. With `client_ca` only clients with a certificate of that authority talk."""
 
     certificate: str
@@ -42,7 +42,7 @@ class Tls(NamedTuple):
     client_ca: str
 
 
-class Intake:
+class WebhookServer:
     """Listens while its context is open.
 
     Args:
@@ -72,14 +72,14 @@ class Intake:
         limits: Limits,
         *,
         token: str = "",
-        tls: Tls | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
         self._address = (host, port)
         self._places = {_trimmed(f"{path}/{place}"): place for place in ("", *places)}
         self._limits = limits
         self._token = token.encode()
         self._tls = tls
-        self.room = WaitingRoom(limits)
+        self.room = Backlog(limits)
         self.refusals = Refusals(Counts())
 
     def __enter__(self) -> Self:
@@ -101,7 +101,7 @@ class Intake:
         self.room.close()
         self._server.stop()
 
-    def take(self, timeout: float) -> Delivery | None:
+    def take(self, timeout: float) -> PendingBody | None:
         """The next body that still waits for its answer; None after `timeout` seconds.
 
         Raises:
@@ -156,7 +156,7 @@ class Intake:
         finally:
             self.room.leave(delivery)
 
-    async def _hand_over(self, request: Request, delivery: Delivery) -> Response:
+    async def _hand_over(self, request: Request, delivery: PendingBody) -> Response:
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
@@ -196,7 +196,7 @@ class Intake:
         return hmac.compare_digest(given.encode(), self._token)
 
 
-def _tls_context(tls: Tls) -> ssl.SSLContext:
+def _tls_context(tls: ServerTls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
