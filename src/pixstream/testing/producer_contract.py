@@ -119,7 +119,7 @@ class ProducerContract(PluginContract):
         run, wanted = Run(), Counter(source.add(3))
 
         def all_came() -> bool:
-            if run.ids().total() == 3:
+            if wanted.total() == 3 and run.ids().total() == 3:
                 wanted.update(source.add(2))
             return run.ids().total() >= 5
 
