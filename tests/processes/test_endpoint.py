@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -143,15 +143,15 @@ def test_other_paths_are_not_there(served: str) -> None:
 def test_prometheus_chooses_the_format_and_that_it_is_compressed(told: Told, served: str) -> None:
     told.tell("ready")
     openmetrics = "application/openmetrics-text; version=1.0.0"
-    plain = httpx.get(served, headers={"Accept-Encoding": "identity"}, trust_env=False)
-    packed = httpx.get(served, headers={"Accept": openmetrics}, trust_env=False)
+    plain = httpx2.get(served, headers={"Accept-Encoding": "identity"}, trust_env=False)
+    packed = httpx2.get(served, headers={"Accept": openmetrics}, trust_env=False)
     assert plain.headers["content-type"].startswith("text/plain; version=")
     assert "content-encoding" not in plain.headers
     assert packed.headers["content-type"].startswith(openmetrics)
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.text.endswith("# EOF\n")
-    assert httpx.head(served, trust_env=False).status_code == 200
-    assert httpx.post(served, trust_env=False).status_code == 405
+    assert httpx2.head(served, trust_env=False).status_code == 200
+    assert httpx2.post(served, trust_env=False).status_code == 405
 
 
 def test_a_taken_port_is_stepped_aside_for_and_that_is_said(
