@@ -16,11 +16,16 @@ class SourceCopy:
     def __init__(self, root: Path) -> None:
         self.root = root
         for part in PARTS:
-            if (ROOT / part).is_dir():
-                ignored = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(ROOT / part, root / part, ignore=ignored)
-            else:
-                shutil.copy2(ROOT / part, root / part)
+            self.add(part)
+
+    def add(self, part: str) -> None:
+        """Copy a file or folder of the repository."""
+        source, target = ROOT / part, self.root / part
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace a text that the file holds once."""
