@@ -39,7 +39,7 @@ from pixstream.kafka.topics.declared import declared
 from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.privacy import create_key_file
 from pixstream.processes import component
-from pixstream.processes.component import Order
+from pixstream.processes.component import ChildSpec
 from pixstream.processes.supervisor import Supervisor, select
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ class Bench:
     @contextmanager
     def running(self, name: str, command: Sequence[str]) -> Iterator[tuple[Supervisor, Child]]:
         """Run one component in a child."""
-        base = Order(config_path=str(self.file), environment=None, overrides=[], name="", replica=0)
-        chosen = select(self.settings.producers, self.settings.consumers, [name])
+        base = ChildSpec(config_path=str(self.file), environment=None, overrides=[], name="", replica=0)
+        chosen = select(self.settings.components, [name])
         supervisor = Supervisor(base, chosen, self.settings.supervisor, command=command)
         supervisor.start()
         try:
