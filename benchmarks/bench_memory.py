@@ -108,7 +108,9 @@ class Bench:
     @contextmanager
     def running(self, name: str, command: Sequence[str]) -> Iterator[tuple[Supervisor, Child]]:
         """Run one component in a child."""
-        base = ChildSpec(config_path=str(self.file), environment=None, overrides=[], name="", replica=0)
+        base = ChildSpec(
+            config_path=str(self.file), environment=None, overrides=[], name="", replica=0
+        )
         chosen = select(self.settings.components, [name])
         supervisor = Supervisor(base, chosen, self.settings.supervisor, command=command)
         supervisor.start()

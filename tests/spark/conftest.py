@@ -77,7 +77,7 @@ class Driver:
                 SparkContext._active_spark_context.stop()
         if SparkContext._gateway is not None:
             SparkContext._gateway.proc.kill()
-            SparkContext._gateway.proc.wait()
+            SparkContext._gateway.proc.communicate()  # waits, and closes the pipe that it reads
         SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
         SparkSession._instantiatedSession = SparkSession._activeSession = None
 

@@ -18,7 +18,7 @@ def test_a_session_that_was_stopped_is_made_anew(spark: "SparkSession", driver: 
 def test_a_session_whose_jvm_was_killed_is_made_anew(spark: "SparkSession", driver: Any) -> None:
     process = spark.sparkContext._gateway.proc
     process.kill()
-    process.wait()
+    process.communicate()
     assert driver.session().range(3).count() == 3
 
 
