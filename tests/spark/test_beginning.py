@@ -95,7 +95,7 @@ def test_an_empty_bronze_that_held_rows_once_is_not_taken_for_a_new_one(
 ) -> None:
     empty = bronze.limit(0)
     assert beginning(empty, str(tmp_path), HELD, "latest", "stop", used=False).offsets == "latest"
-    with pytest.raises(DestinationError, match=r"bronze is empty although it held rows once"):
+    with pytest.raises(DestinationError, match=r"bronze is empty although it once had rows"):
         beginning(empty, str(tmp_path), HELD, "latest", "stop", used=True)
 
 
