@@ -77,6 +77,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: turns[_group(item)])
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a pytest whose xdist forgets the groups without a word, as 3.8 does with 9.2."""
+    grouped = session.config.getoption("loadgroup", default=False)
+    if grouped and session.items and "@" not in session.items[0].nodeid:
+        raise pytest.UsageError("xdist lost the groups of tests: see pyproject.toml on pytest")
+
+
 def _group(item: pytest.Item) -> str:
     fixtures = getattr(item, "fixturenames", ())
     if item.get_closest_marker("spark") or "driver" in fixtures:
