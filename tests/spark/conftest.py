@@ -3,7 +3,6 @@
 import datetime as dt
 import secrets
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -73,8 +72,8 @@ class Driver:
         from pyspark.sql import SparkSession
 
         if SparkContext._active_spark_context is not None:
-            with warnings.catch_warnings(action="ignore"):  # of a JVM that does not answer any more
-                SparkContext._active_spark_context.stop()
+            SparkContext._active_spark_context._jsc = None  # its JVM is not asked: it is killed
+            SparkContext._active_spark_context.stop()
         if SparkContext._gateway is not None:
             SparkContext._gateway.proc.kill()
             SparkContext._gateway.proc.communicate()  # waits, and closes the pipe that it reads
