@@ -128,7 +128,10 @@ def names(records: Iterable[Record], component: str) -> Counter[str]:
             if headers["source"].decode() == component:
                 found[headers["message"].decode()] += 1
         else:
-            event = msgspec.json.decode(record.value or b"", type=PixEvent)
+            try:
+                event = msgspec.json.decode(record.value or b"", type=PixEvent)
+            except msgspec.DecodeError:
+                continue  # what another test wrote into the topics that all share
             if event.source == component:
                 found[str(event.end_to_end_id)] += 1
     return found

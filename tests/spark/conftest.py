@@ -2,6 +2,7 @@
 
 import datetime as dt
 import secrets
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -47,7 +48,10 @@ class Driver:
         """A session that lives, and in which nothing runs that an earlier test has left."""
         if self._session is None or not self._is_alive(self._session):
             self.end()
+            handler = signal.getsignal(signal.SIGINT)
             self._session = session.session(SparkSettings(driver_memory="1g"))
+            # PySpark takes SIGINT for itself, which later tests of this worker need.
+            signal.signal(signal.SIGINT, handler)
             for name, value in INTERPRETED.items():
                 self._session.conf.set(name, value)
         for query in self._session.streams.active:
