@@ -331,11 +331,15 @@ def test_a_topic_created_anew_while_it_is_read_stops_until_somebody_decides(
         admin.delete(TOPIC)
         admin.create(TopicSpec(TOPIC, 1, 1, {}))
     pipeline.produce(15)
-    while run.error is None or not isinstance(run.error, TopicChangedError):
-        if run.error is not None:  # it looked just while there was no topic at all
-            run.join()
+
+    def has_noticed() -> bool:
+        nonlocal run
+        if run.error is not None and not isinstance(run.error, TopicChangedError):
+            run.join()  # it looked just while there was no topic at all
             run = pipeline.start()
-        time.sleep(0.2)
+        return isinstance(run.error, TopicChangedError)
+
+    wait_for(has_noticed, every=0.2)
     said = stopped(run)
     command = f"pixstream offsets set {pipeline.name} --topic {TOPIC} --to earliest --new-topic"
     assert command in said
