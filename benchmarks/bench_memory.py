@@ -56,7 +56,7 @@ MB = 2**20
 
 # The formula of docs/operations.md, in bytes.
 BASE = 350 * MB
-QUEUE = 80 * MB
+QUEUES = {"confluent": 80 * MB, "kafka-python": 140 * MB}
 PER_ROW = 2000
 PER_BATCH_BYTE = 5
 PER_KNOWN_ID = 110
@@ -179,7 +179,7 @@ def consume(
     ids = min(getattr(consumer, "known_ids", 0), options.events) * len(consumer.categories)
     bound = (
         BASE
-        + QUEUE
+        + QUEUES[client]
         + PER_ROW * rows
         + PER_BATCH_BYTE * min(consumer.batch.bytes, rows * options.size // options.events)
         + PER_KNOWN_ID * ids
@@ -232,7 +232,7 @@ def post(directory: Path, bootstrap: str, client: str, options: argparse.Namespa
     held = getattr(webhook, "max_pending_bytes", None)
     if held is None:
         held = min(webhook.max_pending_bodies, options.banks) * webhook.max_body_bytes
-    bound = BASE + QUEUE + PER_BODY_BYTE * held + PARSED * len(body)
+    bound = BASE + QUEUES[client] + PER_BODY_BYTE * held + PARSED * len(body)
     figures = {"answers": {str(k): n for k, n in answers.items()}, "body_mb": options.body_mb}
     return figures | result(peak, bound)
 

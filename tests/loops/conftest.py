@@ -125,7 +125,7 @@ def names(records: Iterable[Record], component: str) -> Counter[str]:
     for record in records:
         headers = dict(record.headers)
         if record.topic == DLQ:
-            if headers["source"].decode() == component:
+            if headers.get("source", b"").decode() == component:
                 found[headers["message"].decode()] += 1
         else:
             try:
