@@ -160,6 +160,16 @@ def test_a_body_that_is_posted_once_and_refused_obliges_to_nothing(
     assert oracle.offered.count() == sum(len(told.facts) for told in documents)
 
 
+def test_an_insisting_bank_gives_no_body_up(oracle: Oracle, webhook: str) -> None:
+    _Webhook.refusals = 6
+    callbacks = CallbackSender(webhook, oracle, _Hasty())
+    callbacks.tell(of(oracle, WEBHOOK, 4), [], insisting=True)
+    callbacks.start()
+    wait_for(lambda: oracle.acknowledged.count() == oracle.offered.count())
+    drain(callbacks)
+    assert callbacks.refused >= 6
+
+
 def test_an_answered_body_may_come_again(oracle: Oracle, webhook: str) -> None:
     callbacks = CallbackSender(webhook, oracle, _Hasty())
     callbacks.tell(of(oracle, WEBHOOK, 4), [])

@@ -89,8 +89,20 @@ class CallbackSender:
         for thread in self._threads:
             thread.join()
 
-    def tell(self, documents: Sequence[NumberedDocument], poisons: Sequence[int]) -> None:
-        """Post bodies of several Pix; a malformed element has no identifier."""
+    def tell(
+        self,
+        documents: Sequence[NumberedDocument],
+        poisons: Sequence[int],
+        *,
+        insisting: bool = False,
+    ) -> None:
+        """Post bodies of several Pix; a malformed element has no identifier.
+
+        Args:
+            documents: what to post.
+            poisons: numbers of malformed elements.
+            insisting: post every body until it is answered 200.
+        """
         rest = list(poisons)
         start = 0
         while start < len(documents) or rest:
@@ -108,7 +120,7 @@ class CallbackSender:
             ]
             self._rng.shuffle(elements)
             content = b'{"pix":[' + b",".join(elements) + b"]}"
-            self._push(content, part, bad, once=self._rng.random() < ONCE_SHARE)
+            self._push(content, part, bad, once=not insisting and self._rng.random() < ONCE_SHARE)
 
     def _push(
         self,

@@ -156,7 +156,7 @@ class Run:
         self._next_number = documents[-1].number + 1
         wanted = {fact.event_id for told in documents for fact in told.facts}
         began = time.monotonic()
-        self.sources.tell(documents)
+        self.sources.tell(documents, insisting=True)
         moved = (lambda: None) if in_time else self._moved
         self._wait(
             lambda: self._has(wanted), "new facts do not reach their tables", patience, moved

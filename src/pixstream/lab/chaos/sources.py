@@ -203,8 +203,20 @@ class Sources:
         self.bank.stop()
         self.log.close()
 
-    def tell(self, documents: Sequence[NumberedDocument], *, poisoned: bool = False) -> None:
-        """Hand documents to their sources, and with them one malformed piece, by turns."""
+    def tell(
+        self,
+        documents: Sequence[NumberedDocument],
+        *,
+        poisoned: bool = False,
+        insisting: bool = False,
+    ) -> None:
+        """Hand documents to their sources.
+
+        Args:
+            documents: any number.
+            poisoned: with them one malformed piece, by turns of the sources.
+            insisting: no callback is given up that the webhook refuses, as at its start.
+        """
         by_source: dict[str, list[NumberedDocument]] = {
             SYSTEM_LOG: [],
             ISO20022: [],
@@ -219,7 +231,7 @@ class Sources:
             poisons[list(poisons)[number % len(poisons)]].append(number)
         self.log.tell(by_source[SYSTEM_LOG], poisons[SYSTEM_LOG])
         self.spi.tell(by_source[ISO20022], poisons[ISO20022])
-        self.callbacks.tell(by_source[WEBHOOK], poisons[WEBHOOK])
+        self.callbacks.tell(by_source[WEBHOOK], poisons[WEBHOOK], insisting=insisting)
         self.bank.tell(by_source[BANK_API])
 
     def next_poison(self) -> int:
