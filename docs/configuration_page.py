@@ -17,30 +17,31 @@ if TYPE_CHECKING:
 _HEAD = """\
 # Configuration
 
-Everything is set in one file, `kafka_config.yaml` (another one: `--config FILE` or
+Everything is configured in one file, `kafka_config.yaml` (to use another: `--config FILE` or
 `PIXSTREAM_CONFIG`). This page is generated from the code by `docs/generate.py`.
 
-- **Layers**, later ones win: the defaults below, the file, the overlay of the chosen environment,
-  each `--set path=value`.
+- **Layers**: the defaults below, the file, the overlay of the chosen environment, then each
+  `--set path=value`. Later layers win.
 - **Environment**: `--env NAME`, else `PIXSTREAM_ENV`, else the file's `environment`, else `dev`
-  (`PIXSTREAM_ENV` says nothing about a file without environments).
-  Its overlay is `environments.NAME`. Maps merge key by key; lists and single values replace. A
-  `null` over a map removes it: the component or topic is gone, a section is back at its defaults;
-  over anything else it is the value null. A key with nothing after it changes nothing over a map.
-- **Variables**: `${NAME}` in a value is an environment variable, `${NAME:-default}` has a default
-  for an unset or empty one, `$${` stands for `${`. Only the chosen environment's need to be set.
-- **YAML** is read by the rules of YAML 1.2: `no` and `on` are text, and `00000000` keeps its zeros
-  where text is wanted. Anchors and `<<` work; tags and duplicate keys are refused.
-- **`pixstream config show`** prints what counts in the end, with the line of each value;
-  `pixstream config schema` the JSON schema for editors. Secrets are never printed.
+  (`PIXSTREAM_ENV` is ignored for a file without environments). Its overlay is `environments.NAME`.
+  Maps merge key by key; lists and single values replace. A `null` over a map removes it: a
+  component or topic disappears, a section returns to its defaults. Over anything else it is the
+  value null. A key without a value leaves a map unchanged.
+- **Variables**: `${NAME}` in a value is an environment variable. `${NAME:-default}` gives a default
+  for an unset or empty variable, and `$${` is a literal `${`. Only the variables of the chosen
+  environment need to be set.
+- **YAML** follows YAML 1.2: `no` and `on` are text, and `00000000` keeps its zeros if the setting
+  is text. Anchors and `<<` work; tags and duplicate keys are refused.
+- **`pixstream config show`** prints the effective configuration, with the source line of each
+  value; `pixstream config schema` prints the JSON schema for editors. Secrets are never printed.
 """
 _COMPONENT = """\
-A component's name is its key; `type` names its plugin and is the name where it is left out.
+A component's name is its key; `type` names its plugin and defaults to the component's name.
 """
 
 
 def build() -> str:
-    """The page's text."""
+    """Return the page's text."""
     return "\n".join(_lines()).rstrip() + "\n"
 
 
@@ -66,7 +67,7 @@ def _lines() -> Iterator[str]:
 
 def _topics(part: Schema) -> Iterator[str]:
     yield from _table(part["additionalProperties"], ("topics", "NAME"))
-    yield "\nA null is the topic's own default, else the broker's:\n"
+    yield "\nA null means the topic's own default, otherwise the broker's:\n"
     keys = [key for key in part["additionalProperties"]["properties"] if key != "config"]
     yield f"| topic | {' | '.join(keys)} | config |"
     yield "|---" * (len(keys) + 2) + "|"

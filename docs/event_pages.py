@@ -1,4 +1,4 @@
-"""docs/reference/event.md and routing.md: made from `event.PixEvent` and `routing.TABLE`."""
+"""docs/reference/event.md and routing.md: generated from `event.PixEvent` and `routing.TABLE`."""
 
 from __future__ import annotations
 
@@ -15,47 +15,52 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FLAGS = {
-    Flag.AMOUNT_ABSENT: "the message carries no amount (a status never does)",
-    Flag.AMOUNT_IRREGULAR: "the amount is written otherwise than specified; null if unreadable",
-    Flag.CURRENCY_IRREGULAR: "the currency is not BRL; XXX if it is no code",
-    Flag.ID_IRREGULAR: "an identifier breaks the SPI's pattern",
-    Flag.ID_DATE_IRREGULAR: "the date inside an identifier is none of the calendar",
-    Flag.TIME_INFERRED: "no event time: the message's, else the identifier's, else reception",
-    Flag.TIME_ZONE_ASSUMED: "a time without zone, taken as Brasília's (UTC-3)",
-    Flag.TIME_FUTURE: "later than now by more than time.max_future_seconds",
+    Flag.AMOUNT_ABSENT: "the message has no amount (status messages never have one)",
+    Flag.AMOUNT_IRREGULAR: "the amount is not written as specified; null if unreadable",
+    Flag.CURRENCY_IRREGULAR: "the currency is not BRL; XXX if it is not a currency code",
+    Flag.ID_IRREGULAR: "an identifier does not match the SPI's pattern",
+    Flag.ID_DATE_IRREGULAR: "the date inside an identifier does not exist",
+    Flag.TIME_INFERRED: "no event time: the message's, else the identifier's, else the reception's",
+    Flag.TIME_ZONE_ASSUMED: "a time without a zone, read as Brasília time (UTC-3)",
+    Flag.TIME_FUTURE: "more than time.max_future_seconds in the future",
     Flag.TIME_PAST: "older than time.max_past_days",
     Flag.DOCUMENT_MASKED: "the source masks the CPF or CNPJ: no pseudonym",
-    Flag.DOCUMENT_IRREGULAR: "no CPF or CNPJ by form or check digits; still pseudonymised",
-    Flag.KEY_IRREGULAR: "no known form of a Pix key; still pseudonymised",
-    Flag.CATEGORY_ASSUMED: "nothing tells whose side the message is about: taken as pagamento",
-    Flag.STATUS_ASSUMED: "the message tells no status; the usual one was taken",
-    Flag.ORIGINAL_UNKNOWN: "a return that does not name its Pix",
-    Flag.SHAPE_IRREGULAR: "a field of another JSON type or form than specified",
+    Flag.DOCUMENT_IRREGULAR: "not a CPF or CNPJ by form or check digits; still pseudonymised",
+    Flag.KEY_IRREGULAR: "not a known form of Pix key; still pseudonymised",
+    Flag.CATEGORY_ASSUMED: "the message does not show whose side it is about; taken as pagamento",
+    Flag.STATUS_ASSUMED: "the message has no status; the usual one is assumed",
+    Flag.ORIGINAL_UNKNOWN: "a return without a reference to its original Pix",
+    Flag.SHAPE_IRREGULAR: "a field whose JSON type or form is not as specified",
     Flag.UNKNOWN_FIELD: "a record of a newer schema: its new fields are in `extra`",
 }
 
 
 EVENT_INTRODUCTION = """\
-Made from `pixstream.event.model` by `docs/generate.py`. The same names stand in Kafka's JSON, in
-the Delta tables and in `pixstream preview`."""
+Generated from `pixstream.event.model` by `docs/generate.py`. Kafka's JSON, the Delta tables and
+`pixstream preview` all use these names."""
 
 ROUTING_INTRODUCTION = """\
-Made from `pixstream.event.routing.TABLE` by `docs/generate.py`. `event_id` is a 128-bit hash of
-category, RtrId (of a return) or EndToEndId, and canonical status."""
+Generated from `pixstream.event.routing.TABLE` by `docs/generate.py`. `event_id` is a 128-bit hash
+of the category, the RtrId (of a return) or EndToEndId, and the canonical status."""
 
 ROUTING_RULES = f"""\
 A message with an RtrId, or with purpose {" or ".join(sorted(routing.RETURN_PURPOSES))}, is an
-`estorno` whatever its row says.
+`estorno`, whatever its row says.
 
-**By side**, in this order: the agents, where exactly one is an own ISPB; the way of the message (a
-pacs.008 from the SPI reaches the payee's bank, one to the SPI comes from the payer's; an ACSP is
-the payee's bank's word); the generator in the EndToEndId against the bank that sent or got the
-message. Where nothing tells, `pagamento` with the flag `category_assumed`.
+**By side** means the first of these that decides:
+
+1. the agents, if exactly one of them is one of your own ISPBs;
+2. the message's direction: a pacs.008 from the SPI reaches the payee's participant, one to the SPI
+   comes from the payer's; an ACSP comes from the payee's;
+3. the participant whose ISPB is in the EndToEndId, compared with the one that sent or received the
+   message.
+
+If none decides, the event is a `pagamento` with the flag `category_assumed`.
 """
 
 
 def event() -> str:
-    """The page of the canonical event."""
+    """Return the page of the canonical event."""
     lines = [
         "# The canonical event",
         "",
@@ -98,9 +103,9 @@ def event() -> str:
 
 
 def routes() -> str:
-    """The page of the routing table."""
+    """Return the page of the routing table."""
     lines = [
-        "# Which message and status is which category",
+        "# How messages and statuses map to categories",
         "",
         ROUTING_INTRODUCTION,
         "",

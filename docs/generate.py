@@ -1,6 +1,6 @@
-"""Write the reference pages and files that are made from the code.
+"""Generate the reference pages and files from the code.
 
-`python docs/generate.py` writes them; with `--check` it changes nothing and fails if one differs.
+`python docs/generate.py` writes them; `--check` changes nothing and fails if one differs.
 A page is a file name below docs/reference and a function that returns its text.
 """
 
@@ -26,7 +26,7 @@ REFERENCE = Path(__file__).parent / "reference"
 
 
 def editor_schema_file() -> str:
-    """The schema that kafka_config.yaml names in its first line, for editors."""
+    """Return the schema for editors, which the first line of kafka_config.yaml refers to."""
     return json.dumps(editor_schema.build(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -43,7 +43,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 
 def outdated() -> list[str]:
-    """The pages whose file is not what the code makes now."""
+    """Return the pages whose files differ from what the code generates."""
     return [
         name
         for name, build in PAGES.items()
@@ -52,7 +52,7 @@ def outdated() -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write, or only check; the exit code."""
+    """Write the pages, or only check them, and return the exit code."""
     if arguments not in ([], ["--check"]):
         print("usage: python docs/generate.py [--check]", file=sys.stderr)
         return 2

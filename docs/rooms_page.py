@@ -1,7 +1,7 @@
-"""The rooms of src/pixstream: a picture of their imports, and a table of what each one holds.
+"""The rooms (packages) of src/pixstream: a picture of their imports, and a table of contents.
 
-The order of the floors is the import contract's in pyproject.toml, the arrows are the imports that
-the code has, the words are each package's own.
+The floors follow the import contract in pyproject.toml, the arrows are the imports in the code, and
+the words come from each package's docstring.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ WIDTH, HEIGHT, GAP, FLOOR = 130, 34, 18, 78
 """Pixels: a room's width and height, between two rooms, and from one floor to the next."""
 
 INTRODUCTION = """\
-Made by `docs/generate.py` from the code. A floor imports only from floors below it; `lint-imports`
-holds the code to it. In the picture an arrow is left out where a longer way leads to the same room.
+Generated from the code by `docs/generate.py`. A room is a package or module of `src/pixstream`. It
+imports only from floors below its own; `lint-imports` enforces this. The picture omits an arrow if
+a longer path leads to the same room.
 
 ![The rooms of pixstream and their imports](rooms.svg)
 """
@@ -43,7 +44,7 @@ class Room(NamedTuple):
 
 
 def rooms() -> list[Room]:
-    """Every room, from the top floor down, as the import contract lists them."""
+    """Return every room, from the top floor down, as the import contract lists them."""
     found = []
     for floor, names in enumerate(floors()):
         for name in names:
@@ -53,7 +54,7 @@ def rooms() -> list[Room]:
 
 
 def floors() -> list[list[str]]:
-    """The layers of the import contract, each with its rooms."""
+    """Return the layers of the import contract, each with its rooms."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     contracts = pyproject["tool"]["importlinter"]["contracts"]
     layers = next(c["layers"] for c in contracts if c["name"] == CONTRACT)
@@ -61,9 +62,9 @@ def floors() -> list[list[str]]:
 
 
 def imports() -> set[tuple[str, str]]:
-    """Which room imports from which, as (importer, imported).
+    """Return which room imports from which, as (importer, imported).
 
-    What the tasks of the bundle import is left out: they are entry points that stand on everything.
+    Imports of the bundle's tasks are omitted: they are entry points, which may import everything.
     """
     graph = grimp.build_graph("pixstream")
     return {
@@ -76,13 +77,13 @@ def imports() -> set[tuple[str, str]]:
 
 
 def page() -> str:
-    """The table, below the picture."""
+    """Return the page: the picture, then the table."""
     rows = "\n".join(f"| `{room.name}` | {room.says} |" for room in rooms())
-    return f"# Rooms\n\n{INTRODUCTION}\n| room | what it holds |\n|---|---|\n{rows}\n"
+    return f"# Rooms\n\n{INTRODUCTION}\n| room | contents |\n|---|---|\n{rows}\n"
 
 
 def picture() -> str:
-    """The picture, as SVG."""
+    """Return the picture, as SVG."""
     found = rooms()
     places = _places(found)
     width = max(x for x, _ in places.values()) + WIDTH + GAP
@@ -107,13 +108,13 @@ def picture() -> str:
 
 
 def _face(name: str) -> Path:
-    """The module whose docstring says what a room is."""
+    """Return the module whose docstring says what a room is."""
     module = SOURCE / f"{name}.py"
     return module if module.is_file() else SOURCE / name / "__init__.py"
 
 
 def _places(found: Sequence[Room]) -> dict[str, tuple[int, int]]:
-    """The upper left corner of each room; every floor is centred."""
+    """Return the upper left corner of each room; every floor is centred."""
     floors_ = [[r for r in found if r.floor == n] for n in range(found[-1].floor + 1)]
     widest = max(len(floor) for floor in floors_)
     places = {}
@@ -137,7 +138,7 @@ def _arrows(places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
 
 
 def _shortest(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The transitive reduction: an edge goes where a longer way leads to the same room."""
+    """Return the transitive reduction: without edges that a longer path replaces."""
     below: dict[str, set[str]] = {}
     for importer, imported in edges:
         below.setdefault(importer, set()).add(imported)
