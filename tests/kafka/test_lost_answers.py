@@ -1,5 +1,6 @@
 """Kafka takes what a client sends, and the connection breaks before the client hears of it."""
 
+import itertools
 import threading
 import time
 import uuid
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pytest
 
-from pixstream.errors import FencedError, PixstreamError, Transient
+from pixstream.errors import FencedError, KafkaError, PixstreamError, Transient
 from pixstream.kafka import connect
-from pixstream.kafka.ports import Client, Outbox, TopicSpec
+from pixstream.kafka.ports import Client, Listener, Outbox, TopicPartition, TopicSpec
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.lab.chaos.proxy import Proxy
 from pixstream.testing.waiting import wait_for
@@ -34,19 +35,21 @@ class Line(NamedTuple):
         proxy: on the way of `client`.
         direct: reaches the broker past the proxy.
         client: the client under test.
+        hasty: the same, waiting for no more than a second.
     """
 
     proxy: Proxy
     direct: Client
     client: Client
+    hasty: Client
 
 
 @pytest.fixture(params=["confluent", "kafka-python"])
 def line(request: pytest.FixtureRequest, broker_behind_proxy: tuple[Proxy, str]) -> Iterator[Line]:
     proxy, address = broker_behind_proxy
 
-    def reach(address: str) -> Client:
-        milliseconds = round(TRANSACTION_SECONDS * 1000)
+    def reach(address: str, seconds: float = TRANSACTION_SECONDS) -> Client:
+        milliseconds = round(seconds * 1000)
         return connect(
             KafkaSettings(
                 client=request.param,
@@ -57,8 +60,10 @@ def line(request: pytest.FixtureRequest, broker_behind_proxy: tuple[Proxy, str])
             )
         )
 
-    yield Line(proxy, reach(address), reach(f"127.0.0.1:{proxy.port}"))
+    through = f"127.0.0.1:{proxy.port}"
+    yield Line(proxy, reach(address), reach(through), reach(through, 1.0))
     proxy.silent = proxy.refusing = False
+    proxy.fuse = None
 
 
 @pytest.fixture
@@ -161,3 +166,71 @@ def test_records_without_an_answer_are_repeated_and_are_there_once(line: Line, t
         outbox.commit()
     values = [record.value for record in line.direct.scan(topic)]
     assert values == [b"answered", b"unanswered 1", b"unanswered 2"]
+
+
+def scan(client: Client, topic: str, _: str) -> object:
+    return [record.value for record in client.scan(topic)]
+
+
+def read_as_a_member(client: Client, topic: str, group: str) -> object:
+    """From the committed offset on."""
+    listener = Listener(lambda _, committed: committed, lambda _: None)
+    with closing(
+        client.inbox(group=group, topics=[topic], member="member", listener=listener)
+    ) as inbox:
+        found: list[bytes | None] = []
+        while not found:
+            found += [record.value for record in inbox.poll(100, 0.2)]
+            inbox.commit(inbox.positions())
+    return found
+
+
+def write(client: Client, topic: str, _: str) -> object:
+    with closing(client.outbox(f"fuse-{topic}")) as outbox:
+        outbox.begin()
+        outbox.send(topic, b"k", b"3", ())
+        outbox.commit()
+    return None
+
+
+def ask(client: Client, topic: str, group: str) -> object:
+    with closing(client.admin()) as admin:
+        (ends,) = admin.end_offsets([topic]).values()
+        (begins,) = admin.beginning_offsets([topic]).values()
+        (at,) = admin.offsets_at([topic], 0).values()
+        (committed,) = admin.group_offsets(group).values()
+        return begins, at, committed, ends, admin.topics()[topic].partitions
+
+
+@pytest.mark.parametrize(
+    ("act", "right"),
+    [
+        (scan, [b"1", b"2"]),
+        (read_as_a_member, [b"2"]),
+        (write, None),
+        (ask, (0, 0, 1, 3, 1)),
+    ],
+)
+def test_wherever_kafka_goes_away_it_is_an_error_of_ours_and_never_a_wrong_answer(
+    line: Line, topic: str, act: Callable[[Client, str, str], object], right: object
+) -> None:
+    """Cut after each answer of Kafka in turn, until one time nothing is cut.
+
+    kafka-python's own error came out of a scan whose broker went away as it connected, and
+    librdkafka's admin client said that a partition ended at -1001: a scan found nothing in it.
+    """
+    with closing(line.direct.outbox(f"fuse-{topic}")) as outbox:
+        outbox.begin()
+        for value in (b"1", b"2"):
+            outbox.send(topic, b"k", value, ())
+        outbox.commit()
+    for answers in itertools.count(1):
+        with closing(line.direct.admin()) as admin:
+            admin.set_group_offsets(f"{topic}-{answers}", {TopicPartition(topic, 0): 1})
+        line.proxy.fuse, line.proxy.refusing = answers, False
+        try:
+            assert act(line.hasty, topic, f"{topic}-{answers}") == right
+        except (Transient, KafkaError):
+            continue
+        break
+    assert answers > 3

@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from confluent_kafka import (
+    OFFSET_INVALID,
     Consumer,
     IsolationLevel,
     KafkaException,
@@ -28,7 +29,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
 
 from pixstream.errors import KafkaError, Transient
 from pixstream.kafka import faults
-from pixstream.kafka.confluent.link import LOGIN_REFUSED, cause, connection, translate
+from pixstream.kafka.confluent.link import (
+    LOGIN_REFUSED,
+    cause,
+    close,
+    commit,
+    connection,
+    translate,
+)
 from pixstream.kafka.ports import TopicIdPartition, TopicPartition, TopicSpec, TopicState
 from pixstream.kafka.reachability import no_kafka, reach
 from pixstream.kafka.record_limits import largest_request
@@ -39,7 +47,6 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Uuid
 
-    from pixstream.errors import PixstreamError
     from pixstream.kafka.settings import KafkaSettings
 
 _URL_SAFE = str.maketrans("+/", "-_")
@@ -210,14 +217,15 @@ class ConfluentAdmin:
         if not wanted:
             return
         config = connection(self._settings) | {"group.id": group, "enable.auto.commit": False}
+        consumer = Consumer(config)
         try:
-            with closing(Consumer(config)) as consumer:
-                done = consumer.commit(offsets=wanted, asynchronous=False) or []
-        except KafkaException as error:
-            raise _group_refusal(what, cause(error)) from error
-        for partition in done:
-            if partition.error is not None:
-                raise _group_refusal(what, partition.error)
+            refused = commit(what, consumer, wanted, self._seconds)
+        finally:
+            close(consumer, self._seconds)
+        for fault in refused:
+            if fault.code() in faults.LOST_MEMBERSHIP:
+                raise faults.group_is_alive(what, fault.name())
+            raise translate(what, fault)
 
     def topic_ids(self, topics: Collection[str]) -> Mapping[str, str]:
         """The present id of each topic.
@@ -290,12 +298,17 @@ class ConfluentAdmin:
             isolation_level=isolation,
             request_timeout=self._seconds,
         )
-        return {
-            TopicIdPartition(
-                p.topic, _text(described[p.topic].topic_id), p.partition
-            ): self._result(answer, f"topic {p.topic}: its offsets could not be read").offset
-            for p, answer in answers.items()
-        }
+        found: dict[TopicIdPartition, int] = {}
+        for p, answer in answers.items():
+            what = f"topic {p.topic}: its offsets could not be read"
+            offset = self._result(answer, what).offset
+            if offset == OFFSET_INVALID:
+                # librdkafka 2.16 calls it a success when the connection breaks as it waits.
+                raise Transient(f"{what}: the connection to Kafka broke; it will be tried again")
+            found[TopicIdPartition(p.topic, _text(described[p.topic].topic_id), p.partition)] = (
+                offset
+            )
+        return found
 
     def _wait(self, topic: str, partitions: int) -> None:
         """Wait until the topic is visible with its partitions; 0: until it is gone."""
@@ -309,12 +322,6 @@ class ConfluentAdmin:
                 return
             time.sleep(_PAUSE_SECONDS)
         raise Transient(f"topic {topic}: the change is accepted but not visible yet")
-
-
-def _group_refusal(what: str, error: Fault) -> PixstreamError:
-    if error.code() in faults.LOST_MEMBERSHIP:
-        return faults.group_is_alive(what, error.name())
-    return translate(what, error)
 
 
 def _text(topic_id: Uuid) -> str:

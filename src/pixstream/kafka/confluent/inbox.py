@@ -17,6 +17,8 @@ from pixstream.kafka.confluent.link import (
     OFFSET_GONE,
     POLLED_TOO_LATE,
     cause,
+    close,
+    commit,
     connection,
     log,
     translate,
@@ -158,12 +160,7 @@ class ConfluentInbox:
         ]
         if not ours:
             return
-        try:
-            results = self._consumer.commit(offsets=ours, asynchronous=False)
-            refused = [result.error for result in results or [] if result.error is not None]
-        except KafkaException as error:
-            refused = [cause(error)]
-        for fault in refused:
+        for fault in commit(self._name, self._consumer, ours, self._seconds):
             if fault.code() not in faults.LOST_MEMBERSHIP:
                 raise translate(self._name, fault)
 
@@ -176,7 +173,7 @@ class ConfluentInbox:
     def close(self) -> None:
         """See `kafka.Inbox`; the listener is not called."""
         self._closing = True
-        self._consumer.close()
+        close(self._consumer, self._seconds)
         self._admin.close()
 
     def _identified(self, partition: Partition) -> TopicIdPartition:

@@ -15,6 +15,7 @@ with warnings.catch_warnings():
     from kafka import TopicPartition as Partition
     from pixstream.kafka.kafka_python.admin import KafkaPythonAdmin
     from pixstream.kafka.kafka_python.inbox import KafkaPythonInbox, consumer_config, records
+    from pixstream.kafka.kafka_python.link import build, translating
     from pixstream.kafka.kafka_python.outbox import KafkaPythonOutbox
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ class KafkaPythonClient:
         starts = {Partition(topic, p.partition): at for p, at in begins.items() if at < ends[p]}
         if not starts:
             return
-        with closing(KafkaConsumer(**consumer_config(settings))) as consumer:
+        with (
+            translating(f"topic {topic} could not be read"),
+            closing(build(KafkaConsumer, consumer_config(settings))[0]) as consumer,
+        ):
             consumer.assign(list(starts))
             for partition, offset in starts.items():
                 consumer.seek(partition, offset)

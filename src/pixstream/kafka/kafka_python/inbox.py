@@ -17,9 +17,10 @@ from kafka import TopicPartition as Partition
 from pixstream.errors import PixstreamError, Transient
 from pixstream.kafka import faults
 from pixstream.kafka.kafka_python.admin import KafkaPythonAdmin
-from pixstream.kafka.kafka_python.link import build, connection, in_thread, translate
+from pixstream.kafka.kafka_python.link import build, connection, translate
 from pixstream.kafka.ports import Record, TopicIdPartition, TopicPartition
 from pixstream.kafka.scanning import FETCH_BYTES, PARTITION_FETCH_BYTES, heartbeat_ms
+from pixstream.kafka.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

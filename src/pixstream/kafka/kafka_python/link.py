@@ -1,15 +1,10 @@
-"""How kafka-python is set up to reach the brokers, what its errors mean, and how to bound it.
-
-The library waits without end in some calls, and calls back in a thread of its own; `in_thread`
-lets ours wait with a limit, or do something meanwhile.
-"""
+"""How kafka-python is set up to reach the brokers, and what its errors mean."""
 
 from __future__ import annotations
 
 import logging
-import threading
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from kafka.errors import KafkaError as Fault
 from kafka.net.compat import KafkaNetClient
@@ -19,12 +14,11 @@ from pixstream.kafka.reachability import tls_context
 from pixstream.kafka.record_limits import largest_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pixstream.errors import PixstreamError
     from pixstream.kafka.settings import KafkaSettings
 
-T = TypeVar("T")
 # What goes wrong is raised; the library would also log each attempt, and in its debug lines keys
 # and values.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -78,15 +72,10 @@ def translate(what: str, error: BaseException) -> PixstreamError:
     return faults.fault(what, 0 if code is None else code, name, passing=passing)
 
 
-def in_thread(call: Callable[[], T]) -> Future[T]:
-    """Run `call` in a thread of its own, which does not keep the process from ending."""
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(call())
-        except BaseException as error:  # noqa: BLE001  it is raised where the result is asked for
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, daemon=True, name="pixstream-kafka").start()
-    return outcome
+@contextmanager
+def translating(what: str) -> Iterator[None]:
+    """Raise the library's errors as those of `pixstream.errors`, see `translate`."""
+    try:
+        yield
+    except Fault as error:
+        raise translate(what, error) from error

@@ -31,6 +31,8 @@ class Proxy:
         delay: seconds that every chunk of at most 64 KiB waits.
         refusing: while True new connections are closed at once.
         silent: while True answers wait; those of a connection that is cut meanwhile are lost.
+        fuse: how many more chunks of answers pass; then all connections break, and it refuses new
+            ones. None: no end of them.
     """
 
     def __init__(self, port: int) -> None:
@@ -39,6 +41,7 @@ class Proxy:
         self.delay = 0.0
         self.refusing = False
         self.silent = False
+        self.fuse: int | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -118,6 +121,12 @@ class Proxy:
                 # Looked at, not waited for: it is set by other threads.
                 while answers and self.silent and not writer.transport.is_closing():  # noqa: ASYNC110
                     await asyncio.sleep(_LOOK_SECONDS)
+                if answers and self.fuse is not None:
+                    if self.fuse == 0:
+                        self.refusing = True
+                        await self._cut()
+                        break
+                    self.fuse -= 1
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()
