@@ -13,7 +13,7 @@ from pixstream.loops import ownership
 from pixstream.loops.batches import Batch
 from pixstream.loops.ownership import Ownership
 from pixstream.loops.produce import ProduceLoop
-from pixstream.plugins.producer import Position, Reading, Stream
+from pixstream.plugins.producer import LearnsOfDelivery, Position, Reading, Stream
 
 SEARCH = settings(
     max_examples=500,
@@ -46,6 +46,7 @@ class AnswersBeforeTheCommit(ProduceLoop):
         positions = batch.positions
 
         def answered() -> dict[Stream, Position]:
+            assert isinstance(self._producer, LearnsOfDelivery)
             for reading in batch.readings:
                 self._producer.delivered(reading)
             return positions()

@@ -21,6 +21,7 @@ from pixstream.event.model import Draft, Reason, Refusal
 from pixstream.event.record import EventRecord, event_record
 from pixstream.kafka.names import EVENT_TOPICS
 from pixstream.kafka.ports import Record
+from pixstream.plugins.producer import ParsesByStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -146,7 +147,10 @@ class Replayer:
                 f"no producer {letter.component} in the configuration to read it with",
             )
         try:
-            yield from producer.parse_again(raw, letter.headers.get("stream", ""))
+            if isinstance(producer, ParsesByStream):
+                yield from producer.parse_again(raw, letter.headers.get("stream", ""))
+            else:
+                yield from producer.parse(raw)
         except ConfigError as error:
             raise Refused(NOT_CONFIGURED, str(error)) from None
 

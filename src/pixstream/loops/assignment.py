@@ -12,7 +12,7 @@ from pixstream.errors import ClusterChangedError, KafkaError, TopicChangedError,
 from pixstream.kafka.lag import patiently
 from pixstream.kafka.names import EVENT_TOPICS, group_id
 from pixstream.loops.partition_state import AnomalyError, PartitionState
-from pixstream.plugins.consumer import Consumer
+from pixstream.plugins.consumer import RemembersOffsets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -154,7 +154,7 @@ class Assignment:
 
 def remembers(reader: Reader) -> bool:
     """Tell whether its destination keeps offsets itself."""
-    return isinstance(reader, Consumer) and type(reader).offsets is not Consumer.offsets
+    return isinstance(reader, RemembersOffsets)
 
 
 def standings(
@@ -174,7 +174,7 @@ def standings(
     moved: dict[str, bool] = {}
     for topic in topics:
         try:
-            if isinstance(reader, Consumer):
+            if isinstance(reader, RemembersOffsets):
                 known |= reader.offsets([p for p in partitions if p.topic == topic], cluster_id)
         except TopicChangedError as error:
             moved[topic] = isinstance(error, ClusterChangedError)

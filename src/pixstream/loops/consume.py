@@ -12,6 +12,7 @@ from pixstream.loops import member
 from pixstream.loops.decoder import Decoder
 from pixstream.loops.member import Member
 from pixstream.metrics.records import LETTERS, NOT_FOR_US, WRITTEN
+from pixstream.plugins.consumer import HasColumns
 
 if TYPE_CHECKING:
     import threading
@@ -61,7 +62,8 @@ class ConsumeLoop:
         self._consumer = consumer
         self._stop = stop
         self.member = Member(consumer, client, retry, stop, METRICS)
-        self._decoder = Decoder(consumer.name, letters, seal_extra, contract, consumer.columns)
+        columns = consumer.columns if isinstance(consumer, HasColumns) else dict
+        self._decoder = Decoder(consumer.name, letters, seal_extra, contract, columns)
         self._writer = Writer(client, transactional_id(consumer.name, consumer.replica))
 
     @property

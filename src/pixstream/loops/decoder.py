@@ -56,7 +56,7 @@ class Decoder:
         letters: makes dead letters.
         seal_extra: seals unknown keys of a newer writer, see `decoding.decode`.
         contract: what becomes of new fields of a newer writer; columns when absent.
-        columns: which of them the destination has, see `Consumer.columns`.
+        columns: which of them the destination has, see `HasColumns`.
     """
 
     def __init__(

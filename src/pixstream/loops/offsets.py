@@ -14,8 +14,8 @@ from pixstream.errors import PixstreamError
 from pixstream.kafka.lag import patiently
 from pixstream.kafka.names import EVENT_TOPICS, group_id
 from pixstream.kafka.ports import TopicIdPartition, TopicPartition
-from pixstream.loops.assignment import remembers, standings
-from pixstream.plugins.consumer import Consumer
+from pixstream.loops.assignment import standings
+from pixstream.plugins.consumer import AcceptsOffsets, RemembersOffsets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -124,8 +124,7 @@ def apply(reader: Reader, admin: Admin, changes: Collection[Change]) -> None:
         KafkaError: the group has members, or this user may not; nothing is changed.
         PixstreamError: the destination could not be told: see the module, do it again.
     """
-    destination = reader if isinstance(reader, Consumer) and remembers(reader) else None
-    if destination is not None and type(destination).set_offsets is Consumer.set_offsets:
+    if isinstance(reader, RemembersOffsets) and not isinstance(reader, AcceptsOffsets):
         raise PixstreamError(
             f"{reader.name}: its destination remembers offsets but cannot be told others "
             "(it has no set_offsets). Nothing is changed"
@@ -134,12 +133,12 @@ def apply(reader: Reader, admin: Admin, changes: Collection[Change]) -> None:
         group_id(reader.name),
         {TopicPartition(c.standing.topic, c.standing.partition): c.new for c in changes},
     )
-    if destination is not None:
+    if isinstance(reader, AcceptsOffsets):
         offsets: Mapping[TopicIdPartition, int] = {
             TopicIdPartition(c.standing.topic, c.standing.topic_id, c.standing.partition): c.new
             for c in changes
         }
-        destination.set_offsets(offsets, admin.cluster_id())
+        reader.set_offsets(offsets, admin.cluster_id())
 
 
 def _targets(

@@ -16,6 +16,7 @@ from pixstream.loops.ownership import Ownership, position_key
 from pixstream.loops.sending import Sending
 from pixstream.metrics import Counts
 from pixstream.metrics.records import COMMITTED, RETRIES
+from pixstream.plugins.producer import LearnsOfDelivery, LearnsOfFailure
 
 if TYPE_CHECKING:
     import threading
@@ -110,8 +111,9 @@ class ProduceLoop:
                 self._backoff.reset()
                 self.counts.add(COMMITTED, len(batch.readings))
                 # 6. Kafka holds them durably: the source may forget them.
-                for reading in batch.readings:
-                    producer.delivered(reading)
+                if isinstance(producer, LearnsOfDelivery):
+                    for reading in batch.readings:
+                        producer.delivered(reading)
 
     @contextmanager
     def _answering_for(self, batch: Batch) -> Iterator[None]:
@@ -119,8 +121,9 @@ class ProduceLoop:
         try:
             yield
         except Exception as error:
-            for reading in batch.readings:
-                self._producer.failed(reading, error)
+            if isinstance(self._producer, LearnsOfFailure):
+                for reading in batch.readings:
+                    self._producer.failed(reading, error)
             raise
 
     def _wait(self, error: Transient) -> None:

@@ -1,4 +1,8 @@
-"""The contract of a producer: a source of Pix events, source → Kafka."""
+"""The contract of a producer: a source of Pix events, source → Kafka.
+
+`Producer` is what every source implements; the protocols below it are for those that need more, and
+are recognised by their methods.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,10 @@ import dataclasses
 from typing import (
     TYPE_CHECKING,
     Annotated,
+    Protocol,
     TypeAlias,
+    final,
+    runtime_checkable,
 )
 
 import msgspec
@@ -66,32 +73,48 @@ class Producer(Component):
         """Yield what one body or file holds, as `read` would, without its source."""
         raise NotImplementedError
 
-    def parse_again(self, raw: bytes, stream: Stream) -> Iterator[Draft | Refusal]:
-        """As `parse`, of a dead letter: of bytes that were read from `stream` once.
-
-        For a source whose streams give the same bytes another meaning (an account's own ISPB).
-
-        Raises:
-            ConfigError: this configuration does not tell what they mean; the letter stays open.
-        """
-        del stream
-        return self.parse(raw)
-
-    def delivered(self, reading: Reading) -> None:
-        """Kafka holds `reading` durably. Called in reading order, in the loop's thread."""
-
-    def failed(self, reading: Reading, error: Exception) -> None:
-        """`reading` was not committed in time; `read` is called again from the last positions."""
-
-    def waits(self) -> bool:
-        """Whether a part of the source does not answer while the rest is read.
-
-        The component is shown as waiting then, not as ready. Called from another thread.
-        """
-        return False
-
+    @final
     def owns(self, stream: Stream) -> bool:
         """Tell whether this replica is the one owner of `stream` (a stable hash decides)."""
         import zlib
 
         return zlib.crc32(stream.encode()) % self.replicas == self.replica
+
+
+@runtime_checkable
+class LearnsOfDelivery(Protocol):
+    """A source that may forget, or answer for, what has arrived."""
+
+    def delivered(self, reading: Reading) -> None:
+        """Kafka holds `reading` durably. Called in reading order, in the loop's thread."""
+
+
+@runtime_checkable
+class LearnsOfFailure(Protocol):
+    """A source with somebody who waits for the outcome."""
+
+    def failed(self, reading: Reading, error: Exception) -> None:
+        """`reading` was not committed in time; `read` is called again from the last positions."""
+
+
+@runtime_checkable
+class ParsesByStream(Protocol):
+    """A source whose streams give the same bytes another meaning (an account's own ISPB)."""
+
+    def parse_again(self, raw: bytes, stream: Stream) -> Iterator[Draft | Refusal]:
+        """As `Producer.parse`, of a dead letter: of bytes that were read from `stream` once.
+
+        Raises:
+            ConfigError: this configuration does not say what they mean; the letter stays open.
+        """
+
+
+@runtime_checkable
+class ReportsWaiting(Protocol):
+    """A source of several parts, of which one may be silent while the others are read."""
+
+    def waits(self) -> bool:
+        """Whether a part of the source does not answer: the component is shown as waiting then.
+
+        Called from another thread.
+        """

@@ -20,10 +20,13 @@ from pixstream.event.sealing import Sealer
 from pixstream.loops.consume import ConsumeLoop
 from pixstream.loops.process import ProcessLoop
 from pixstream.loops.produce import ProduceLoop
+from pixstream.plugins.consumer import OwnsItsLoop
+from pixstream.plugins.producer import ReportsWaiting
 from pixstream.privacy import keys
 from pixstream.processes import lifeline
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
 from pixstream.processes.report import STARTING, Reporter
+from pixstream.runtime import letter_writer, sealer
 
 if TYPE_CHECKING:
     import threading
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
     from pixstream.config.settings import Settings
     from pixstream.event.lenient import SealExtra
     from pixstream.plugins.component import Loop
-
-from pixstream.runtime import letter_writer, sealer
 
 log = logging.getLogger("pixstream.component")
 
@@ -128,19 +129,24 @@ def run(
             retry=settings.retry,
             stop=stop,
         )
-        counts, waits = producer.counts, producer.waits
+        counts = producer.counts
+        if isinstance(producer, ReportsWaiting):
+            waits = producer.waits
     elif name in settings.consumers:
         consumer = settings.consumers[name]
         consumer.replica = replica
-        loop = consumer.loop(settings, stop) or ConsumeLoop(
-            consumer,
-            client,
-            letters,
-            retry=settings.retry,
-            stop=stop,
-            seal_extra=_seal_extra(settings),
-            contract=settings.schema.contract,
-        )
+        if isinstance(consumer, OwnsItsLoop):
+            loop = consumer.loop(settings, stop)
+        else:
+            loop = ConsumeLoop(
+                consumer,
+                client,
+                letters,
+                retry=settings.retry,
+                stop=stop,
+                seal_extra=_seal_extra(settings),
+                contract=settings.schema.contract,
+            )
         counts = consumer.counts
     elif name in settings.processors:
         processor = settings.processors[name]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pixstream.event.identifiers import generate_cpf
 from pixstream.event.model import Draft, Reason, Refusal
-from pixstream.plugins.producer import Position, Producer, Reading, Stream
+from pixstream.plugins.producer import LearnsOfDelivery, Position, Producer, Reading, Stream
 from pixstream.testing.plugin_contract import PluginContract
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ class Run:
                     break
                 for each in batch:
                     self._commit(each)
-                    producer.delivered(each)
+                    if isinstance(producer, LearnsOfDelivery):
+                        producer.delivered(each)
                 batch = []
                 if until():
                     break

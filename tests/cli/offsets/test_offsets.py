@@ -31,10 +31,10 @@ TOPIC = "pix.recebimentos"
 
 
 @dataclasses.dataclass(kw_only=True)
-class Remembering(Consumer):
-    """A destination that keeps offsets and the ids of its topics."""
+class Stubborn(Consumer):
+    """A destination that keeps offsets and the ids of its topics, and cannot be told others."""
 
-    type: str = "remembering"
+    type: str = "stubborn"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,17 +52,17 @@ class Remembering(Consumer):
                 raise TopicChangedError("another one")
         return {p: self.next[p] for p in partitions if p in self.next}
 
+
+@dataclasses.dataclass(kw_only=True)
+class Remembering(Stubborn):
+    """One that can."""
+
+    type: str = "remembering"
+
     def set_offsets(self, offsets: Mapping[TopicIdPartition, int], cluster_id: str) -> None:
         self.cluster = cluster_id
         self.next.update(offsets)
         self.ids.update({p.topic: p.topic_id for p in offsets})
-
-
-@dataclasses.dataclass(kw_only=True)
-class Stubborn(Remembering):
-    """Keeps offsets and cannot be told others."""
-
-    set_offsets = Consumer.set_offsets
 
 
 class Place(Root):

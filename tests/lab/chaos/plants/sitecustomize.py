@@ -31,7 +31,6 @@ def table_before_letters() -> None:
 def group_before_table() -> None:
     from pixstream.consumers.delta_lake.consumer import DeltaLake
     from pixstream.loops.consume import ConsumeLoop
-    from pixstream.plugins.consumer import Consumer
 
     take = ConsumeLoop._take
 
@@ -41,7 +40,7 @@ def group_before_table() -> None:
         take(self, segment)
 
     ConsumeLoop._take = hasty  # type: ignore[method-assign]
-    DeltaLake.offsets = Consumer.offsets  # type: ignore[method-assign]
+    del DeltaLake.offsets
 
 
 def position_skipped() -> None:
@@ -84,6 +83,7 @@ def rejection_dropped() -> None:
 
 def answered_before_commit() -> None:
     from pixstream.loops.produce import ProduceLoop
+    from pixstream.plugins.producer import LearnsOfDelivery
 
     answering_for = ProduceLoop._answering_for
 
@@ -92,6 +92,7 @@ def answered_before_commit() -> None:
 
         def early() -> Any:
             found = positions()
+            assert isinstance(self._producer, LearnsOfDelivery)
             for reading in batch.readings:
                 self._producer.delivered(reading)
             batch.readings.clear()
