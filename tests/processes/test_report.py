@@ -149,7 +149,7 @@ def test_what_a_source_counts_and_waits_for_is_told_of_its_component(
     monkeypatch.setattr(kafka, "connect", lambda _: memory.client())
     stop = Stop()
     reporter = Reporter(pipe[1], stop)
-    monkeypatch.setattr(settings.producers["webhook"], "waits", lambda: True)
+    monkeypatch.setattr(settings.producers["webhook"], "waits", lambda: True, raising=False)
     arguments = (settings, "webhook", 0, stop, reporter)
     running = threading.Thread(target=component.run, args=arguments)
     running.start()
