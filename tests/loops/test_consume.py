@@ -8,20 +8,24 @@ from typing import Any
 
 import pytest
 
+from pixstream.dead_letters import REPLAY_FOR
 from pixstream.errors import DestinationError, KafkaError, TopicChangedError, Transient
-from pixstream.kafka.names import transactional_id
+from pixstream.kafka.names import EVENT_TOPICS, transactional_id
 from pixstream.kafka.ports import TopicIdPartition, TopicPartition
-from pixstream.loops import member, offsets
+from pixstream.loops import offsets
+from tests.loops import consume_world as consuming
+
+pytestmark = pytest.mark.usefixtures("ticks")
 
 GOOD = ("recebimentos", "good")
 
 
 @pytest.fixture
-def world(consuming: Any) -> Any:
+def world() -> consuming.World:
     return consuming.World()
 
 
-def rows(world: Any) -> int:
+def rows(world: consuming.World) -> int:
     return int(sum(world.rows().values()))
 
 
@@ -29,15 +33,14 @@ def rows(world: Any) -> int:
 
 
 @pytest.fixture
-def clock(world: Any) -> Any:
+def clock(world: consuming.World, ticks: consuming.Ticks) -> consuming.Ticks:
     """The clock of the loop, in seconds; Kafka's writes the records' times, in milliseconds."""
-    ticks: Any = vars(member)["time"]
     ticks.now = 1_800_000_000.0
     world.kafka.now = 1_800_000_000_000
     return ticks
 
 
-def test_no_freshness_is_told_before_a_batch(world: Any) -> None:
+def test_no_freshness_is_told_before_a_batch(world: consuming.World) -> None:
     assert "freshness_seconds" not in world.start(0).loop.counts
 
 
@@ -50,7 +53,7 @@ def test_no_freshness_is_told_before_a_batch(world: Any) -> None:
     ],
 )
 def test_freshness_is_the_record_s_age_in_kafka_never_negative_and_heals(
-    world: Any, clock: Any, passed: int, told: int
+    world: consuming.World, clock: consuming.Ticks, passed: int, told: int
 ) -> None:
     process = world.start(0)
     world.produce([GOOD] * 2)
@@ -65,7 +68,7 @@ def test_freshness_is_the_record_s_age_in_kafka_never_negative_and_heals(
 
 @pytest.mark.parametrize("year", [1000, 1970, 9000])
 def test_freshness_knows_nothing_of_event_times(
-    world: Any, consuming: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, year: int
+    world: consuming.World, clock: consuming.Ticks, monkeypatch: pytest.MonkeyPatch, year: int
 ) -> None:
     monkeypatch.setattr(consuming, "NOW", dt.datetime(year, 11, 24, 12, tzinfo=dt.UTC))
     process = world.start(0)
@@ -76,7 +79,9 @@ def test_freshness_knows_nothing_of_event_times(
     assert process.loop.counts["freshness_seconds"] == pytest.approx(7, abs=1)
 
 
-def test_a_record_without_a_time_makes_no_batch_half_a_century_old(world: Any, clock: Any) -> None:
+def test_a_record_without_a_time_makes_no_batch_half_a_century_old(
+    world: consuming.World, clock: consuming.Ticks
+) -> None:
     process = world.start(0)
     now, world.kafka.now = world.kafka.now, -1
     world.produce([GOOD])
@@ -97,7 +102,7 @@ def test_a_record_without_a_time_makes_no_batch_half_a_century_old(world: Any, c
 
 @pytest.mark.parametrize("operation", ["poll", "positions", "group_commit"])
 def test_a_broker_that_is_away_is_waited_for_and_the_member_stays(
-    world: Any, operation: str
+    world: consuming.World, operation: str
 ) -> None:
     world.produce([GOOD] * 4)
     process = world.start(0)
@@ -116,7 +121,7 @@ def test_a_broker_that_is_away_is_waited_for_and_the_member_stays(
     world.settle()
 
 
-def test_while_it_waits_its_state_says_so_and_the_buffer_stays(world: Any) -> None:
+def test_while_it_waits_its_state_says_so_and_the_buffer_stays(world: consuming.World) -> None:
     process = world.start(0)
     world.produce([GOOD] * 3)
     process.fill()
@@ -130,8 +135,8 @@ def test_while_it_waits_its_state_says_so_and_the_buffer_stays(world: Any) -> No
         assert len(loop.member.buffer) == 3
         return bool(keep_alive())
 
-    loop.member._keep_alive = watching
-    loop.member.patience._backoff.next = lambda: 0.01
+    loop.member._keep_alive = watching  # type: ignore[method-assign]
+    loop.member.patience._backoff.next = lambda: 0.01  # type: ignore[method-assign]
     world.kafka.fail("positions", Transient("no broker answers"))
     loop.member.bring(loop._take)
     assert set(states) == {"waiting"}
@@ -140,7 +145,7 @@ def test_while_it_waits_its_state_says_so_and_the_buffer_stays(world: Any) -> No
 
 
 def test_rows_are_not_written_again_because_the_group_could_not_be_told(
-    world: Any, consuming: Any, monkeypatch: pytest.MonkeyPatch
+    world: consuming.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[int] = []
     take = consuming.Store.take
@@ -160,7 +165,7 @@ def test_rows_are_not_written_again_because_the_group_could_not_be_told(
 
 
 def test_a_letter_of_which_nobody_knows_whether_it_is_committed_ends_the_process(
-    world: Any,
+    world: consuming.World,
 ) -> None:
     world.produce([("recebimentos", "bad"), GOOD])
     process = world.start(0)
@@ -173,7 +178,7 @@ def test_a_letter_of_which_nobody_knows_whether_it_is_committed_ends_the_process
 
 
 def test_a_writer_of_letters_that_can_begin_nothing_more_is_replaced_by_a_new_one(
-    world: Any, consuming: Any, monkeypatch: pytest.MonkeyPatch
+    world: consuming.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = world.start(0)
     own_id = transactional_id(consuming.NAME, 0)
@@ -195,7 +200,9 @@ def test_a_writer_of_letters_that_can_begin_nothing_more_is_replaced_by_a_new_on
     assert process.error is None
 
 
-def test_partitions_that_arrive_while_waiting_are_paused_and_kept_unread(world: Any) -> None:
+def test_partitions_that_arrive_while_waiting_are_paused_and_kept_unread(
+    world: consuming.World,
+) -> None:
     first, second = world.start(0), world.start(1)
     for process in (first, second, first, second):
         process.step()
@@ -211,8 +218,8 @@ def test_partitions_that_arrive_while_waiting_are_paused_and_kept_unread(world: 
         grown.append((len(first.loop.member.standing), len(first.loop.member.buffer)))
         return answered
 
-    first.loop.member._keep_alive = evicting
-    first.loop.member.patience._backoff.next = lambda: 0.01
+    first.loop.member._keep_alive = evicting  # type: ignore[method-assign]
+    first.loop.member.patience._backoff.next = lambda: 0.01  # type: ignore[method-assign]
     first.step()
     assert grown[-1][0] == 3
     assert grown[0][1] == grown[-1][1]
@@ -223,7 +230,7 @@ def test_partitions_that_arrive_while_waiting_are_paused_and_kept_unread(world: 
 
 
 def test_a_destination_that_cannot_say_where_to_start_is_asked_again_with_backoff(
-    world: Any,
+    world: consuming.World,
 ) -> None:
     asked: list[float] = []
     known = world.store.known
@@ -234,7 +241,7 @@ def test_a_destination_that_cannot_say_where_to_start_is_asked_again_with_backof
             raise Transient("the destination does not answer")
         return known(partitions)
 
-    world.store.known = silent
+    world.store.known = silent  # type: ignore[method-assign]
     world.produce([GOOD] * 3)
     process = world.start(0)
     for _ in range(3):
@@ -244,7 +251,7 @@ def test_a_destination_that_cannot_say_where_to_start_is_asked_again_with_backof
     assert process.loop.counts["retries"] >= 1
 
 
-def test_stopping_during_an_outage_ends_with_nothing_committed(world: Any, consuming: Any) -> None:
+def test_stopping_during_an_outage_ends_with_nothing_committed(world: consuming.World) -> None:
     world.produce([GOOD] * 3)
     process = world.start(0)
     for _ in range(9):
@@ -261,7 +268,7 @@ def test_stopping_during_an_outage_ends_with_nothing_committed(world: Any, consu
 
 
 def test_a_destination_that_keeps_failing_is_left_alone_then_tried_once(
-    world: Any, caplog: pytest.LogCaptureFixture
+    world: consuming.World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "pixstream.breaker")
     world.produce([GOOD] * 3)
@@ -279,7 +286,7 @@ def test_a_destination_that_keeps_failing_is_left_alone_then_tried_once(
         states.append(loop.state)
         return done
 
-    loop._consumer.write, loop.member.wait = seen, waited
+    loop._consumer.write, loop.member.wait = seen, waited  # type: ignore[method-assign]
     world.fail("write", 4)
     process.step()
     process.step()
@@ -296,7 +303,7 @@ def test_a_destination_that_keeps_failing_is_left_alone_then_tried_once(
         assert word in said
 
 
-def test_the_breaker_does_not_count_what_kafka_fails_at(world: Any) -> None:
+def test_the_breaker_does_not_count_what_kafka_fails_at(world: consuming.World) -> None:
     world.produce([("recebimentos", "refused")])
     process = world.start(0)
     for _ in range(5):
@@ -308,7 +315,7 @@ def test_the_breaker_does_not_count_what_kafka_fails_at(world: Any) -> None:
     assert len(world.letters()) == 1
 
 
-def test_a_refused_record_costs_only_itself(world: Any) -> None:
+def test_a_refused_record_costs_only_itself(world: consuming.World) -> None:
     world.produce([GOOD, ("recebimentos", "refused"), GOOD, ("estornos", "refused")])
     process = world.start(0)
     for _ in range(3):
@@ -322,7 +329,7 @@ def test_a_refused_record_costs_only_itself(world: Any) -> None:
 # --- replayed for one consumer alone -----------------------------------------------------------
 
 
-def test_a_record_replayed_for_another_consumer_is_skipped_whole(world: Any) -> None:
+def test_a_record_replayed_for_another_consumer_is_skipped_whole(world: consuming.World) -> None:
     world.produce([("recebimentos", "other"), ("recebimentos", "mine"), ("estornos", "other")])
     process = world.start(0)
     for _ in range(3):
@@ -333,12 +340,12 @@ def test_a_record_replayed_for_another_consumer_is_skipped_whole(world: Any) -> 
     world.settle()
 
 
-def test_what_is_not_for_us_is_never_decoded(world: Any, consuming: Any) -> None:
+def test_what_is_not_for_us_is_never_decoded(world: consuming.World) -> None:
     kafka = world.kafka
     outbox = kafka.client().outbox("replay")
     outbox.begin()
-    header = [(consuming.REPLAY_FOR, b"somebody")]
-    outbox.send(consuming.EVENT_TOPICS["recebimentos"], b"bad 1", b"no event at all", header)
+    header = [(REPLAY_FOR, b"somebody")]
+    outbox.send(EVENT_TOPICS["recebimentos"], b"bad 1", b"no event at all", header)
     outbox.commit()
     process = world.start(0)
     process.step()
@@ -357,7 +364,7 @@ def stopped_with(process: Any, step: Callable[[], None]) -> str:
     return str(process.error)
 
 
-def run(world: Any, records: int = 6) -> Any:
+def run(world: consuming.World, records: int = 6) -> Any:
     world.produce([GOOD, ("estornos", "good")] * (records // 2))
     process = world.start(0)
     for _ in range(3):
@@ -365,7 +372,7 @@ def run(world: Any, records: int = 6) -> Any:
     return process
 
 
-def test_a_topic_created_anew_while_it_is_read_names_the_command(world: Any) -> None:
+def test_a_topic_created_anew_while_it_is_read_names_the_command(world: consuming.World) -> None:
     process = run(world)
     world.recreate("estornos")
     said = stopped_with(process, process.step)
@@ -374,7 +381,7 @@ def test_a_topic_created_anew_while_it_is_read_names_the_command(world: Any) -> 
     world.settle()
 
 
-def test_a_topic_created_anew_while_nobody_looked_names_the_command(world: Any) -> None:
+def test_a_topic_created_anew_while_nobody_looked_names_the_command(world: consuming.World) -> None:
     run(world)
     world.end()
     world.recreate("estornos")
@@ -383,7 +390,7 @@ def test_a_topic_created_anew_while_nobody_looked_names_the_command(world: Any) 
     assert "pixstream offsets set table --topic pix.estornos --to earliest --new-topic" in said
 
 
-def test_records_that_expired_unread_name_the_command(world: Any) -> None:
+def test_records_that_expired_unread_name_the_command(world: consuming.World) -> None:
     process = run(world)
     world.produce([("estornos", "good")] * 5)
     world.expire("estornos", 0, 1.0)
@@ -393,7 +400,7 @@ def test_records_that_expired_unread_name_the_command(world: Any) -> None:
     world.settle()
 
 
-def test_an_offset_beyond_the_end_names_the_command(world: Any) -> None:
+def test_an_offset_beyond_the_end_names_the_command(world: consuming.World) -> None:
     run(world)
     world.end()
     (log,) = world.kafka.topic("pix.estornos").partitions
@@ -404,7 +411,7 @@ def test_an_offset_beyond_the_end_names_the_command(world: Any) -> None:
     assert "--topic pix.estornos --partition 0 --to earliest --allow-rewind" in said
 
 
-def test_a_table_that_is_gone_names_the_command(world: Any) -> None:
+def test_a_table_that_is_gone_names_the_command(world: consuming.World) -> None:
     run(world)
     world.end()
     world.store.next.clear()
@@ -415,7 +422,7 @@ def test_a_table_that_is_gone_names_the_command(world: Any) -> None:
 
 
 def test_a_partition_without_offset_whose_records_expired_names_the_command(
-    world: Any, consuming: Any
+    world: consuming.World,
 ) -> None:
     run(world)
     world.end()
@@ -432,7 +439,7 @@ def test_a_partition_without_offset_whose_records_expired_names_the_command(
 
 
 def test_a_partition_that_came_later_is_read_from_its_beginning_whatever_start_says(
-    world: Any,
+    world: consuming.World,
 ) -> None:
     run(world)
     world.end()
@@ -444,7 +451,7 @@ def test_a_partition_that_came_later_is_read_from_its_beginning_whatever_start_s
         made.start = "latest"
         return made
 
-    world.consumer = latest
+    world.consumer = latest  # type: ignore[method-assign]
     while not world.kafka.topic("pix.estornos").partitions[1].entries:
         world.produce([("estornos", "good")])
     process = world.start(0)
@@ -455,7 +462,7 @@ def test_a_partition_that_came_later_is_read_from_its_beginning_whatever_start_s
 
 
 def test_a_group_that_is_ahead_of_a_restored_table_goes_back_with_it(
-    world: Any, caplog: pytest.LogCaptureFixture
+    world: consuming.World, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(world)
     backup = dict(world.store.next), world.store.rows.copy()
@@ -474,7 +481,7 @@ def test_a_group_that_is_ahead_of_a_restored_table_goes_back_with_it(
 
 
 def test_a_member_that_slept_while_a_table_was_set_back_leaves_nothing_unread(
-    consuming: Any, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     world = consuming.World(tmp_path)
     world.produce([GOOD] * 4)
@@ -502,7 +509,7 @@ def test_a_member_that_slept_while_a_table_was_set_back_leaves_nothing_unread(
     world.settle()
 
 
-def test_a_group_that_forgot_is_told_again_without_a_record(world: Any) -> None:
+def test_a_group_that_forgot_is_told_again_without_a_record(world: consuming.World) -> None:
     run(world)
     world.end()
     world.kafka.committed.clear()
@@ -512,7 +519,9 @@ def test_a_group_that_forgot_is_told_again_without_a_record(world: Any) -> None:
     assert [s.committed for s in standing] == [s.remembered for s in standing]
 
 
-def test_an_error_that_kafka_cannot_explain_still_says_where_to_look(world: Any) -> None:
+def test_an_error_that_kafka_cannot_explain_still_says_where_to_look(
+    world: consuming.World,
+) -> None:
     process = run(world)
     said = str(
         process.loop.member._assignment.explained(TopicChangedError("something changed"), {})

@@ -33,6 +33,7 @@ from pixstream.loops import offsets
 from pixstream.loops.consume import ConsumeLoop
 from pixstream.plugins.component import BatchLimits
 from pixstream.testing.waiting import wait_for
+from tests.loops import consume_world as consuming
 
 pytestmark = [
     pytest.mark.broker,
@@ -52,8 +53,7 @@ def library(request: pytest.FixtureRequest) -> Literal["confluent", "kafka-pytho
 class Pipeline:
     """A topic, a consumer of it by a name of its own, and its tables."""
 
-    def __init__(self, library: Any, address: str, place: Path, kit: Any) -> None:
-        self.kit = kit
+    def __init__(self, library: Any, address: str, place: Path) -> None:
         self.settings = KafkaSettings(
             client=library,
             bootstrap_servers=address,
@@ -86,9 +86,9 @@ class Pipeline:
         with closing(self.client.outbox(f"producer-{self.name}")) as outbox:
             outbox.begin()
             for _ in range(count):
-                event = self.kit.event(next(self.numbers), self.kit.CATEGORIES["recebimentos"])
+                event = consuming.event(next(self.numbers), consuming.CATEGORIES["recebimentos"])
                 self.ids.append(event.event_id)
-                outbox.send(TOPIC, event.end_to_end_id.encode(), encode(event), [])
+                outbox.send(TOPIC, str(event.end_to_end_id).encode(), encode(event), [])
             for value in bad:
                 outbox.send(TOPIC, b"k", value, [])
             outbox.commit()
@@ -155,7 +155,7 @@ class Run:
         self.loop = ConsumeLoop(
             pipeline.consumer(self.replica),
             connect(pipeline.settings),
-            LetterWriter(pipeline.name, pipeline.kit.VAULT, 2**20, pipeline.place),
+            LetterWriter(pipeline.name, consuming.VAULT, 2**20, pipeline.place),
             retry=RetrySettings(max_seconds=1.0),
             stop=self.stop,
         )
@@ -180,24 +180,8 @@ class Run:
 
 
 @pytest.fixture
-def consuming_kit() -> Any:
-    import importlib.util
-    import sys
-
-    name = "pixstream_consume_events"
-    if name not in sys.modules:
-        file = Path(__file__).with_name("consume_world.py")
-        spec = importlib.util.spec_from_file_location(name, file)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-@pytest.fixture
-def pipeline(library: Any, broker: str, tmp_path: Path, consuming_kit: Any) -> Iterator[Pipeline]:
-    made = Pipeline(library, broker, tmp_path, consuming_kit)
+def pipeline(library: Any, broker: str, tmp_path: Path) -> Iterator[Pipeline]:
+    made = Pipeline(library, broker, tmp_path)
     made.delete()
     made.create()
     yield made

@@ -4,20 +4,25 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.loops import consume_world as consuming
 
-def test_whatever_happens_each_record_is_in_the_table_once_or_a_letter(consuming: Any) -> None:
+pytestmark = pytest.mark.usefixtures("ticks")
+
+
+def test_whatever_happens_each_record_is_in_the_table_once_or_a_letter() -> None:
     run_state_machine_as_test(
         consuming.ConsumeMachine, settings=settings(max_examples=120, stateful_step_count=40)
     )
 
 
-def test_whatever_happens_real_tables_hold_each_event_once(consuming: Any, tmp_path: Path) -> None:
+def test_whatever_happens_real_tables_hold_each_event_once(tmp_path: Path) -> None:
     numbers = itertools.count()
 
-    class OverDelta(consuming.ConsumeMachine):  # type: ignore[misc]
+    class OverDelta(consuming.ConsumeMachine):
         def make(self) -> Any:
             return consuming.World(tmp_path / str(next(numbers)))
 

@@ -1,7 +1,7 @@
 """A segment becomes events, letters of the rest, and nothing of what is for somebody else."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,7 @@ from pixstream.kafka.ports import Record, TopicIdPartition
 from pixstream.loops.decoder import Decoder
 from pixstream.loops.segments import Segment
 from pixstream.privacy import Vault
+from tests.loops import consume_world as consuming
 
 if TYPE_CHECKING:
     from pixstream.event.record import Headers
@@ -21,7 +22,7 @@ PLACE = TopicIdPartition(TOPIC, "id", 0)
 
 
 @pytest.fixture
-def segment(consuming: Any) -> Segment:
+def segment() -> Segment:
     """Good, bad, for another, good, for us."""
     events = [consuming.event(n, consuming.CATEGORIES["recebimentos"]) for n in range(3)]
     other, ours = [(REPLAY_FOR, b"other")], [(REPLAY_FOR, b"lake")]

@@ -13,10 +13,12 @@ from pixstream import dead_letters
 from pixstream.errors import FencedError, KafkaError, PixstreamError, Transient
 from pixstream.event.model import Draft, Flag, PixEvent
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, POSITIONS
+from pixstream.plugins.component import BatchLimits
 from pixstream.plugins.producer import Reading
+from tests.loops import produce_world as kit
 
 
-def test_zombie_owner_wakes_up_after_its_successor_has_worked(world: Any) -> None:
+def test_zombie_owner_wakes_up_after_its_successor_has_worked(world: kit.World) -> None:
     for _ in range(3):
         world.source.append("a")
     zombie = world.start(1, 0)
@@ -33,7 +35,7 @@ def test_zombie_owner_wakes_up_after_its_successor_has_worked(world: Any) -> Non
     assert world.names() == world.source.all()
 
 
-def test_two_coordinators_at_once_never_both_commit(world: Any) -> None:
+def test_two_coordinators_at_once_never_both_commit(world: kit.World) -> None:
     first = world.start(1, 0)
     world.run_until(first, "idle")
     first.kill()
@@ -48,7 +50,7 @@ def test_two_coordinators_at_once_never_both_commit(world: Any) -> None:
     world.settle(1)
 
 
-def test_checkpoint_ahead_of_the_acknowledgement(world: Any) -> None:
+def test_checkpoint_ahead_of_the_acknowledgement(world: kit.World) -> None:
     """A position is never committed without what stands before it, whatever refuses to be sent."""
     for _ in range(3):
         world.source.append("a")
@@ -62,7 +64,7 @@ def test_checkpoint_ahead_of_the_acknowledgement(world: Any) -> None:
     world.settle(1)
 
 
-def test_broker_bounce_with_acknowledgements_on(world: Any) -> None:
+def test_broker_bounce_with_acknowledgements_on(world: kit.World) -> None:
     for _ in range(7):
         world.source.append("a")
     process = world.start(1, 0)
@@ -77,7 +79,7 @@ def test_broker_bounce_with_acknowledgements_on(world: Any) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 2, 4])
-def test_poison_pill_halts_nothing_wherever_it_stands(world: Any, place: int) -> None:
+def test_poison_pill_halts_nothing_wherever_it_stands(world: kit.World, place: int) -> None:
     names = [world.source.append("a", broken=number == place) for number in range(5)]
     process = world.start(1, 0)
     for _ in range(3):
@@ -90,7 +92,7 @@ def test_poison_pill_halts_nothing_wherever_it_stands(world: Any, place: int) ->
     assert len(world.committed(DLQ)) == 1
 
 
-def test_dead_letter_lacks_context(world: Any) -> None:
+def test_dead_letter_lacks_context(world: kit.World) -> None:
     world.source.append("a")
     name = world.source.append("a", broken=True)
     process = world.start(1, 0)
@@ -111,13 +113,13 @@ def test_dead_letter_lacks_context(world: Any) -> None:
     }
 
 
-def test_memory_grows_with_the_backlog(kit: Any, tmp_path: Path) -> None:
+def test_memory_grows_with_the_backlog(tmp_path: Path) -> None:
     """However much waits, no more is in hand than one batch."""
     kafka, stop = kit.new_kafka(), threading.Event()
     source = kit.Source()
     for _ in range(2000):
         source.append("a")
-    producer = kit.Scripted(batch=kit.BatchLimits(rows=50))
+    producer = kit.Scripted(batch=BatchLimits(rows=50))
     in_hand = most = 0
 
     def gate(place: str) -> None:
@@ -139,12 +141,12 @@ def test_memory_grows_with_the_backlog(kit: Any, tmp_path: Path) -> None:
     assert most <= 51
 
 
-def test_one_future_timestamp_makes_later_events_late(kit: Any, tmp_path: Path) -> None:
+def test_one_future_timestamp_makes_later_events_late(tmp_path: Path) -> None:
     kafka, stop = kit.new_kafka(), threading.Event()
     now = dt.datetime.now(dt.UTC)
     times = [now, now + dt.timedelta(hours=2), now, dt.datetime(9999, 1, 1, tzinfo=dt.UTC), now]
 
-    class Skewed(kit.Scripted):  # type: ignore[misc]
+    class Skewed(kit.Scripted):
         def read(self, since: Any) -> Any:
             for number in range(int(since.get("a", 0)), len(times)):
                 draft = Draft(
@@ -169,7 +171,7 @@ def test_one_future_timestamp_makes_later_events_late(kit: Any, tmp_path: Path) 
     assert kit.standing(kafka.client(), "scripted") == {"a": len(times)}
 
 
-def test_commit_on_close(world: Any) -> None:
+def test_commit_on_close(world: kit.World) -> None:
     """Whatever ends a process in the middle of a transaction, closing does not commit it."""
     for _ in range(3):
         world.source.append("a")
@@ -186,7 +188,7 @@ def test_commit_on_close(world: Any) -> None:
     world.settle(1)
 
 
-def test_a_producer_stops_silently(world: Any) -> None:
+def test_a_producer_stops_silently(world: kit.World) -> None:
     """A loop that cannot go on ends with an error that says what, for its supervisor to see."""
     world.source.append("a")
     process = world.start(1, 0)

@@ -16,6 +16,9 @@ from pixstream.lake.append import TableAppender
 from pixstream.lake.table import LakeTable
 from pixstream.loops.consume import ConsumeLoop
 from pixstream.loops.segments import Segment
+from tests.loops import consume_world as consuming
+
+pytestmark = pytest.mark.usefixtures("ticks")
 
 SEARCH = settings(
     max_examples=500,
@@ -88,29 +91,29 @@ class ForgetsTheBufferOfAnOutage(ConsumeLoop):
     ],
 )
 def test_a_planted_bug_of_the_loop_is_caught_by_the_machine(
-    consuming: Any, bug: type[ConsumeLoop], caught: str
+    bug: type[ConsumeLoop], caught: str
 ) -> None:
-    class Planted(consuming.ConsumeMachine):  # type: ignore[misc]
+    class Planted(consuming.ConsumeMachine):
         loop_kind = bug
 
     with pytest.raises(AssertionError, match=caught):
         run_state_machine_as_test(Planted, settings=SEARCH)
 
 
-def test_a_table_that_accepts_a_lower_version_is_caught_by_the_machine(consuming: Any) -> None:
-    class AcceptsLower(consuming.Store):  # type: ignore[misc]
+def test_a_table_that_accepts_a_lower_version_is_caught_by_the_machine() -> None:
+    class AcceptsLower(consuming.Store):
         def accepts(self, partition: TopicIdPartition, offset: int) -> bool:
             del partition, offset
             return True
 
-    class Planted(consuming.ConsumeMachine):  # type: ignore[misc]
+    class Planted(consuming.ConsumeMachine):
         store_kind = AcceptsLower
 
     with pytest.raises(AssertionError, match=r"an offset went back|the group is ahead"):
         run_state_machine_as_test(Planted, settings=SEARCH)
 
 
-def told_stale_offsets(consuming: Any, place: Path) -> Any:
+def told_stale_offsets(place: Path) -> Any:
     """Real tables that are told lower offsets than they know, as by a process that slept."""
     world = consuming.World(place)
     world.produce([("recebimentos", "good")] * 3)
@@ -125,14 +128,14 @@ def told_stale_offsets(consuming: Any, place: Path) -> Any:
     return world
 
 
-def test_a_real_table_never_goes_back(consuming: Any, tmp_path: Path) -> None:
-    world = told_stale_offsets(consuming, tmp_path)
+def test_a_real_table_never_goes_back(tmp_path: Path) -> None:
+    world = told_stale_offsets(tmp_path)
     world.check()
     world.settle()
 
 
 def test_a_real_table_that_accepts_a_lower_version_is_caught(
-    consuming: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = TableAppender._plan
 
@@ -142,6 +145,6 @@ def test_a_real_table_that_accepts_a_lower_version_is_caught(
             return plan(self, *arguments)
 
     monkeypatch.setattr(TableAppender, "_plan", forgetful)
-    world = told_stale_offsets(consuming, tmp_path)
+    world = told_stale_offsets(tmp_path)
     with pytest.raises(AssertionError, match=r"an offset went back|the group is ahead"):
         world.check()

@@ -14,6 +14,7 @@ from pixstream.loops.batches import Batch
 from pixstream.loops.ownership import Ownership
 from pixstream.loops.produce import ProduceLoop
 from pixstream.plugins.producer import LearnsOfDelivery, Position, Reading, Stream
+from tests.loops import produce_world as kit
 
 SEARCH = settings(
     max_examples=500,
@@ -81,10 +82,8 @@ def _takes_without_asking(self: Ownership) -> Mapping[Stream, Position]:
         (DropsARefusal, "content and positions disagree|delivered before it is committed"),
     ],
 )
-def test_a_planted_bug_is_caught_by_the_machine(
-    kit: Any, bug: type[ProduceLoop], caught: str
-) -> None:
-    class Planted(kit.ProduceMachine):  # type: ignore[misc]
+def test_a_planted_bug_is_caught_by_the_machine(bug: type[ProduceLoop], caught: str) -> None:
+    class Planted(kit.ProduceMachine):
         loop_kind = bug
 
     with pytest.raises(AssertionError, match=caught):
@@ -92,7 +91,7 @@ def test_a_planted_bug_is_caught_by_the_machine(
 
 
 def test_streams_that_move_without_fencing_are_caught_by_the_machine(
-    kit: Any, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Ownership, "claim", _takes_without_asking)
     monkeypatch.setattr(Ownership, "positions", _takes_without_asking)

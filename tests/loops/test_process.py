@@ -28,7 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pixstream import breaker, dead_letters
+from pixstream import dead_letters
 from pixstream.breaker import RetrySettings
 from pixstream.columns.batch import EventBatch
 from pixstream.dead_letters import REPLAY_FOR, LetterWriter
@@ -49,13 +49,14 @@ from pixstream.kafka.ports import (
     TopicSpec,
 )
 from pixstream.kafka.topics.declared import TopicSettings
-from pixstream.loops import assignment, member
 from pixstream.loops.process import METRICS, ProcessLoop
 from pixstream.loops.segments import Segment
 from pixstream.metrics.records import FRESHNESS
 from pixstream.plugins.component import BatchLimits
 from pixstream.plugins.processor import Emit, HasState, Processor, StateRecord
 from pixstream.privacy import Pseudonymiser, Vault
+
+pytestmark = pytest.mark.usefixtures("ticks")
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 VAULT = Vault(bytes(range(32)), "k1")
@@ -359,15 +360,6 @@ class World:
 
 def kill(process: Process) -> None:
     process.dead = True
-
-
-@pytest.fixture(autouse=True)
-def _clock(consuming: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time that goes on when somebody looks."""
-    ticks = consuming.Ticks()
-    for part in (assignment, breaker, member):
-        monkeypatch.setattr(part, "time", ticks)
-    monkeypatch.setattr(member, "POLL_SECONDS", 0.0001)
 
 
 @pytest.fixture

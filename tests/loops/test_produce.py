@@ -2,17 +2,22 @@
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pixstream.errors import KafkaError, Transient
 from pixstream.kafka.names import transactional_id
 from pixstream.loops.produce import METRICS
+from pixstream.plugins.component import BatchLimits
 from pixstream.plugins.producer import Reading
+from tests.loops import produce_world as kit
+
+if TYPE_CHECKING:
+    from pixstream.kafka.ports import Client
 
 
-def test_kafka_may_be_away_while_a_producer_starts(world: Any) -> None:
+def test_kafka_may_be_away_while_a_producer_starts(world: kit.World) -> None:
     world.source.append("a")
     process = world.start(1, 0)
     for operation in ("outbox", "outbox", "load", "outbox", "begin", "load", "commit"):
@@ -26,7 +31,7 @@ def test_kafka_may_be_away_while_a_producer_starts(world: Any) -> None:
     world.settle(1)
 
 
-def test_a_producer_is_ready_once_it_knows_its_positions_and_not_before(world: Any) -> None:
+def test_a_producer_is_ready_once_it_knows_its_positions_and_not_before(world: kit.World) -> None:
     world.source.append("a")
     process = world.start(1, 0)
     world.run_until(process, "outbox")
@@ -39,7 +44,7 @@ def test_a_producer_is_ready_once_it_knows_its_positions_and_not_before(world: A
     assert process.loop.state == "ready"
 
 
-def test_later_it_waits_for_positions_as_it_does_for_its_source(world: Any) -> None:
+def test_later_it_waits_for_positions_as_it_does_for_its_source(world: kit.World) -> None:
     process = world.start(1, 0)
     world.run_until(process, "idle")
     name = world.source.append("a")
@@ -55,11 +60,11 @@ def test_later_it_waits_for_positions_as_it_does_for_its_source(world: Any) -> N
     assert process.loop.counts["retries"] == 4
 
 
-def test_every_count_is_there_at_0_before_anything_is_read(world: Any) -> None:
+def test_every_count_is_there_at_0_before_anything_is_read(world: kit.World) -> None:
     assert world.start(1, 0).loop.counts == {metric.short: 0 for metric in METRICS}
 
 
-def test_stopping_ends_a_start_that_waits(kit: Any, tmp_path: Path) -> None:
+def test_stopping_ends_a_start_that_waits(tmp_path: Path) -> None:
     stop = threading.Event()
 
     class Away:
@@ -70,14 +75,14 @@ def test_stopping_ends_a_start_that_waits(kit: Any, tmp_path: Path) -> None:
 
     producer = kit.Scripted()
     producer.attach(kit.Source())
-    loop = kit.loop_of(producer, Away(), tmp_path, stop)
+    loop = kit.loop_of(producer, cast("Client", Away()), tmp_path, stop)
     loop.run()
     assert loop.state == "starting"
 
 
 @pytest.mark.parametrize("done", [True, False])
 def test_a_commit_without_an_answer_ends_the_process_and_the_next_one_finds_out(
-    world: Any,
+    world: kit.World,
     done: bool,  # noqa: FBT001  a parameter of the test
 ) -> None:
     for _ in range(3):
@@ -98,7 +103,7 @@ def test_a_commit_without_an_answer_ends_the_process_and_the_next_one_finds_out(
 
 
 def test_a_commit_without_an_answer_is_never_followed_by_a_read_in_the_same_process(
-    world: Any,
+    world: kit.World,
 ) -> None:
     world.source.append("a")
     process = world.start(1, 0)
@@ -112,7 +117,7 @@ def test_a_commit_without_an_answer_is_never_followed_by_a_read_in_the_same_proc
 
 
 def test_readings_that_belong_together_share_a_transaction_beyond_every_limit(
-    kit: Any, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     kafka, stop = kit.new_kafka(), threading.Event()
     source = kit.Source()
@@ -120,7 +125,7 @@ def test_readings_that_belong_together_share_a_transaction_beyond_every_limit(
         source.append("a")
     contents = [content for _, content in source.streams["a"]]
 
-    class Bodies(kit.Scripted):  # type: ignore[misc]
+    class Bodies(kit.Scripted):
         def read(self, since: Any) -> Any:
             del since
             for number, content in enumerate(contents[:7]):
@@ -130,7 +135,7 @@ def test_readings_that_belong_together_share_a_transaction_beyond_every_limit(
             stop.set()
             yield None
 
-    producer = Bodies(batch=kit.BatchLimits(rows=2))
+    producer = Bodies(batch=BatchLimits(rows=2))
     producer.attach(source)
     seen: list[int] = []
 
@@ -144,14 +149,14 @@ def test_readings_that_belong_together_share_a_transaction_beyond_every_limit(
 
 
 def test_stopping_in_the_middle_of_readings_that_belong_together_keeps_them_together(
-    kit: Any, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     kafka, stop = kit.new_kafka(), threading.Event()
     source = kit.Source()
     for _ in range(4):
         source.append("a")
 
-    class Body(kit.Scripted):  # type: ignore[misc]
+    class Body(kit.Scripted):
         def read(self, since: Any) -> Any:
             del since
             for number, (_, content) in enumerate(source.streams["a"]):
@@ -164,7 +169,7 @@ def test_stopping_in_the_middle_of_readings_that_belong_together_keeps_them_toge
     assert kit.held(kafka.client(), "scripted") == source.all()
 
 
-def test_a_writer_that_can_begin_no_transaction_is_replaced_by_a_new_one(world: Any) -> None:
+def test_a_writer_that_can_begin_no_transaction_is_replaced_by_a_new_one(world: kit.World) -> None:
     process = world.start(1, 0)
     world.run_until(process, "idle")
     epoch = world.kafka.epochs[transactional_id("scripted", 0, 1)]

@@ -22,7 +22,9 @@ from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.topics.declared import DEFAULT_TOPICS, declared
 from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.loops.ownership import Ownership
+from pixstream.plugins.component import BatchLimits
 from pixstream.testing.waiting import wait_for
+from tests.loops import produce_world as kit
 
 pytestmark = pytest.mark.broker
 DELIVERED_SECONDS = 0.5
@@ -60,15 +62,13 @@ def name(request: pytest.FixtureRequest) -> str:
 class Running:
     """A producer's process, as a thread; it can be held at any place of the source or of Kafka."""
 
-    def __init__(
-        self, kit: Any, client: Client, source: Any, name: str, place: tuple[int, int]
-    ) -> None:
+    def __init__(self, client: Client, source: Any, name: str, place: tuple[int, int]) -> None:
         self.error: Exception | None = None
         self.stop = threading.Event()
         self.held_at = ""
         self.is_held = threading.Event()
         self.go_on = threading.Event()
-        self.producer = kit.Scripted(replicas=place[0], batch=kit.BatchLimits(rows=4))
+        self.producer = kit.Scripted(replicas=place[0], batch=BatchLimits(rows=4))
         self.producer.name, self.producer.replica = name, place[1]
         self.producer.attach(source, self.gate)
         retry = BackoffSettings(min_seconds=0.2, max_seconds=2.0)
@@ -112,18 +112,18 @@ def fill(source: Any, rounds: int) -> None:
             source.append(stream)
 
 
-def check(kit: Any, client: Client, source: Any, name: str) -> None:
+def check(client: Client, source: Any, name: str) -> None:
     """Everything is there, once, and the positions say so."""
     assert kit.held(client, name) == source.all()
     assert kit.standing(client, name) == kit.ends(source)
 
 
 def test_an_owner_of_the_former_layout_in_mid_transaction_is_fenced_by_the_new_one(
-    kit: Any, client: Client, name: str
+    client: Client, name: str
 ) -> None:
     source = kit.Source()
     fill(source, 2)
-    old = Running(kit, client, source, name, (2, 0))
+    old = Running(client, source, name, (2, 0))
     sent = 0
 
     def hold_in_the_middle(place: str) -> None:
@@ -136,7 +136,7 @@ def test_an_owner_of_the_former_layout_in_mid_transaction_is_fenced_by_the_new_o
     old.producer.gate = hold_in_the_middle
     with old:
         assert old.is_held.wait()
-        new = [Running(kit, client, source, name, (3, replica)) for replica in range(3)]
+        new = [Running(client, source, name, (3, replica)) for replica in range(3)]
         with new[0], new[1], new[2]:
             until(lambda: sum(len(n.producer.heard) for n in new) == 18, *new)
             old.go_on.set()
@@ -144,12 +144,10 @@ def test_an_owner_of_the_former_layout_in_mid_transaction_is_fenced_by_the_new_o
             assert isinstance(old.error, FencedError)
             assert old.producer.heard == []
         assert [one.error for one in new] == [None] * 3
-    check(kit, client, source, name)
+    check(client, source, name)
 
 
-def test_nothing_is_lost_or_doubled_from_1_to_3_to_2_replicas(
-    kit: Any, client: Client, name: str
-) -> None:
+def test_nothing_is_lost_or_doubled_from_1_to_3_to_2_replicas(client: Client, name: str) -> None:
     source = kit.Source()
     running: list[Running] = []
 
@@ -161,7 +159,7 @@ def test_nothing_is_lost_or_doubled_from_1_to_3_to_2_replicas(
         fill(source, 2)
         former, running = (
             running,
-            [Running(kit, client, source, name, (replicas, n)) for n in range(replicas)],
+            [Running(client, source, name, (replicas, n)) for n in range(replicas)],
         )
         for one in running:
             one.__enter__()
@@ -172,7 +170,7 @@ def test_nothing_is_lost_or_doubled_from_1_to_3_to_2_replicas(
     for one in running:
         one.__exit__()
         assert one.error is None
-    check(kit, client, source, name)
+    check(client, source, name)
     assert Ownership(client, name, 2).positions().keys() == set(STREAMS)
 
 
@@ -247,7 +245,7 @@ def control(broker_control: EmbeddedBroker) -> Iterator[EmbeddedBroker]:
     "strikes", [[0.001, 0.006], ["frozen"]], ids=["killed", "frozen until nobody waits any more"]
 )
 def test_a_broker_that_is_gone_in_mid_commit_loses_and_doubles_nothing(
-    kit: Any, client: Client, control: EmbeddedBroker, name: str, strikes: list[float | str]
+    client: Client, control: EmbeddedBroker, name: str, strikes: list[float | str]
 ) -> None:
     source = kit.Source()
     fill(source, 1)
@@ -261,16 +259,16 @@ def test_a_broker_that_is_gone_in_mid_commit_loses_and_doubles_nothing(
         return False
 
     while not ends or ends[-1] is not None:  # as a supervisor does
-        with Running(kit, cast("Client", struck), source, name, (1, 0)) as one:
+        with Running(cast("Client", struck), source, name, (1, 0)) as one:
             until(lambda: one.ended or (not struck.strikes and arrived()), one)
         assert one.error is None or isinstance(one.error, KafkaError)
         ends.append(one.error)
         for thread in struck.threads:
             thread.join()
         fill(source, 1)
-    with Running(kit, client, source, name, (1, 0)) as last:
+    with Running(client, source, name, (1, 0)) as last:
         until(lambda: last.ended or arrived(), last)
     assert last.error is None
     if frozen:
         assert ends[0] is not None, "without an answer the process must end"
-    check(kit, client, source, name)
+    check(client, source, name)

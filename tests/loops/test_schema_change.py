@@ -36,6 +36,9 @@ from pixstream.loops.segments import Segment, segments
 from pixstream.plugins.component import BatchLimits
 from pixstream.privacy import Pseudonymiser, Vault
 from pixstream.testing.waiting import wait_for
+from tests.loops import consume_world as consuming
+
+pytestmark = pytest.mark.usefixtures("ticks")
 
 TOPIC = EVENT_TOPICS["recebimentos"]
 VAULT = Vault(bytes(range(32)), "k1")
@@ -55,8 +58,8 @@ class Told:
 class World:
     """A topic of three partitions, its producers, one consumer over tables at `place`."""
 
-    def __init__(self, client: Client, place: Path, kit: Any, retry: RetrySettings = QUICK) -> None:
-        self.client, self.place, self.kit, self.retry = client, place, kit, retry
+    def __init__(self, client: Client, place: Path, retry: RetrySettings = QUICK) -> None:
+        self.client, self.place, self.retry = client, place, retry
         self.name = f"lake_{secrets.token_hex(4)}"
         self.numbers = itertools.count(int(time.time()) % 10**6 * 1000)
         self.told: list[Told] = []
@@ -68,14 +71,14 @@ class World:
             outbox.begin()
             for version in versions:
                 number = next(self.numbers)
-                event = self.kit.event(number, self.kit.CATEGORIES["recebimentos"])
+                event = consuming.event(number, consuming.CATEGORIES["recebimentos"])
                 document = json.loads(encode(event)) | {"schema_version": version}
                 told = dict(new) if version > 1 else {}
                 document |= {name: value for name, value in told.items() if name != "payer"}
                 document["payer"] |= told.get("payer", {})
                 value = json.dumps(document).encode()
                 headers = (("schema-version", str(version).encode()),)
-                outbox.send(TOPIC, event.end_to_end_id.encode(), value, headers)
+                outbox.send(TOPIC, str(event.end_to_end_id).encode(), value, headers)
                 self.told.append(Told(event.event_id, told))
             outbox.commit()
 
@@ -133,14 +136,14 @@ def in_memory(partitions: int) -> MemoryKafka:
 
 
 @pytest.fixture
-def world(tmp_path: Path, consuming: Any) -> World:
-    return World(cast("Client", in_memory(3).client()), tmp_path, consuming)
+def world(tmp_path: Path) -> World:
+    return World(cast("Client", in_memory(3).client()), tmp_path)
 
 
 @pytest.fixture
-def line(tmp_path: Path, consuming: Any) -> World:
+def line(tmp_path: Path) -> World:
     """The same with one partition, so that records come in the order in which they were sent."""
-    return World(cast("Client", in_memory(1).client()), tmp_path, consuming)
+    return World(cast("Client", in_memory(1).client()), tmp_path)
 
 
 def steps(loop: ConsumeLoop, count: int = 4) -> None:
@@ -226,7 +229,7 @@ def test_a_discarded_value_is_sealed(world: World) -> None:
     assert "unknown_field" in row["flags"]
     assert "secret" not in str(row)
     (sealed,) = [value for name, value in row["extra"] if name == "sealed"]
-    event = world.kit.event(0, world.kit.CATEGORIES["recebimentos"])
+    event = consuming.event(0, consuming.CATEGORIES["recebimentos"])
     event.event_id, event.extra = row["event_id"], {"sealed": sealed}
     assert SEALER.open_extra(event) == {"novelty": "secret"}
 
@@ -273,7 +276,7 @@ def test_a_failure_between_two_parts_of_a_batch_repeats_only_the_second(
 
 
 def test_a_part_that_lets_go_of_the_whole_batch_is_caught_by_the_machine(
-    consuming: Any, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def hasty(records: Any, ahead: Any, known: int) -> list[Segment]:
         return [part._replace(next_offsets=ahead) for part in segments(records, ahead, known)]
@@ -337,12 +340,10 @@ def test_the_destination_that_does_not_tell_its_columns_is_waited_for(
 
 
 @pytest.fixture(params=["confluent", "kafka-python"])
-def on_a_broker(
-    request: pytest.FixtureRequest, broker: str, tmp_path: Path, consuming: Any
-) -> Iterator[World]:
+def on_a_broker(request: pytest.FixtureRequest, broker: str, tmp_path: Path) -> Iterator[World]:
     library: Literal["confluent", "kafka-python"] = request.param
     client = connect(KafkaSettings(client=library, bootstrap_servers=broker, linger_ms=5))
-    made = World(client, tmp_path, consuming, RetrySettings(max_seconds=1.0))
+    made = World(client, tmp_path, RetrySettings(max_seconds=1.0))
     with closing(client.admin()) as admin:
         for spec in (TopicSpec(TOPIC, 3, 1, {}), TopicSpec(DLQ, 1, 1, {})):
             if spec.name in admin.topics():
