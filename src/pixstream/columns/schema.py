@@ -16,7 +16,7 @@ from pixstream.event.model import Party, PixEvent
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 PARTITION_COLUMN = "event_date"
-"""The UTC date of `event_time`: what the tables are partitioned by (Law 8)."""
+"""The UTC date of `event_time`: what the tables are partitioned by."""
 
 PARTIES = ("payer", "payee")
 """The columns that have children."""

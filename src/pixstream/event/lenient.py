@@ -3,9 +3,9 @@
 Versions: a field that a later version adds is nullable with the default None, so an older record is
 complete without it. A newer record must have every field that this version knows; its new fields go
 to the caller, which knows the contract (`contract`). Unexpected keys in a known version are kept,
-with the flag `unknown_field` and their values sealed into `extra` (Law 9). Everything else is
+with the flag `unknown_field` and their values sealed into `extra`. Everything else is
 refused with the path of the field. Messages contain only the names of known fields: unknown keys,
-values and msgspec's own text may contain personal data (Law 4).
+values and msgspec's own text may contain personal data.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Direction(StrEnum):
 
 
 class Flag(StrEnum):
-    """An irregularity in an event that is kept nevertheless (Law 3)."""
+    """An irregularity in an event that is kept nevertheless."""
 
     AMOUNT_ABSENT = "amount_absent"
     AMOUNT_IRREGULAR = "amount_irregular"
@@ -126,7 +126,7 @@ class Draft(msgspec.Struct, kw_only=True):
 
 
 class Party(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """One side of an event: the payer sends the money in this event, the payee gets it (Law 10)."""
+    """One side of an event: the payer sends the money in this event, the payee gets it."""
 
     ispb: Annotated[str | None, Meta(description="ISPB of the participant, 8 characters")] = None
     branch: Annotated[str | None, Meta(description="branch (agência) as the source writes it")] = (

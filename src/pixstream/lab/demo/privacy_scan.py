@@ -1,4 +1,4 @@
-"""Looks for clear identifiers where none may be: topics, tables, dead letters and logs (Law 4).
+"""Looks for clear identifiers where none may be: topics, tables, dead letters and logs.
 
 A text is cut into tokens in several ways and each token is looked up among the identifiers that
 went in, so that the cost does not depend on how many there are.
