@@ -233,7 +233,7 @@ def test_nothing_is_changed_without_a_selection_or_a_reason(bench: Bench, comman
         bench(command, letter)
     with pytest.raises(click.BadParameter, match="CPF or CNPJ"):
         bench(command, letter, "--why", f"client {CPF[:3]}.{CPF[3:6]}.{CPF[6:9]}-{CPF[9:]} called")
-    with pytest.raises(click.BadParameter, match="is no time"):
+    with pytest.raises(click.BadParameter, match="is not a time"):
         bench(command, "--since", "yesterday", *WHY)
     with pytest.raises(PixstreamError, match="no letter with an id that starts with ffffff"):
         bench(command, "ffffff", *WHY)
@@ -314,9 +314,9 @@ def test_a_repair_that_is_wrong_is_told_with_file_and_line_and_no_content(bench:
     assert code == 1
     assert "mend.py:2: repair raises ValueError" in err
     assert CPF not in out + err
-    with pytest.raises(ConfigError, match=r"mend\.py:2: is no Python"):
+    with pytest.raises(ConfigError, match=r"mend\.py:2: not valid Python"):
         bench("replay", "--all", "--with", mend(bench, "return ("), *WHY)
-    with pytest.raises(ConfigError, match="no JMESPath expression"):
+    with pytest.raises(ConfigError, match="not a valid JMESPath expression"):
         bench("replay", "--all", "--jmespath", "pix[", *WHY)
     with pytest.raises(click.UsageError, match="only one repair"):
         bench("replay", "--all", "--jmespath", "pix", "--with", mend(bench), *WHY)
