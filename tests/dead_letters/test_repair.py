@@ -103,6 +103,6 @@ def test_an_expression_that_does_not_fit_is_told_without_the_content(expression:
 
 
 def test_an_expression_takes_no_content_but_json() -> None:
-    with pytest.raises(Refused, match="no JSON") as caught:
+    with pytest.raises(Refused, match="not valid JSON") as caught:
         from_expression("@")(b"<Document/>", {"stage": "read"})
     assert caught.value.reason == "malformed_json"

@@ -248,7 +248,9 @@ def test_a_dry_run_says_what_each_letter_would_become_and_changes_nothing(bench:
     assert code == 1
     lines = out.splitlines()
     assert lines[0].startswith(f"{good[:12]}  {TOPIC}  event ")
-    assert lines[1].startswith(f"{bad[:12]}  stays open: malformed_json: body: no JSON at line 1")
+    assert lines[1].startswith(
+        f"{bad[:12]}  stays open: malformed_json: body: not valid JSON at line 1"
+    )
     assert lines[2].startswith(f"{back[:12]}  {TOPIC}  event ")
     assert lines[3:] == ["        2  would be replayed", "        1  stay open: malformed_json"]
     assert CPF not in out
