@@ -439,7 +439,7 @@ topics: {a: {partitions: x}}
 topics: {a: {retention: 3 days}}
     topics.a.retention: "3 days" has not the form ^(forever|[1-9][0-9]{0,11}(ms|s|m|h|d|w))$ (how
 topics: {a/b: {}}
-    topics.a/b: topic 'a/b': a name has 1 to 249 letters
+    topics.a/b: topic 'a/b': a topic name has 1 to 249 letters
 institution: {ispbs: [1]}
     institution.ispbs[0]: "1" has not the form ^[0-9A-Z]{8}$
 producers: {a: {type: branc}}
@@ -479,7 +479,7 @@ kafka: {security_protocol: SSL, tls: {key_file: /no/such.pem}}
 spark: {checkpoints: "s3://bucket/checkpoints"}
     spark.checkpoints: is read as a directory: name a path of this machine, or a volume
 topics: {a: {replication: 1, min_insync_replicas: 2}}
-    topics.a: min_insync_replicas 2 above replication 1
+    topics.a: min_insync_replicas 2 is above replication 1
 topics: {pix.estornos: {max_message_bytes: 1024}}
     topics.pix.estornos.max_message_bytes: below kafka.max_event_bytes, 1048576
 topics: {pix.dlq: {max_message_bytes: 2048}}

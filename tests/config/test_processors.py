@@ -99,7 +99,7 @@ def test_the_section_topics_changes_what_the_class_declares(load: Load) -> None:
         ("processors: {greedy: {}}", "declares topic pix.pagamentos, which is pixstream's own"),
         ("processors: {state_thief: {}}", "declares topic pix.state.scores, which is pixstream's"),
         ("processors: {stranger: {}}", "declares topic scores, whose name must begin pix."),
-        ("processors: {careless: {}}", "min_insync_replicas 2 above replication 1"),
+        ("processors: {careless: {}}", "min_insync_replicas 2 is above replication 1"),
         ("processors: {nothing: {}}", "no processor of type 'nothing'; known: careless"),
         ("processors: {plain: {categories: [pix]}}", "unknown category 'pix'"),
         ("processors: {plain: {rows: 1}}", "processors.plain.rows: unknown key"),
@@ -109,7 +109,7 @@ def test_the_section_topics_changes_what_the_class_declares(load: Load) -> None:
         ),
         (
             "processors: {scores: {}}\ntopics: {pix.state.scores: {partitions: 2}}",
-            "it has one partition",
+            "it must have one partition",
         ),
         (
             "processors: {scores: {}}\ntopics: {pix.state.scores: {cleanup_policy: delete}}",

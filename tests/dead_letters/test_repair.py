@@ -27,9 +27,9 @@ def test_a_file_gets_bytes_and_headers_and_gives_bytes_or_none(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("import os\ndef repair(raw:\n", r"mend\.py:2: is no Python"),
-        ("x = 1\n", r"mend\.py: defines no function repair"),
-        ("repair = 3\n", "defines no function repair"),
+        ("import os\ndef repair(raw:\n", r"mend\.py:2: not valid Python"),
+        ("x = 1\n", r"mend\.py: does not define a function repair"),
+        ("repair = 3\n", "does not define a function repair"),
         ("import os\n\nraise ValueError('secret')\n", r"mend\.py:3: raises ValueError"),
         ("import no_such_module_at_all\n", r"mend\.py:1: raises ModuleNotFoundError"),
     ],
@@ -89,7 +89,7 @@ def test_our_own_content_is_read_strictly_so_that_its_numbers_stay_numbers() -> 
 
 @pytest.mark.parametrize("expression", ["", "a[", "a ~ b", "{"])
 def test_what_is_no_expression_is_refused(expression: str) -> None:
-    with pytest.raises(ConfigError, match="no JMESPath expression: wrong at character"):
+    with pytest.raises(ConfigError, match="not a valid JMESPath expression: error at character"):
         from_expression(expression)
 
 
@@ -103,6 +103,6 @@ def test_an_expression_that_does_not_fit_is_told_without_the_content(expression:
 
 
 def test_an_expression_takes_no_content_but_json() -> None:
-    with pytest.raises(Refused, match="no JSON") as caught:
+    with pytest.raises(Refused, match="not valid JSON") as caught:
         from_expression("@")(b"<Document/>", {"stage": "read"})
     assert caught.value.reason == "malformed_json"

@@ -99,5 +99,5 @@ def test_a_time_is_so_long_ago_or_iso_8601(text: str, expected: dt.datetime) -> 
     "text", ["", "2", "0h", "-2h", "2y", "yesterday", "9999999w", "2026-13-01"]
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="is no time"):
+    with pytest.raises(ConfigError, match="is not a time"):
         moment(text, NOON)

@@ -58,7 +58,7 @@ def test_what_is_no_json_is_refused_with_its_reason(raw: bytes, reason: str) -> 
 def test_a_message_about_bad_json_shows_none_of_it() -> None:
     with pytest.raises(Refused) as caught:
         Body(b'{"nome": "Beltrana da Silva", oops}')
-    assert caught.value.message == "body: no JSON at line 1, column 31"
+    assert caught.value.message == "body: not valid JSON at line 1, column 31"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_a_code_decides_what_kind_of_error_it_is(code: int, kind: type[Exception
 def test_a_message_says_on_what_and_what_to_do_and_the_codes_name() -> None:
     error = faults.fault("topic pix.dlq", faults.UNKNOWN_TOPIC, "UNKNOWN_TOPIC_OR_PARTITION")
     assert str(error) == (
-        "topic pix.dlq: no such topic: create it with `pixstream topics apply` "
+        "topic pix.dlq: the topic does not exist: create it with `pixstream topics apply` "
         "(UNKNOWN_TOPIC_OR_PARTITION)"
     )
 

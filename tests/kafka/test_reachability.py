@@ -76,6 +76,6 @@ def test_without_tls_there_is_no_context_and_host_names_may_be_left_unchecked() 
 def test_a_refused_login_and_no_kafka_are_told_apart() -> None:
     sasl = Sasl(mechanism="PLAIN", username="u", password="hidden")
     refused = no_kafka(KafkaSettings(security_protocol="SASL_SSL", sasl=sasl))
-    assert "refuses user or password" in str(refused)
+    assert "rejects the user name or password" in str(refused)
     assert "hidden" not in str(refused)
-    assert "does not answer as a Kafka broker" in str(no_kafka(KafkaSettings()))
+    assert "does not answer like a Kafka broker" in str(no_kafka(KafkaSettings()))

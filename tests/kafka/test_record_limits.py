@@ -27,7 +27,7 @@ def test_a_topic_is_asked_once_as_long_as_its_records_fit() -> None:
 def test_key_value_and_headers_count_and_the_refusal_tells_the_limit() -> None:
     limits = RecordLimits(Topics(a=1000).ask)
     limits.check("a", b"k" * 400, b"v" * 400, [])
-    with pytest.raises(KafkaError, match=r"topic a: .* larger than it takes, 1000 bytes"):
+    with pytest.raises(KafkaError, match=r"topic a: .* larger than its limit of 1000 bytes"):
         limits.check("a", b"k" * 400, b"v" * 400, [("name", b"h" * 100)])
 
 

@@ -31,7 +31,7 @@ def test_nothing_is_polled_where_nothing_lies() -> None:
 
 
 def test_an_end_that_is_not_reached_is_an_error_that_passes() -> None:
-    with pytest.raises(Transient, match="topic t: its end was not reached"):
+    with pytest.raises(Transient, match="topic t: reading stopped before its end"):
         list(scanning.to_end("t", {0: 5}, lambda _: [], lambda _: 4, 0.01))
 
 

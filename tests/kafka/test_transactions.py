@@ -119,7 +119,7 @@ def test_a_commit_that_failed_is_not_aborted_as_well(
     writer.open()
     aborted: list[bool] = []
     monkeypatch.setattr(kafka.open["letters"], "abort", lambda: aborted.append(True))
-    kafka.fail("commit", KafkaError("Kafka did not say whether it is done"))
+    kafka.fail("commit", KafkaError("Kafka did not answer whether it committed"))
     with pytest.raises(KafkaError):
         post(writer, b"first")
     assert not aborted

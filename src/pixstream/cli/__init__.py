@@ -1,1 +1,1 @@
-"""The commands: one module a command, a folder a group; the only place that exits."""
+"""The commands: one module per command, one folder per group; only this package exits."""

@@ -1,4 +1,4 @@
-"""`python -m pixstream.cli` is the console command `pixstream`."""
+"""Runs the console command `pixstream` as `python -m pixstream.cli`."""
 
 from pixstream.cli.main import main
 

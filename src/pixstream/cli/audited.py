@@ -1,4 +1,4 @@
-"""Commands that leave a line in the audit log: their options `--who` and `--why`, and the line."""
+"""Commands that write to the audit log: their options `--who` and `--why`, and the log line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DOCUMENT = re.compile(r"[0-9A-Za-z][0-9A-Za-z./-]{9,17}")
 
 
 def _why(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Refuse a CPF or CNPJ: the reason is kept in clear, in the audit log and in Kafka."""
+    """Reject a CPF or CNPJ: the reason is stored in clear, in the audit log and in Kafka."""
     for word in _DOCUMENT.findall(value or ""):
         if document_valid(normalise_document(word)):
             raise click.BadParameter(
@@ -32,7 +32,7 @@ def _why(ctx: click.Context, param: click.Parameter, value: str | None) -> str |
 
 
 def _login() -> str:
-    """The login name of whoever runs this, or the user id where the machine knows no name."""
+    """Return the login name of the current user, or the user id if there is no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -40,9 +40,9 @@ def _login() -> str:
 
 
 def audited(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--who` and `--why`."""
+    """Add `--who` and `--why` to a command."""
     why = click.option(
-        "--why", callback=_why, help="The reason, such as a ticket; it goes into the audit log."
+        "--why", callback=_why, help="The reason, such as a ticket; it is written to the audit log."
     )
     who = click.option(
         "--who", default=_login, show_default="login name", help="Who is doing this."
@@ -51,10 +51,10 @@ def audited(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def log_action(settings: Settings, action: str, target: str, who: str, why: str | None) -> str:
-    """Write the action to DATA_DIR/audit.log, synced to disk, before it happens; returns `why`.
+    """Write the action to DATA_DIR/audit.log, synced to disk, before it happens; return `why`.
 
     Raises:
-        UsageError: there is no reason.
+        UsageError: the reason is missing.
         PixstreamError: the log cannot be written.
     """
     if not why:

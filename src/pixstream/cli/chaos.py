@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.1),
     default=3.0,
     show_default=True,
-    help="How long faults are injected; a busy machine stretches it. Startup, settling and "
+    help="How long faults are injected; longer on a busy machine. Startup, settling and "
     "verification take extra time.",
 )
 @click.option("--seed", type=int, default=7, show_default=True, help="Seed of facts and faults.")
@@ -46,18 +46,18 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("data/chaos"),
     show_default=True,
-    help="Emptied first; configuration, letters, tables and logs stay there for inspection.",
+    help="Emptied first; configuration, dead letters, tables and logs stay there for inspection.",
 )
 def chaos(events: int, minutes: float, seed: int, client: str | None, directory: Path) -> int:
     """Kill, pause, disconnect, fill and poison a running pipeline, then compare every row.
 
     \b
-    Numbered facts, whose content follows from their number, go to every kind of source. Faults hit
-    producers, consumers, the supervisor, the broker, connections and the disk of the tables.
+    Numbered facts, whose content is derived from their number, go to every kind of source. Faults
+    hit producers, consumers, the supervisor, the broker, connections and the disk of the tables.
     Afterwards every acknowledged fact must be in its table exactly once and unaltered, or be a
     dead letter. The last line is one JSON object. Exit code 0: lost, duplicates, unknown and
     altered are all 0, a new fact arrives in time, SIGTERM ends everything cleanly, the supervisor
-    never ended by itself, and no component ended with an unforeseen error; 1: otherwise.
+    never ended by itself, and no component ended with an unexpected error; 1: otherwise.
       pixstream chaos --events 1000000 --minutes 30 --seed 7
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.lab.broker.jars import BROKER_JARS
@@ -83,7 +83,7 @@ def chaos(events: int, minutes: float, seed: int, client: str | None, directory:
         )
         verdict = run.run()
     settled, fresh = _seconds(run.settled_seconds), _seconds(run.fresh_seconds)
-    say(f"client {chosen}; time for everything to arrive once the faults had ended: {settled}")
+    say(f"client {chosen}; time until everything had arrived after the faults ended: {settled}")
     say(f"time for a new fact to reach its table after that: {fresh}")
     for problem in [*run.problems, *run.auditor.examples]:
         console.print(f"[red]wrong:[/] {problem}", highlight=False)
@@ -97,7 +97,7 @@ def _seconds(seconds: float | None) -> str:
 
 @contextmanager
 def _view(console: Console) -> Iterator[Callable[[Run], None]]:
-    """A progress bar on a terminal, otherwise a line now and then."""
+    """Show a progress bar on a terminal, otherwise a line every few seconds."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())

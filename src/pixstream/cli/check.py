@@ -1,4 +1,4 @@
-"""`pixstream check`: whether everything that a run needs is in place."""
+"""`pixstream check`: check that everything a run needs is in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard output as commands write to it: its width, and aligned columns."""
+"""Standard output of the commands: its width, and aligned columns."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def consumer_groups(settings: Settings) -> dict[str, list[str]]:
-    """Return the topics that the group of each enabled consumer or processor reads."""
+    """Return the group of each enabled consumer or processor, with the topics it reads."""
     return {
         group_id(name): [EVENT_TOPICS[category] for category in reader.categories]
         for name, reader in settings.readers.items()

@@ -1,4 +1,4 @@
-"""`pixstream demo`: everything at once against the sandbox bank, then a reconciliation."""
+"""`pixstream demo`: run the whole pipeline against the sandbox bank, then reconcile."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _report(
 
 
 def _samples(console: Console, directory: Path) -> None:
-    """A few rows of each table, as a person would query them."""
+    """Print a few rows of each table, as a person would query them."""
     from rich.table import Table
 
     from pixstream.lab.demo.tables import read

@@ -27,7 +27,7 @@ def embedded_broker(settings: Settings) -> EmbeddedBroker:
 
 @contextmanager
 def downloading() -> Iterator[Progress]:
-    """Show a progress bar while Kafka's jars are downloaded; draw nothing if they are all there."""
+    """Show a progress bar while Kafka's jars are downloaded; draw nothing if none is missing."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     columns = (TextColumn("downloading Apache Kafka"), BarColumn(), DownloadColumn())

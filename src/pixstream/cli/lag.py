@@ -51,7 +51,7 @@ def lag(root: Root, *, how: Watch) -> None:
 
 
 def as_json(partitions: Sequence[PartitionLag]) -> bytes:
-    """Return one look for programs."""
+    """Return the lag for programs."""
     groups = totals(partitions)
     return msgspec.json.encode(
         {
@@ -65,7 +65,7 @@ def as_json(partitions: Sequence[PartitionLag]) -> bytes:
 
 
 def table(partitions: Sequence[PartitionLag]) -> Table:
-    """Return one look for people: a row per partition, and the total of each group."""
+    """Return the lag for people: a row per partition, and the total of each group."""
     from rich.table import Table
 
     result = Table("group", "topic", box=None, pad_edge=False)

@@ -1,7 +1,7 @@
-"""The console command `pixstream`: the options that every command shares, and the only exits.
+"""The console command `pixstream`: the options that all commands share, and the exit codes.
 
-Exit codes: 0 success, 1 failure, 2 wrong configuration or usage
-or a missing extra, 130 interrupted.
+Exit codes: 0 success; 1 failure; 2 wrong configuration or usage, or a missing extra;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ COMMANDS = {
     "jobs": "list, check and run the jobs of the Databricks bundle without a workspace",
     "keys": "create the privacy keys",
     "lag": "show how far behind each consumer and processor is",
-    "offsets": "show the offsets of each consumer and processor, and move them",
-    "preview": "show what a producer would make of some files, without Kafka",
+    "offsets": "show the offsets of each consumer and processor, and set them",
+    "preview": "show how a producer would read some files, without Kafka",
     "run": "run the configured producers, consumers and processors",
     "sandbox": "serve a bank that behaves as API Pix 2.9.0 specifies",
     "simulate": "write files of realistic Pix traffic, with fraud labels",
@@ -37,7 +37,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Imports the module of a command only when it is called, so that `--help` answers at once."""
+    """A group that imports a command's module only when it is called, so `--help` is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -45,7 +45,7 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command: `dead-letters` is `dead_letters` of `pixstream.cli.dead_letters`."""
+        """Import one command: `dead-letters` is in `pixstream.cli.dead_letters.dead_letters`."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
@@ -103,9 +103,9 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command and return its exit code; whatever it raises becomes one clear message.
+    """Run a command and return its exit code; turn its expected errors into one clear message.
 
-    A missing module that the extra `lab` would not bring is a defect and is raised again.
+    A missing module that the extra `lab` does not install is a defect and is raised again.
     """
     try:
         result = cli.main(arguments, prog_name="pixstream", standalone_mode=False)
@@ -129,7 +129,7 @@ def run(arguments: list[str]) -> int:
         click.echo(f"{INSTALL} ({error.msg})", err=True)
         result = 2
     except OSError as error:
-        # The path and the reason of what the machine refused; neither holds any payload.
+        # The path and the reason of the operating system's error; neither contains a payload.
         what = f"{error.filename}: " if error.filename else ""
         click.echo(f"error: {what}{error.strerror or type(error).__name__}", err=True)
         result = 1

@@ -1,4 +1,4 @@
-"""`pixstream preview`: what a producer would make of some files, without Kafka."""
+"""`pixstream preview`: show how a producer would read some files, without Kafka."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _line(
 
 
 def _as_configured(root: Root, type_name: str) -> tuple[Producer, Sealer]:
-    """The configured producer and keys, or the default producer and throwaway keys."""
+    """Return the configured producer and keys, or the default producer and throwaway keys."""
     from pixstream.runtime import sealer
 
     kind = discovery.load(Producer, type_name)
@@ -79,7 +79,7 @@ def _as_configured(root: Root, type_name: str) -> tuple[Producer, Sealer]:
         if root.path.exists() and not _only_keys_missing(error):
             raise
         click.echo(
-            "no privacy keys configured: the pseudonyms below are made with throwaway keys",
+            "no privacy keys are configured: the pseudonyms below use throwaway keys",
             err=True,
         )
         throwaway = Sealer(

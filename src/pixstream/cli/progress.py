@@ -1,4 +1,4 @@
-"""How far a command has come: a bar on a terminal, otherwise a plain line now and then."""
+"""Progress of a command: a bar on a terminal, otherwise a plain line every few seconds."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Draws on standard error while open, which leaves standard output to the command.
+    """A progress display on standard error, which leaves standard output to the command.
 
     Args:
-        what: what is counted.
-        total: how many there are.
-        shown: False draws nothing, for when the command's own output is on the screen.
+        what: the name of the counted things.
+        total: their number.
+        shown: False draws nothing, because the command's own output is on the screen.
     """
 
     def __init__(self, what: str, total: int, *, shown: bool = True) -> None:
@@ -44,7 +44,7 @@ class Progress:
         self._spoke = time.monotonic()
 
     def __enter__(self) -> Self:
-        """Start drawing if there is a terminal."""
+        """Start drawing if standard error is a terminal."""
         if self._bar is not None:
             self._bar.start()
         return self

@@ -1,4 +1,4 @@
-"""What the options before the command select: a configuration, and a Kafka client for it."""
+"""The shared options before the command: they select a configuration and its Kafka client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Root:
-    """The shared options, handed to every command as click's context object.
+    """The shared options, passed to every command as click's context object.
 
     Attributes:
         path: the YAML file.

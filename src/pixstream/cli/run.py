@@ -1,4 +1,4 @@
-"""`pixstream run`: the supervisor in the foreground."""
+"""`pixstream run`: run the supervisor in the foreground."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(root: Root, names: tuple[str, ...]) -> int:
     Each component runs in its own process and is restarted with back-off when it fails. Without
     kafka.bootstrap_servers, the embedded broker is started with the declared topics, and stopped
     at the end unless it was already running. SIGTERM, Ctrl-C or a closed terminal (SIGHUP) lets
-    every component finish its work in hand; a second signal ends them at once, and they resume
+    every component finish its current work; a second signal ends them immediately, and they resume
     from their last commit. Exit code 0: stopped on request; 1: a component failed or was killed.
       pixstream run
       pixstream --env prod run webhook delta_lake
@@ -91,7 +91,7 @@ def _kafka(root: Root, settings: Settings) -> Iterator[list[str]]:
 
 
 def _create_topics(root: Root, settings: Settings) -> None:
-    """Create the topics an embedded broker lacks; `pixstream topics apply` alters existing ones."""
+    """Create missing topics in an embedded broker; `topics apply` alters existing ones."""
     from contextlib import closing
 
     with closing(root.client(settings).admin()) as admin:

@@ -1,4 +1,4 @@
-"""`pixstream sandbox`: a bank that behaves as API Pix 2.9.0 specifies."""
+"""`pixstream sandbox`: serve a bank that behaves as API Pix 2.9.0 specifies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How commands that run for a while handle the signals that ask them to stop."""
+"""Handling of stop signals in commands that run for a while."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], int]]:
-    """Count SIGTERM, SIGINT and SIGHUP instead of dying from them; yields the count so far."""
+    """Count SIGTERM, SIGINT and SIGHUP instead of exiting; yield a function for the count."""
     count = 0
 
     def note(number: int, frame: object) -> None:
@@ -29,14 +29,17 @@ def stop_signals() -> Iterator[Callable[[], int]]:
 
 @contextmanager
 def interrupting() -> Iterator[None]:
-    """Let every stop signal raise KeyboardInterrupt, while there is no work in hand to finish."""
+    """Make every stop signal raise KeyboardInterrupt, while there is no work to finish."""
     with handling(signal.default_int_handler):
         yield
 
 
 @contextmanager
 def first_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yield whether SIGTERM or SIGINT has arrived; a second one has its usual effect."""
+    """Yield a function that returns whether SIGTERM or SIGINT has arrived.
+
+    A second signal has its usual effect.
+    """
     asked = threading.Event()
 
     def note(number: int, frame: object) -> None:
@@ -58,7 +61,7 @@ def first_interrupt() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def handling(handler: Callable[..., object]) -> Iterator[None]:
-    """Let `handler` take SIGTERM, SIGINT and SIGHUP; a signal that nohup ignores stays ignored."""
+    """Handle SIGTERM, SIGINT and SIGHUP with `handler`; ignored signals (nohup) stay ignored."""
     former = {
         number: signal.signal(number, handler)
         for number in _STOP_SIGNALS

@@ -1,4 +1,4 @@
-"""`pixstream simulate`: files of realistic Pix traffic, with fraud labels."""
+"""`pixstream simulate`: write files of realistic Pix traffic, with fraud labels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SOURCES = ("bank_api", "webhook", "system_log", "iso20022")
     "sources",
     type=click.Choice(SOURCES),
     multiple=True,
-    help="Write only what this producer reads; repeatable.  [default: all]",
+    help="Write only the files that this producer reads; repeatable.  [default: all]",
 )
 def simulate(
     directory: Path,

@@ -1,4 +1,4 @@
-"""`pixstream status`: the state of every component of a running `pixstream run`."""
+"""`pixstream status`: show the state of every component of a running `pixstream run`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def exit_code(seen: list[ObservedSupervisor]) -> int:
 
 
 def as_json(seen: list[ObservedSupervisor]) -> bytes:
-    """Return one look for programs: live supervisors, and those killed since the last start."""
+    """Return the state for programs: live supervisors, and those killed since the last start."""
     parts = [
         {"alive": s.alive, "stale": s.stale, "age_seconds": s.age_seconds}
         | msgspec.to_builtins(s.status)
@@ -71,7 +71,7 @@ def as_json(seen: list[ObservedSupervisor]) -> bytes:
 
 
 def page(seen: list[ObservedSupervisor], directory: Path) -> RenderableType:
-    """Return one look for people."""
+    """Return the state for people."""
     lines: list[RenderableType] = []
     if not any(one.alive for one in seen):
         lines.append(
@@ -126,14 +126,14 @@ def _table(components: list[ComponentStatus]) -> Table:
 
 
 def _count(component: ComponentStatus, counters: tuple[Counter, ...]) -> tuple[str, str]:
-    """The counter that this kind of component has, and its rate."""
+    """Return the first of `counters` that the component has, and its rate."""
     names = [counter.short for counter in counters]
     name = next((name for name in names if name in component.counts), names[0])
     return f"{component.counts.get(name, 0):,}", f"{component.rates.get(name, 0.0):,.0f}"
 
 
 def _notes(component: ComponentStatus) -> Iterator[str]:
-    """Its last warning, and how its last process ended."""
+    """Yield the component's last warning, and how its last process ended."""
     c = component
     if c.last_warning is not None and c.last_warning_at is not None:
         yield f"{c.label}: warning at {_time(c.last_warning_at)}: {c.last_warning}"

@@ -1,4 +1,4 @@
-"""Commands with `--watch`: their options, and how one look or a series of looks is shown."""
+"""Commands with `--watch`: their options, and the display of one or repeated results."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 
 class Watch(NamedTuple):
-    """The options: `interval` in seconds, None to look once; `form` is table or json."""
+    """The options: `interval` in seconds, None for a single result; `form` is table or json."""
 
     interval: float | None
     form: str
 
 
 def watchable(seconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command `--watch`, `--interval` and `--format`, which it receives as `how`.
+    """Add `--watch`, `--interval` and `--format` to a command, which receives them as `how`.
 
     Args:
         seconds: the default of `--interval`.
@@ -67,7 +67,7 @@ def watch(
     as_json: Callable[[T], bytes],
     page: Callable[[T], RenderableType],
 ) -> T | None:
-    """Look and show, once or until interrupted; return the last look, None if there was none."""
+    """Call `look` and show its result, once or until interrupted; return the last, if any."""
     from rich.live import Live
 
     console = output()

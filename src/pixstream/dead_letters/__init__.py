@@ -1,12 +1,13 @@
-"""Dead letters: what could not go on, whole and sealed, with all it takes to understand it.
+"""Dead letters: records that could not be processed, complete and sealed, with their context.
 
-A letter is a record of the topic `pix.dlq`: its key and `letter-id` are a hash of its origin, so a
-letter written twice after a crash is one letter; its headers tell what happened; its value is the
+A letter is a record of the topic `pix.dlq`. Its key and `letter-id` are a hash of its origin, so a
+letter written twice after a crash is one letter. Its headers say what happened. Its value is the
 raw bytes, sealed with the letter's id as context. A letter too large for Kafka has an empty value
 and a `file` header that names an encrypted file.
 
-`letters` writes them, `reading` and `selection` find and open them, `state` says what became of
-each, `becoming` reads one again (after `repair`), `desk` writes the outcome and the mark together.
+`letters` writes them, `reading` and `selection` find and open them, `masking` shows their content
+without values, and `state` has the outcome of each. `replay` reads a letter again (after `repair`),
+and `replay_transaction` writes its events and its mark in one transaction.
 """
 
 from pixstream.dead_letters.letters import (

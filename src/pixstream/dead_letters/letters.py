@@ -1,4 +1,4 @@
-"""Writing letters: what could not go on becomes a sealed record of `pix.dlq`."""
+"""Writing letters: what could not be processed becomes a sealed record of `pix.dlq`."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from pixstream.privacy import Vault
 
 STAGES = ("read", "seal", "produce", "decode", "write")
-"""Where a record stopped: at its source, made canonical, sent, decoded from Kafka, written."""
+"""The step that failed: reading the source, sealing, producing, decoding from Kafka, writing."""
 
 REPLAY_FOR = "replay-for"
-"""Header of a replayed record: the one consumer that takes it; every other one skips it."""
+"""Header of a replayed record: the only consumer that takes it; all others skip it."""
 
 REPLAY_OF = "replay-of"
-"""Header of a replayed record: the id of the letter that it came from."""
+"""Header of a replayed record: the id of its letter."""
 
 DRAFT = "application/x-pixstream-draft+json"
-"""Content type of a letter that holds an `event.Draft`: read, but not made canonical."""
+"""Content type of a letter with an `event.Draft`: parsed, but not yet sealed."""
 
 
 def error_class(reason: str) -> str:
-    """The error class of a record that is no event: its reason, spelled as classes are."""
+    """Return the error class of a record that is not an event: its reason in CamelCase."""
     return "".join(word.title() for word in reason.split("_"))
 
 
 class Letter(NamedTuple):
-    """A letter as it is written to Kafka."""
+    """A letter in the form in which it is written to Kafka."""
 
     key: bytes
     value: bytes
@@ -47,13 +47,13 @@ class Letter(NamedTuple):
 
 
 class LetterWriter:
-    """Makes letters of one component.
+    """Builder of one component's letters.
 
     Args:
         component: name of the producer or consumer.
         vault: seals the raw bytes.
-        max_bytes: largest sealed value that Kafka takes; larger ones go to files.
-        directory: where those files go; created when needed, mode 0700.
+        max_bytes: largest sealed value that goes to Kafka; larger ones go to files.
+        directory: the directory of those files; created when needed, mode 0700.
     """
 
     def __init__(self, component: str, vault: Vault, max_bytes: int, directory: Path) -> None:
@@ -63,7 +63,7 @@ class LetterWriter:
         self._directory = directory
 
     def from_reading(self, reading: Reading, refusal: Refusal, stage: str, error: str) -> Letter:
-        """The letter of a reading that a producer could not take further."""
+        """Return the letter for a reading that a producer could not process."""
         digest = hashlib.sha256(refusal.raw).hexdigest()
         origin = (self._component, reading.stream, reading.position or "", stage, digest)
         headers = {
@@ -89,7 +89,7 @@ class LetterWriter:
         message: str,
         error: str,
     ) -> Letter:
-        """The letter of a record that a consumer could not decode or its destination rejected."""
+        """Return the letter for a record that a consumer could not decode or write."""
         origin = (topic_id, str(record.partition), str(record.offset), stage, self._component)
         headers = {
             "stage": stage,
@@ -119,7 +119,7 @@ class LetterWriter:
         raw: bytes,
         secrets: dict[str, bytes],
     ) -> Letter:
-        """Seal `raw` and `secrets`, which become headers too."""
+        """Build a letter; `raw` is sealed into its value, each of `secrets` into a header."""
         letter_id = hashlib.blake2b("\x1f".join(origin).encode(), digest_size=16).hexdigest()
         context = letter_id.encode()
         sealed = self._vault.seal(raw, context)
@@ -137,7 +137,7 @@ class LetterWriter:
         return Letter(context, sealed, pairs)
 
     def _to_file(self, letter_id: str, sealed: bytes) -> str:
-        """Write the sealed bytes durably before the letter that points to them exists."""
+        """Write the sealed bytes durably, before the letter that names the file is written."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._directory / f"{letter_id}.sealed"
         draft = path.with_suffix(f".{os.getpid()}.part")

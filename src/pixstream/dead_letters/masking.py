@@ -1,4 +1,4 @@
-"""Bytes of a dead letter for human eyes: structure stays readable, values are masked."""
+"""Content of a dead letter for people: the structure stays readable, values are masked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"[^\s{}\[\]<>\":,;=/]{3,}")
 
 
 def masked(raw: bytes) -> str:
-    """The content with every value masked: JSON by its leaves, XML by its texts, else by words."""
+    """Return the content with every value masked: JSON leaves, XML texts, or else words."""
     try:
         document = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -36,5 +36,5 @@ def _leaves(value: Any) -> Any:
 
 
 def _name(name: str) -> str:
-    """A key is a field's name; one that cannot be a name may hold data."""
+    """Return the key of a JSON object, masked if it does not look like a name: it may be data."""
     return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}", name) else mask(name)

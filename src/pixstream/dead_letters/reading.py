@@ -1,4 +1,4 @@
-"""Reading letters: as they lie in the topic, and what they hold, for whoever has the key."""
+"""Reading letters: their records in the topic and, with the key, their content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class LetterView(NamedTuple):
-    """A letter as it lies in the topic: headers as texts, the content still sealed."""
+    """A letter as stored in the topic: headers as text, the content still sealed."""
 
     letter_id: str
     offset: int
@@ -39,12 +39,12 @@ class LetterView(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Its reason code."""
+        """The reason code."""
         return self.headers.get("reason", "?")
 
     @property
     def time(self) -> dt.datetime | None:
-        """When it was written, UTC; None where its header is no time."""
+        """When it was written, UTC; None if its header is not a valid time."""
         try:
             time = dt.datetime.fromisoformat(self.headers.get("time", ""))
         except ValueError:
@@ -53,9 +53,9 @@ class LetterView(NamedTuple):
 
 
 def views(records: Iterable[Record]) -> Iterator[LetterView]:
-    """The letters among records of `pix.dlq`, one per id: a repeated one is the same letter.
+    """Yield the letters among records of `pix.dlq`, one per id: a repeated id is the same letter.
 
-    It holds the ids it has seen, about 100 bytes a letter, and one letter at a time.
+    It keeps the ids it has seen in memory, about 100 bytes per letter, and one letter at a time.
     """
     seen: set[bytes] = set()
     for record in records:
@@ -68,11 +68,11 @@ def views(records: Iterable[Record]) -> Iterator[LetterView]:
 
 
 def taken(records: Iterable[Record], ids: set[bytes]) -> Iterator[LetterView]:
-    """The letters with these ids, each once, until all were found.
+    """Yield the letters with these ids, each once, until all are found.
 
     Args:
-        records: of `pix.dlq`.
-        ids: what `selection.choose` gave; emptied on the way.
+        records: the records of `pix.dlq`.
+        ids: the result of `selection.choose`; each id found is removed.
     """
     if not ids:
         return
@@ -86,7 +86,7 @@ def taken(records: Iterable[Record], ids: set[bytes]) -> Iterator[LetterView]:
 
 
 def view(record: Record) -> LetterView | None:
-    """The letter that a record is; None for a tombstone and for what is no letter of ours."""
+    """Return a record as a letter; None for a tombstone and for a record that is not a letter."""
     raw = dict(record.headers)
     letter_id = raw.get("letter-id", b"").decode("ascii", "replace")
     if record.value is None or not _ID.fullmatch(letter_id):
@@ -97,10 +97,10 @@ def view(record: Record) -> LetterView | None:
 
 
 def content(letter: LetterView, vault: Vault, directory: Path) -> bytes:
-    """The raw bytes of a letter, from Kafka or from its file.
+    """Return the raw bytes of a letter, from Kafka or from its file.
 
     Raises:
-        PixstreamError: its file is gone, or the key is not the one it was sealed with.
+        PixstreamError: its file cannot be read, or it was sealed with another key.
     """
     sealed = letter.sealed
     name = letter.headers.get("file")
@@ -109,17 +109,17 @@ def content(letter: LetterView, vault: Vault, directory: Path) -> bytes:
             sealed = (directory / os.path.basename(name)).read_bytes()  # noqa: PTH119  no way out
         except OSError:
             raise PixstreamError(
-                f"letter {letter.letter_id}: its file {name} cannot be read in {directory}; "
-                "look on the machine of the component that wrote it, or in its backup"
+                f"letter {letter.letter_id}: its file {name} cannot be read in {directory}; look "
+                "for it on the machine of the component that wrote it, or in a backup"
             ) from None
     return _opened(letter, sealed, vault)
 
 
 def original(letter: LetterView, vault: Vault) -> tuple[bytes | None, Headers]:
-    """Key and headers of the record that a consumer's letter came from.
+    """Return key and headers of the record that a consumer's letter came from.
 
     Raises:
-        PixstreamError: the key is not the one it was sealed with.
+        PixstreamError: they were sealed with another key.
     """
     key = _opened(letter, letter.sealed_key, vault) if letter.sealed_key else None
     if not letter.sealed_headers:

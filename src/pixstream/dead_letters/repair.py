@@ -1,4 +1,4 @@
-"""Repairing a letter's content before it is read again: a file of Python, or a JMESPath."""
+"""Repairing a letter's content before it is read again: with a Python file or JMESPath."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Repair: TypeAlias = Callable[[bytes, dict[str, str]], bytes | None]
-"""`repair(raw, headers)`: the bytes to read instead; None leaves the letter as it is."""
+"""`repair(raw, headers)` returns the bytes to read instead; None leaves the letter open."""
 
 FAILED = "repair_failed"
-"""Reason code of a letter that stays open because its repair raised or gave something else."""
+"""Reason code of a letter that stays open: its repair raised or returned the wrong type."""
 
 
 def from_file(path: Path) -> Repair:
-    """The function `repair(raw, headers)` that a file defines.
+    """Return the function `repair(raw, headers)` that a file defines.
 
-    What it returns raises `Refused` (`repair_failed`) when the function raises or returns anything
-    but bytes or None; the message names file, line and class, never the exception's text, which
-    may hold the payload.
+    The returned function raises `Refused` (`repair_failed`) if the file's function raises or
+    returns anything but bytes or None. The message names file, line and class, never the
+    exception's text, which may contain the payload.
 
     Raises:
-        ConfigError: the file cannot be read or run, or defines no `repair`.
+        ConfigError: the file cannot be read or run, or does not define `repair`.
     """
     names: dict[str, Any] = {"__name__": "repair", "__file__": str(path)}
     try:
@@ -42,20 +42,20 @@ def from_file(path: Path) -> Repair:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except SyntaxError as error:
-        raise ConfigError(f"{path}:{error.lineno or 1}: is no Python ({error.msg})") from None
-    except Exception as error:  # noqa: BLE001  whatever the file does when it is loaded
+        raise ConfigError(f"{path}:{error.lineno or 1}: not valid Python ({error.msg})") from None
+    except Exception as error:  # noqa: BLE001  the file may raise anything when it is loaded
         raise ConfigError(f"{_place(error, path)}: raises {type(error).__name__}") from None
     function = names.get("repair")
     if not callable(function):
         raise ConfigError(
-            f"{path}: defines no function repair(raw: bytes, headers: dict[str, str]) that returns "
-            "bytes, or None to leave a letter as it is"
+            f"{path}: does not define a function repair(raw: bytes, headers: dict[str, str]) that "
+            "returns bytes, or None to leave a letter open"
         )
 
     def repair(raw: bytes, headers: dict[str, str]) -> bytes | None:
         try:
             result: Any = function(raw, dict(headers))
-        except Exception as error:  # noqa: BLE001  the letter stays, the others go on
+        except Exception as error:  # noqa: BLE001  this letter stays open, the others continue
             problem = f"{_place(error, path)}: repair raises {type(error).__name__}"
             raise Refused(FAILED, problem) from None
         if result is not None and not isinstance(result, bytes):
@@ -67,26 +67,28 @@ def from_file(path: Path) -> Repair:
 
 
 def from_expression(expression: str) -> Repair:
-    """A JMESPath applied to JSON content; its result is the new content.
+    """Return a repair that applies a JMESPath expression to JSON content.
 
-    A text as the result is taken as it is (a body inside of a body), anything else as JSON; null
-    leaves the letter. Content that is no JSON raises `Refused`.
+    The result is the new content: a string is taken as it is (a body inside a body), anything else
+    is encoded as JSON; null leaves the letter open. Content that is not JSON raises `Refused`.
 
     Raises:
-        ConfigError: it is no JMESPath expression.
+        ConfigError: it is not a valid JMESPath expression.
     """
     try:
         compiled = jmespath.compile(expression)
     except JMESPathError as error:
         place = getattr(error, "lex_position", getattr(error, "lexer_position", 0))
-        raise ConfigError(f"no JMESPath expression: wrong at character {place + 1}") from None
+        raise ConfigError(
+            f"not a valid JMESPath expression: error at character {place + 1}"
+        ) from None
 
     def repair(raw: bytes, headers: dict[str, str]) -> bytes | None:
         document = _document(raw, headers)
         try:
             result = compiled.search(document)
-        except Exception as error:  # noqa: BLE001  the letter stays, the others go on
-            problem = f"the JMESPath does not fit the content ({type(error).__name__})"
+        except Exception as error:  # noqa: BLE001  this letter stays open, the others continue
+            problem = f"the JMESPath expression does not fit the content ({type(error).__name__})"
             raise Refused(FAILED, problem) from None
         if result is None:
             return None
@@ -96,12 +98,12 @@ def from_expression(expression: str) -> Repair:
 
 
 def _document(raw: bytes, headers: Mapping[str, str]) -> Any:
-    """The content as JSON: our own strictly, a source's as the producers read it.
+    """Return the content as JSON: our own parsed strictly, a source's as the producers parse it.
 
-    Those are tolerant, and keep as text a number that has more digits than a float.
+    The producers' parser is tolerant, and keeps a number with more digits than a float as text.
 
     Raises:
-        Refused: it is no JSON.
+        Refused: the content is not JSON.
     """
     if headers.get("stage") != "read":
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -110,7 +112,7 @@ def _document(raw: bytes, headers: Mapping[str, str]) -> Any:
 
 
 def _place(error: Exception, path: Path) -> str:
-    """The last line of the file itself that an exception went through."""
+    """Return the last line of the file in an exception's traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     return f"{path}:{lines[-1]}" if lines else str(path)

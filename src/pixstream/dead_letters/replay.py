@@ -1,8 +1,7 @@
-"""What a letter becomes when it is read again: its events, or the reason why it stays open.
+"""Reads a letter again: returns its events, or the reason why it stays open.
 
-A producer's letter goes the way of a reading: the producer's own `parse_again`, the sealer, the
-same key and headers. A consumer's letter goes back into its topic as it was, for that consumer
-alone.
+A producer's letter is processed like a reading: the producer's own `parse_again`, the sealer, the
+same key and headers. A consumer's letter goes back to its topic unchanged, only for that consumer.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ if TYPE_CHECKING:
     from pixstream.privacy import Vault
 
 UNREADABLE = "unreadable"
-"""Reason code: its content cannot be opened here (another key, a file that is elsewhere)."""
+"""Reason code: the content cannot be opened here (another key, or a file on another machine)."""
 
 NOT_CONFIGURED = "not_configured"
-"""Reason code: nobody in this configuration would read or take it."""
+"""Reason code: no component of this configuration can read or take it."""
 
 TOPIC_CHANGED = "topic_changed"
-"""Reason code: the topic it came from is gone, or was created anew."""
+"""Reason code: the topic it came from was deleted or recreated."""
 
 LEFT_BY_REPAIR = "left_by_repair"
-"""Reason code: the repair returned nothing for it, which is no failure."""
+"""Reason code: the repair returned None for it, which is not a failure."""
 
 
 class Replayed(NamedTuple):
@@ -57,14 +56,14 @@ class Replayed(NamedTuple):
 
 
 class Replayer:
-    """Turns letters into what will be sent; sends nothing itself.
+    """Converter of letters to the records to send; it sends nothing itself.
 
     Args:
-        producers: of the configuration, by name.
-        readers: consumers and processors of the configuration, by name.
-        sealer: makes canonical events.
+        producers: the producers of the configuration, by name.
+        readers: the consumers and processors of the configuration, by name.
+        sealer: seals drafts into events.
         vault: opens the letters.
-        directory: where letters too large for Kafka lie.
+        directory: the directory of letters that are too large for Kafka.
         max_event_bytes: a larger event stays a letter.
     """
 
@@ -85,19 +84,19 @@ class Replayer:
         self._directory = directory
         self._max_event_bytes = max_event_bytes
         self.repair: Repair | None = None
-        """Applied to the content first, when it is set."""
+        """Applied to the content first, if set."""
         self.topic_ids: Mapping[str, str] = {}
-        """The id that each topic of events has now."""
+        """The current id of each topic of events."""
         self.new_topic = False
-        """Whether a letter may go to a topic created anew since."""
+        """Whether a letter may go to a topic that has been recreated since."""
         self.contract: ContractSettings | None = None
-        """What consumers do with new fields of a newer version; columns when absent."""
+        """How consumers treat new fields of a newer version; None: as columns."""
 
     def __call__(self, letter: LetterView) -> list[Replayed]:
-        """All events of a letter.
+        """Return all events of a letter.
 
         Raises:
-            Refused: why it stays open: a code of `event.Reason` or of this package.
+            Refused: the letter stays open; its reason is a code of `event.Reason` or this package.
         """
         try:
             raw = content(letter, self._vault, self._directory)
@@ -106,7 +105,7 @@ class Replayer:
         if self.repair is not None:
             repaired = self.repair(raw, letter.headers)
             if repaired is None:
-                raise Refused(LEFT_BY_REPAIR, "the repair leaves it as it is")
+                raise Refused(LEFT_BY_REPAIR, "the repair returned None: the letter stays open")
             raw = repaired
         if "consumer" in letter.headers:
             found = [self._sent_back(letter, raw)]
@@ -115,7 +114,7 @@ class Replayer:
                 Replayed(event.event_id, event_record(event)) for event in self._events(letter, raw)
             ]
         if not found:
-            raise Refused(Reason.EMPTY, "its content holds no event")
+            raise Refused(Reason.EMPTY, "its content has no event")
         for became in found:
             if became.record.size > self._max_event_bytes:
                 size = became.record.size
@@ -124,7 +123,7 @@ class Replayer:
         return found
 
     def _events(self, letter: LetterView, raw: bytes) -> Iterator[PixEvent]:
-        """What a producer's letter holds, made canonical now."""
+        """Yield the events of a producer's letter, sealed now."""
         if letter.headers.get("stage") == "produce":
             yield lenient.read(raw, self._seal_extra)
             return
@@ -144,7 +143,7 @@ class Replayer:
         if producer is None:
             raise Refused(
                 NOT_CONFIGURED,
-                f"no producer {letter.component} in the configuration to read it with",
+                f"the configuration has no producer {letter.component} to read it",
             )
         try:
             if isinstance(producer, ParsesByStream):
@@ -155,16 +154,16 @@ class Replayer:
             raise Refused(NOT_CONFIGURED, str(error)) from None
 
     def _sent_back(self, letter: LetterView, raw: bytes) -> Replayed:
-        """A consumer's letter as a record of its own topic, for that consumer alone."""
+        """Return a consumer's letter as a record of its own topic, only for that consumer."""
         topic, name = letter.headers.get("origin-topic", ""), letter.component
         self._check_reader(topic, name)
         actual = self.topic_ids.get(topic)
         if actual is None:
-            raise Refused(TOPIC_CHANGED, f"topic {topic} does not exist any more")
+            raise Refused(TOPIC_CHANGED, f"topic {topic} no longer exists")
         if actual != letter.headers.get("origin-topic-id") and not self.new_topic:
             raise Refused(
                 TOPIC_CHANGED,
-                f"topic {topic} was created anew since; --new-topic sends it there all the same",
+                f"topic {topic} has been recreated since; --new-topic sends it there anyway",
             )
         try:
             key, headers = original(letter, self._vault)
@@ -174,7 +173,7 @@ class Replayer:
         try:
             decoded = decode([record], seal_extra=self._seal_extra, contract=self.contract)
         except DestinationError:
-            message = "new fields of a newer schema_version, and schema.contract says freeze"
+            message = "new fields of a newer schema_version, and schema.contract is freeze"
             raise Refused(Reason.SCHEMA_CONTRACT, message) from None
         for bad in decoded.bad:
             raise Refused(bad.reason, bad.message)
@@ -184,28 +183,28 @@ class Replayer:
         return Replayed(event_id, EventRecord(topic, key, raw, [*kept, *marks]))
 
     def _check_reader(self, topic: str, name: str) -> None:
-        """Refuse to send what nobody would take: only the consumer of this name does."""
+        """Refuse the letter unless its consumer is configured and still reads the topic."""
         reader = self._readers.get(name)
         if reader is None:
-            raise Refused(NOT_CONFIGURED, f"no consumer {name} in the configuration to take it")
+            raise Refused(NOT_CONFIGURED, f"the configuration has no consumer {name} to take it")
         if topic not in {EVENT_TOPICS[category] for category in reader.categories}:
-            raise Refused(NOT_CONFIGURED, f"consumer {name} does not read topic {topic} any more")
+            raise Refused(NOT_CONFIGURED, f"consumer {name} no longer reads topic {topic}")
 
     def _seal_extra(self, extra: dict[str, object], event_id: str) -> dict[str, str]:
         return self._sealer.seal_extra(extra, {}, event_id)
 
 
 def _draft(raw: bytes) -> Draft:
-    """A draft, strictly: a field of another name would vanish without a word.
+    """Parse a draft strictly: an unknown field would be lost silently.
 
     Raises:
-        Refused: it is none.
+        Refused: the content is not a draft.
     """
     try:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         draft = msgspec.json.decode(raw, type=Draft)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise Refused(Reason.FIELD_INVALID, "draft: is no JSON of a draft's fields") from None
+        raise Refused(Reason.FIELD_INVALID, "draft: not the JSON of a draft's fields") from None
     if not fields.keys() <= set(Draft.__struct_fields__):
-        raise Refused(Reason.FIELD_INVALID, "draft: has a field that no draft has")
+        raise Refused(Reason.FIELD_INVALID, "draft: has an unknown field")
     return draft

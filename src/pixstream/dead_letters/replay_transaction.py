@@ -1,8 +1,9 @@
-"""The only place that changes what becomes of letters: events and marks in one transaction.
+"""Changes the state of letters: writes events and marks in one transaction.
 
-One transactional id for all: opening the desk fences whoever else has one open, and only then are
-the marks read. So a letter that somebody replayed in between is seen, one that somebody is about to
-replay never is, and no letter is replayed twice, whatever is killed at whatever moment.
+No other module does. All replays share one transactional id: opening a replay transaction fences
+any other one, and the marks are read only after that. So this process sees every letter that
+another replay has settled, and that replay can settle no more: no letter is replayed twice, no
+matter which process is killed and when.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.dead_letters")
 
 MAX_LETTERS, MAX_RECORDS, MAX_BYTES = 500, 5_000, 8 * 2**20
-"""A transaction closes at the first of these; it is written in one go, so it is short."""
+"""A transaction is written when it reaches the first of these limits, which keep it short."""
 
 TRIES = 5
-"""How often a transaction that Kafka could not take is tried before the replay ends."""
+"""How often a transaction that Kafka could not commit is tried before the replay ends."""
 
 
 class _Settled(NamedTuple):
@@ -45,17 +46,17 @@ class _Settled(NamedTuple):
 
 
 class ReplayTransaction:
-    """Open it with `with`; what was put is written by `flush`, or when a transaction is full.
+    """Writer of outcomes, used in a `with` block; `flush` or a full transaction writes them.
 
     Args:
-        client: Kafka.
-        retry: waits between tries of a transaction.
-        who: stands in every mark.
-        why: stands in every mark.
+        client: the Kafka client.
+        retry: the back-off between tries of a transaction.
+        who: the login name in every mark.
+        why: the reason in every mark.
 
     Attributes:
-        states: of the letters that are not open, read once the former desk was fenced, and what
-            was flushed since.
+        states: the states of letters that are not open: read after the previous replay was fenced,
+            then updated by every flush.
         counts: letters and events of the committed transactions.
     """
 
@@ -69,10 +70,10 @@ class ReplayTransaction:
         self.counts: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        """Fence whoever has a desk open, then read the marks.
+        """Fence any other replay, then read the marks.
 
         Raises:
-            KafkaError: this user may not, or `pix.dlq.state` does not exist.
+            KafkaError: this user is not allowed to, or `pix.dlq.state` does not exist.
         """
         self._writer.open()
         try:
@@ -87,12 +88,12 @@ class ReplayTransaction:
         self._writer.close()
 
     def put(self, letter_id: str, state: str | None, records: Sequence[EventRecord] = ()) -> None:
-        """Settle a letter: its events, and the mark of its new state (None: open again).
+        """Settle a letter: write its events and the mark of its new state (None: open again).
 
         Raises:
-            FencedError: somebody else opened a desk: nothing more is written from here.
+            FencedError: another replay fenced this one, which writes nothing more.
             PixstreamError: the transaction was not written; letters put since the last one are
-                as they were.
+                unchanged.
         """
         mark = None
         if state is not None:
@@ -110,7 +111,7 @@ class ReplayTransaction:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was put and not yet written; raises as `put` does."""
+        """Write the letters that were put and not yet written; raise the errors of `put`."""
         if not self._waiting:
             return
         for left in reversed(range(TRIES)):
@@ -134,11 +135,11 @@ class ReplayTransaction:
         self._records = self._bytes = 0
 
     def _open(self) -> None:
-        """A new writer, for one that failed; it fences whoever opened a desk meanwhile."""
+        """Open a new writer to replace one that failed; it fences any replay opened since."""
         if self._writer.open() and states(self._client) != self.states:
             raise FencedError(
                 "another replay or discard changed dead letters while Kafka did not answer this "
-                "one. Nothing more is written from here: start it again"
+                "one. This one writes nothing more: start it again"
             )
 
     def _write(self) -> None:

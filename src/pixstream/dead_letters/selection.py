@@ -1,4 +1,4 @@
-"""Choosing letters: by id, reason, component, stage, time and state."""
+"""Selecting letters: by id, reason, component, stage, time and state."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 class Selection(NamedTuple):
-    """Which letters; what is None or empty leaves none out.
+    """Criteria for letters; a criterion that is None or empty does not filter.
 
     Attributes:
-        ids: beginnings of letter ids, each of exactly one letter.
-        since: the earliest time, aware; a letter without a readable time is not in a span of time.
-        until: before this time, aware.
+        ids: prefixes of letter ids; each must match exactly one letter.
+        since: the earliest time, time zone aware. A letter without a readable time does not match
+            if `since` or `until` is given.
+        until: the time before which letters match, time zone aware.
         state: `open`, `replayed`, `discarded` or `all`.
     """
 
@@ -40,11 +41,11 @@ class Selection(NamedTuple):
 
     @property
     def named(self) -> bool:
-        """Whether anything but the state narrows it down."""
+        """Whether there is a criterion besides the state."""
         return any((self.ids, *self[1:6]))
 
     def fits(self, letter: LetterView) -> bool:
-        """Whether the letter is one of these, whatever its state."""
+        """Return whether the letter matches, regardless of its state."""
         if self.ids and not letter.letter_id.startswith(self.ids):
             return False
         wanted = (self.reason, self.component, self.stage)
@@ -61,7 +62,7 @@ class Selection(NamedTuple):
         )
 
     def takes(self, letter: LetterView, states: Mapping[bytes, str]) -> bool:
-        """Whether the letter is one of these, in the wanted state."""
+        """Return whether the letter matches and is in the wanted state."""
         return self.fits(letter) and self.state in {ALL, state_of(states, letter)}
 
     def __str__(self) -> str:
@@ -71,11 +72,11 @@ class Selection(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """What a selection found.
+    """The result of a selection.
 
     Attributes:
-        ids: of the letters it takes, 16 bytes each.
-        otherwise: how many more it would take but for their state, by that state.
+        ids: the ids of the selected letters, 16 bytes each.
+        otherwise: how many more letters match but are in another state, by that state.
     """
 
     ids: set[bytes]
@@ -85,10 +86,10 @@ class Chosen(NamedTuple):
 def choose(
     letters: Iterable[LetterView], states: Mapping[bytes, str], selection: Selection
 ) -> Chosen:
-    """Find the letters that a selection takes; their ids stay in memory, 100 bytes each.
+    """Find the letters that match a selection; their ids stay in memory, 100 bytes each.
 
     Raises:
-        PixstreamError: an id that no letter or more than one begins with.
+        PixstreamError: an id prefix matches no letter, or more than one.
     """
     chosen = Chosen(set(), Counter())
     found: dict[str, int] = dict.fromkeys(selection.ids, 0)
@@ -107,14 +108,14 @@ def choose(
 
 
 def moment(text: str, now: dt.datetime) -> dt.datetime:
-    """The time that a person means: `2h` or `7d` ago, or an ISO 8601 date or time.
+    """Parse a time given by a person: `2h` or `7d` ago, or an ISO 8601 date or time.
 
     Args:
-        text: a time without a zone is UTC.
-        now: aware.
+        text: the time; without a time zone it is UTC.
+        now: the current time, time zone aware.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: the text is neither.
     """
     ago = _AGO.fullmatch(text)
     try:
@@ -124,6 +125,6 @@ def moment(text: str, now: dt.datetime) -> dt.datetime:
         return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise ConfigError(
-            f"{text!r} is no time: 30m, 2h or 7d for so long ago, else 2026-11-24 or "
+            f"{text!r} is not a time: use 30m, 2h or 7d for that long ago, or 2026-11-24, or "
             "2026-11-24T09:00Z"
         ) from None

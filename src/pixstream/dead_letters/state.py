@@ -1,6 +1,7 @@
-"""What became of letters: marks in the compacted topic `pix.dlq.state`, one per letter's id.
+"""The state of letters: marks in the compacted topic `pix.dlq.state`, one per letter id.
 
-A letter without a mark is open. A mark says who did what, when and why; a tombstone opens it again.
+A letter without a mark is open. A mark says who did what, when and why; a tombstone reopens the
+letter.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ class Mark(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """The value of a mark.
 
     Attributes:
-        state: `replayed`: its events are in Kafka, written in the mark's own transaction;
-            `discarded`: a person decided that it is no event.
-        time: when, UTC.
-        who: a login name.
-        why: that person's words.
-        events: how many events it became.
+        state: `replayed`: its events are in Kafka, written in the same transaction as the mark;
+            `discarded`: a person decided that it is not an event.
+        time: the time of the mark, UTC.
+        who: the login name of the person.
+        why: the reason that the person gave.
+        events: how many events were written.
     """
 
     state: str
@@ -43,17 +44,17 @@ class Mark(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
     @classmethod
     def now(cls, state: str, time: dt.datetime, *, who: str, why: str, events: int = 0) -> Mark:
-        """A mark of this moment."""
+        """Return a mark with the given time as text."""
         text = time.isoformat(timespec="milliseconds")
         return cls(state=state, time=text, who=who, why=why, events=events)
 
 
 def states(client: Client) -> dict[bytes, str]:
-    """The state of every letter that is not open, by its id as 16 bytes; 125 bytes a letter.
+    """Return the state of every letter that is not open, by its 16-byte id; 125 bytes per letter.
 
     Raises:
         KafkaError: the topic does not exist or may not be read.
-        PixstreamError: it holds a mark that this version cannot read.
+        PixstreamError: the topic has a mark that this version cannot read.
     """
     known = {state: state for state in STATES}
     found: dict[bytes, str] = {}
@@ -70,12 +71,12 @@ def states(client: Client) -> dict[bytes, str]:
 
 
 def state_of(states: Mapping[bytes, str], letter: LetterView) -> str:
-    """The state of one letter."""
+    """Return the state of one letter."""
     return states.get(bytes.fromhex(letter.letter_id), OPEN)
 
 
 def mark_of(client: Client, letter_id: str) -> Mark | None:
-    """The mark of one letter; None while it is open."""
+    """Return the mark of one letter; None while it is open."""
     value = client.load(DLQ_STATE, letter_id).get(letter_id)
     return _mark(value)
 
@@ -92,6 +93,6 @@ def _mark(value: bytes | None) -> Mark | None:
         return None if value is None else msgspec.json.decode(value, type=Mark)
     except msgspec.MsgspecError:
         raise PixstreamError(
-            f"topic {DLQ_STATE} holds a mark that this version cannot read, so it cannot tell what "
-            "was replayed: use the version that wrote it"
+            f"topic {DLQ_STATE} has a mark that this version cannot read, so it does not know what "
+            "was replayed: use the version that wrote the mark"
         ) from None

@@ -1,1 +1,1 @@
-"""Parsers: bytes of one published format become drafts; no network, no files, no state."""
+"""Parsers: convert bytes of a published format to drafts, without network, files or state."""

@@ -1,9 +1,9 @@
-"""A PSP's dialect of API Pix: what it writes beside the specification or under names of its own.
+"""A PSP's dialect of API Pix: fields outside the specification or with other names.
 
 Each module of `formats/dialects/` declares one as `DIALECT`. `api_pix` reads the Banco Central's
-fields and asks the dialect of an object for the rest, so it knows no PSP by name.
+fields and uses the dialect of an object for the rest, so it does not name any PSP.
 
-A path names a field, with dots for the objects that it stands in: `gnExtras.erro.codigo`.
+A path names a field, with a dot after each enclosing object: `gnExtras.erro.codigo`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any, NamedTuple, TypeAlias
 from pixstream.event.model import Draft, Person
 
 RECEIVED, SENT, RETURN = "api_pix.pix", "api_pix.enviado", "api_pix.devolucao"
-"""The messages of `routing.TABLE` that objects of API Pix become."""
+"""The messages of `routing.TABLE` for objects of API Pix."""
 
 ANY: frozenset[str] = frozenset()
-"""In the place of words: the field is there, whatever it holds."""
+"""Instead of words: the field is present, with any value."""
 
 Converter: TypeAlias = Callable[[str], str | None]
-"""A field's text → the draft's text, or None to leave the field in `extra`. It never raises."""
+"""Converts a field's text to the draft's text, or None to leave it in `extra`; never raises."""
 
 _PERSONS = frozenset({"payer", "payee"})
 _TEXTS = "texts"
@@ -32,11 +32,11 @@ _NOT_FILLED = {"message", "currency", "flags", "extra"}
 TARGETS = frozenset(Draft.__struct_fields__) - _NOT_FILLED | {
     f"{side}.{field}" for side in _PERSONS for field in Person.__struct_fields__
 }
-"""What a table may fill: a field of the draft, or of one of its persons as `payer.document`."""
+"""The fields that a table may fill: of the draft, or of one of its persons (`payer.document`)."""
 
 
 class Place(NamedTuple):
-    """Where a path leads: `outer` is the first name on it, `way` are the objects it crosses."""
+    """A parsed path: `outer` is its first name, `way` the enclosing objects."""
 
     path: str
     outer: str
@@ -45,13 +45,13 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, path: str) -> Place:
-        """Take a path apart."""
+        """Split a path into its names."""
         *way, name = path.split(".")
         return cls(path, (*way, name)[0], tuple(way), name)
 
 
 class Entry(NamedTuple):
-    """One line of a table: what stands at `place` fills `target`, of a person if `side` says so."""
+    """One line of a table: the value at `place` fills `target`, of the person `side` if set."""
 
     place: Place
     side: str
@@ -60,37 +60,37 @@ class Entry(NamedTuple):
     is_person: bool
     """Whether an object at `place` describes a whole person."""
     is_text: bool
-    """Whether `place` holds a name or a text that people wrote."""
+    """Whether `place` has a name or free text."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """What one PSP adds to API Pix, as tables; each may be left out.
+    """The additions of one PSP to API Pix, as tables; every table is optional.
 
-    The specification's own fields come first: a table fills only what they left empty, and of two
-    of its lines with one target the first that finds a value wins.
+    The specification's own fields come first: a table fills only fields that they left empty. If
+    several lines have the same target, the first that finds a value wins.
 
     Args:
         marks: fields of a Pix or of a return that only this PSP writes. An object with one of them
             is read in this dialect.
-        sent: path → the words, or `ANY`, that make a Pix a sent one; API Pix describes received
-            ones only. They count in an object without anyone's mark too: rather a dead letter than
-            a payment taken for a receipt.
+        sent: path → the words, or `ANY`, that mark a Pix as sent; API Pix itself describes only
+            received ones. They also apply to an object without any dialect's mark: a dead letter is
+            better than a sent payment recorded as received.
         pix: path in a Pix → what it fills, one of `TARGETS`: a text (`amount`, `payer.document`);
             `payer` or `payee`, if an object describes that person with the usual names (`cpf`,
             `cnpj`, `chave`, `agencia`, `conta`, …); `texts`, for a name or free text.
-        returns: the same for a return. An object with the path of `return_id` is a return; one
-            that has no mark is read in the dialect of the Pix around it.
+        returns: the same for a return. An object with the path of `return_id` is a return; a return
+            without a mark is read in the dialect of the Pix that contains it.
         statuses: message → the PSP's word → the word of `routing.TABLE`: None for `RECEIVED`,
             which is settled by definition. A word that is in neither is refused.
-        converters: path in `pix` or `returns` → how its text, or its number as a text, becomes the
-            draft's.
+        converters: path in `pix` or `returns` → the converter of its text, or of its number as
+            text, to the draft's text.
         expected: message → fields that stay in `extra` without the flag `unknown_field`.
-        lists: fields of a body that hold Pix, as the specification's `pix` does.
-        trial: field → how its text begins in a call that only tests the webhook.
+        lists: fields of a body that contain Pix, like the specification's `pix`.
+        trial: field → the beginning of its text in a call that only tests the webhook.
 
     Raises:
-        ValueError: a table fills what no table can fill.
+        ValueError: a table fills something that is not in `TARGETS`.
     """
 
     marks: frozenset[str] = frozenset()
@@ -109,14 +109,14 @@ class Dialect:
             raise ValueError(f"a dialect cannot fill {', '.join(sorted(unknown))}")
 
     def says_sent(self, value: Mapping[str, Any]) -> bool:
-        """Whether a Pix was sent."""
+        """Return whether a Pix was sent."""
         for place, words in self._sent_places:
             if place.outer in value and _holds(value, place, words):
                 return True
         return False
 
     def status(self, message: str, word: str) -> str | None:
-        """The word of `routing.TABLE` for a status of the PSP; one that is not known stays."""
+        """Return the word of `routing.TABLE` for a PSP's status; an unknown one is unchanged."""
         words = self.statuses.get(message)
         return words.get(word, word) if words else word
 
@@ -145,12 +145,12 @@ class Dialect:
 
 
 API_PIX = Dialect()
-"""The specification itself, to which nothing is added."""
+"""The specification itself, without additions."""
 
 
 @functools.cache
 def every() -> tuple[Dialect, ...]:
-    """The dialects of `formats/dialects/`, in the order of their files' names."""
+    """Return the dialects of `formats/dialects/`, in the order of their file names."""
     package = importlib.import_module("pixstream.formats.dialects")
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
     return tuple(importlib.import_module(f"{package.__name__}.{name}").DIALECT for name in names)

@@ -1,8 +1,8 @@
-"""A JSON body read so that nothing of it gets lost, and its fields taken one by one.
+"""A JSON body, read without losing anything; its fields are taken one by one.
 
-Serialisers of banks break JSON in known ways: half an emoji cut off by a length limit, a raw line
-break in a text, a name given twice, NaN. One odd value must not cost a page of a thousand Pix, so
-those are read; a text that is no JSON beyond that is refused whole.
+Banks' serialisers break JSON in known ways: an emoji cut in half by a length limit, a raw line
+break in a string, a duplicate name, NaN. One odd value must not cost a page of a thousand Pix, so
+these are accepted. Any other invalid JSON is refused as a whole.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Where a value stands in its body: names of fields and indices of elements."""
+"""A value's place in its body: names of fields and indices of elements."""
 
 MAX_DEPTH = 32
-"""Levels of objects and arrays that are followed; the deepest Pix body of API Pix has 7."""
+"""Accepted levels of objects and arrays; the deepest Pix body of API Pix has 7."""
 
 _EXACT_DIGITS = 15
-"""A float keeps this many decimal digits; a longer number stays text."""
+"""The decimal digits that a float preserves; a longer number stays text."""
 
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)",
@@ -37,13 +37,13 @@ _ESCAPE = re.compile(
 
 
 class Body:
-    """One body, parsed, that also gives the exact bytes of its pieces.
+    """A parsed body that can also return the exact bytes of its pieces.
 
     Args:
-        raw: the bytes as they came.
+        raw: the bytes as received.
 
     Raises:
-        Refused: empty, no UTF-8, no JSON, or nested deeper than `MAX_DEPTH`.
+        Refused: empty, not UTF-8, not JSON, or nested deeper than `MAX_DEPTH`.
     """
 
     def __init__(self, raw: bytes) -> None:
@@ -52,9 +52,9 @@ class Body:
         self._opened: dict[Path, Any] = {}
 
     def piece(self, path: Path, value: Any) -> bytes:
-        """The bytes of the value at `path`, as they came; written anew where that cannot be.
+        """Return the bytes of the value at `path`, as received, or serialised again if needed.
 
-        That is where a name is given twice, so that a path does not lead to one place.
+        It is needed where a name is duplicated, so that a path does not lead to one place.
         """
         if not path:
             return self.raw
@@ -65,7 +65,7 @@ class Body:
         return json.dumps(value, ensure_ascii=False).encode()
 
     def _open(self, path: Path, step: str | int) -> Any:
-        """The pieces right below `path`, each as raw bytes; None where the strict reader fails."""
+        """Return the pieces just below `path` as raw bytes; None if the strict parser fails."""
         if path not in self._opened:
             raw = self._open(path[:-1], path[-1])[path[-1]] if path else self.raw
             kind: Any = dict[str, msgspec.Raw] if isinstance(step, str) else list[msgspec.Raw]
@@ -76,7 +76,7 @@ class Body:
 
 
 class JsonFields:
-    """The fields of one object, taken one by one; what nobody takes stays for `extra`."""
+    """The fields of one object, taken one by one; what is not taken stays for `extra`."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._left = dict(fields)
@@ -88,11 +88,11 @@ class JsonFields:
 
     @property
     def irregular(self) -> bool:
-        """Whether a value here or below had another JSON type than its name promises."""
+        """Whether a value here or below had another JSON type than expected."""
         return self._odd or any(inner.irregular for inner in self._inner.values())
 
     def mark_irregular(self) -> None:
-        """Say that the caller found an irregular value itself."""
+        """Record that the caller found an irregular value itself."""
         self._odd = True
 
     def text(
@@ -101,12 +101,12 @@ class JsonFields:
         convert: Callable[[str], str | None] | None = None,
         numeric: bool = False,
     ) -> str | None:
-        """Take the first of `names` that holds a text; a number is taken as its text.
+        """Take the first of `names` that has a text; a number is taken as its text.
 
         Args:
-            names: fields in order of preference; the ones not needed stay.
-            convert: gives the text to return, or None to leave the field where it is.
-            numeric: a number is what the names promise, and not irregular.
+            names: fields in order of preference; those not needed stay.
+            convert: returns the converted text, or None to leave the field where it is.
+            numeric: a number is expected here, and not irregular.
         """
         for name in names:
             value = self._left.get(name)
@@ -126,7 +126,7 @@ class JsonFields:
         return None
 
     def inner(self, name: str) -> JsonFields:
-        """The fields of the object under `name`; of none when there is no object."""
+        """Return the fields of the object under `name`; no fields if there is no object."""
         found = self._inner.get(name)
         if found is not None:
             return found
@@ -142,18 +142,18 @@ class JsonFields:
         return _NO_FIELDS
 
     def within(self, way: Iterable[str]) -> JsonFields:
-        """The fields of the object at the end of a way through objects, as `inner` gives each."""
+        """Return the fields of the object at the end of a path of names, see `inner`."""
         fields = self
         for name in way:
             fields = fields.inner(name)
         return fields
 
     def take(self, name: str) -> Any:
-        """Take whatever stands under `name`; None when nothing does."""
+        """Take the value under `name`, of any type; None if there is none."""
         return self._left.pop(name, None)
 
     def rest(self) -> dict[str, Any]:
-        """What nobody took, with its JSON types."""
+        """Return what was not taken, with its JSON types."""
         rests = {name: inner.rest() for name, inner in self._inner.items()}
         return self._left | {name: rest for name, rest in rests.items() if rest}
 
@@ -167,7 +167,7 @@ def _load(raw: bytes) -> Any:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Refused(Reason.NOT_UTF8, f"body: byte {error.start} is no UTF-8") from None
+        raise Refused(Reason.NOT_UTF8, f"body: byte {error.start} is not UTF-8") from None
     if "\\u" in text:
         text = _ESCAPE.sub(_whole_character, text)
     too_deep = Refused(Reason.MALFORMED_JSON, f"body: nested deeper than {MAX_DEPTH} levels")
@@ -177,14 +177,17 @@ def _load(raw: bytes) -> Any:
         raise too_deep from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise Refused(Reason.MALFORMED_JSON, f"body: no JSON at {place}") from None
+        raise Refused(Reason.MALFORMED_JSON, f"body: not valid JSON at {place}") from None
     if _deeper_than(MAX_DEPTH, document):
         raise too_deep
     return document
 
 
 def _deeper_than(levels: int, document: Any) -> bool:
-    """Breadth first, so that depth costs no stack here or wherever the value goes later."""
+    """Return whether a document is nested deeper than `levels`.
+
+    It works breadth first, so a deep document does not exhaust the stack, here or later.
+    """
     nodes = [document] if isinstance(document, dict | list) else []
     for _ in range(levels):
         nodes = [
@@ -199,12 +202,12 @@ def _deeper_than(levels: int, document: Any) -> bool:
 
 
 def _whole_character(escape: re.Match[str]) -> str:
-    """U+FFFD in the place of half a surrogate pair, which no UTF-8 can carry on."""
+    """Return U+FFFD for half a surrogate pair, which UTF-8 cannot encode."""
     return "\\ufffd" if escape[1] else escape[0]
 
 
 def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """A name that is given twice with different values holds the list of them."""
+    """Build an object; a duplicate name with different values gets the list of them."""
     pairs = list(pairs)
     fields = dict(pairs)
     if len(fields) == len(pairs):

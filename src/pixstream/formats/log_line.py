@@ -1,6 +1,6 @@
-"""One line of a bank's own logs: a JSON object that tells of a payment, receipt or return.
+"""One line of a bank's own logs: a JSON object about a payment, receipt or return.
 
-The names that are expected, unless the configuration says where else a field stands:
+The expected names, unless the configuration gives another path for a field:
 
     {"timestamp": "2026-11-23T14:05:09.120-03:00", "event": "pix.pagamento", "status": "liquidado",
      "endToEndId": "E…", "rtrId": "D…", "txid": "…", "valor": "12.34", "moeda": "BRL",
@@ -10,9 +10,10 @@ The names that are expected, unless the configuration says where else a field st
      "recebedor": {…}, "canal": "app", "dispositivo": {"id": "…", "so": "…"}, "ip": "…",
      "iniciacao": "DICT", "finalidade": "IPAY", "motivo": "AB03", "mensagem": "…"}
 
-`event` is `pix.` and a category of `event.categories`; `status` iniciado, aceito, liquidado or
-rejeitado. `horario` is when it happened (without it, `timestamp` is). `pagador` is who gives the
-money in this event: of an estorno, the one who gives back. Whatever else a line has is kept.
+`event` is `pix.` and a category of `event.categories`; `status` is iniciado, aceito, liquidado or
+rejeitado. `horario` is the time of the event (without it, `timestamp` is). `pagador` is the party
+that gives the money in this event: in an estorno, the party that returns it. All other fields of a
+line are kept.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ FIELDS: Mapping[str, str] = {
     **{f"payer.{ours}": f"pagador.{theirs}" for ours, theirs in _PERSON.items()},
     **{f"payee.{ours}": f"recebedor.{theirs}" for ours, theirs in _PERSON.items()},
 }
-"""Our name of a field → where it stands in a line, as a dotted path."""
+"""Our name of a field → its dotted path in a line."""
 
 CONTENT_TYPE = "application/json"
 _EVENT_PREFIX = "pix."
@@ -71,18 +72,18 @@ def parse(
     *,
     ignore_events: Sequence[str] = (),
 ) -> Draft | Refusal | None:
-    """Read one line; a byte order mark and a carriage return at its end are no part of it.
+    """Parse one line; ignore a byte order mark, and a carriage return at the end.
 
     Never raises.
 
     Args:
-        raw_line: without its line feed.
-        fields: dotted paths, by names of `FIELDS`, that replace the ones there. A path is looked
-            for as one name with dots in it first, then level by level.
-        ignore_events: beginnings of `event` that are no business of Pix.
+        raw_line: the line without its line feed.
+        fields: dotted paths, by names of `FIELDS`, that replace the ones there. A path is first
+            looked up as one name with dots in it, then level by level.
+        ignore_events: prefixes of `event` that do not concern Pix.
 
     Returns:
-        None for a blank line and for one that `ignore_events` names.
+        None for a blank line and for an event that `ignore_events` matches.
     """
     if not raw_line.strip():
         return None
@@ -100,7 +101,7 @@ def parse(
 def _read(raw: bytes, paths: Mapping[str, str], ignore_events: Sequence[str]) -> Draft | None:
     document = Body(raw).document
     if not isinstance(document, dict):
-        raise Refused(Reason.NOT_A_PIX, "line: is no JSON object")
+        raise Refused(Reason.NOT_A_PIX, "line: not a JSON object")
     line = JsonFields(document)
     found = {name: _text(line, path) for name, path in paths.items()}
     event = found.pop("event") or ""
@@ -150,5 +151,5 @@ def _not_ours(event: str, path: str) -> Refused:
         return Refused(Reason.MESSAGE_UNKNOWN, f"{path}: absent")
     if event.startswith(_EVENT_PREFIX):
         known = ", ".join(_EVENT_PREFIX + category for category in Category)
-        return Refused(Reason.MESSAGE_UNKNOWN, f"{path}: of Pix, but none of {known}")
-    return Refused(Reason.NOT_A_PIX, f"{path}: another than Pix; `ignore_events` can name it")
+        return Refused(Reason.MESSAGE_UNKNOWN, f"{path}: a Pix event, but not one of {known}")
+    return Refused(Reason.NOT_A_PIX, f"{path}: not a Pix event; add it to `ignore_events`")

@@ -1,10 +1,11 @@
 """SPI messages (ISO 20022 XML): pacs.008, pacs.002, pacs.004 and camt.054 of any version.
 
-Dispatch is on local names: several versions of the catalogue live side by side, each a namespace.
-A file holds one message with any number of transactions; each becomes a draft. The file is read
-twice: once to its end, so that a half-written one is refused whole before anything of it is taken,
-then transaction by transaction, each freed before the next. Sources: SPI catalogue 5.13.1, the
-schemas of pacs.008 1.16 and pacs.002 1.17; for camt.054 ISO 20022 as the SPI uses it.
+Messages are recognised by local names, because several versions of the catalogue are in use, each
+with its own namespace. A file contains one message with any number of transactions; each
+transaction becomes a draft. The file is read twice: once to its end, so that a half-written file is
+refused as a whole, then transaction by transaction, each freed before the next. Sources: SPI
+catalogue 5.13.1, the schemas of pacs.008 1.16 and pacs.002 1.17; for camt.054 ISO 20022 as the SPI
+uses it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ READERS: Mapping[str, tuple[str, Read]] = {
     "PmtRtr": ("TxInf", pacs_004),
     "BkToCstmrDbtCdtNtfctn": ("Ntfctn", camt_054),
 }
-"""Local name of a message: its repeated element, and what reads one of these."""
+"""Local name of a message → its repeated element, and the function that reads one of them."""
 
 _PARTY = "FIId/FinInstnId"
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,34}", re.ASCII)
@@ -48,9 +49,9 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def parse(raw: bytes) -> Iterator[Draft | Refusal]:
-    """What one file holds: a draft or refusal a transaction, or one refusal of the whole file.
+    """Yield a draft or refusal per transaction of a file, or one refusal of the whole file.
 
-    Never raises. Whitespace before the XML declaration is forgiven. The raw bytes of a
+    Never raises. Whitespace before the XML declaration is accepted. The raw bytes of a
     transaction's refusal are its element, serialised as UTF-8.
     """
     try:
@@ -64,16 +65,16 @@ def parse(raw: bytes) -> Iterator[Draft | Refusal]:
     for unit in elements(raw.lstrip(_BLANK), unit_name):
         parent = unit.getparent()
         if parent is None or local_name(parent) != message:
-            continue  # a namesake deeper in a transaction, read with that one
+            continue  # an element of the same name inside a transaction, read with it
         for content in read(unit, header):
             yield identified(content, unit) if isinstance(content, Draft) else content
         unit.clear()
 
 
 def _open(raw: bytes) -> tuple[str, Header]:
-    """The message's local name and its header, once the whole file proved readable."""
+    """Check that the whole file is readable; return the message's local name and its header."""
     if not raw.removeprefix(_BOM).strip(_BLANK):
-        raise Refused(Reason.EMPTY, "the file holds nothing")
+        raise Refused(Reason.EMPTY, "the file is empty")
     root = skeleton(raw.lstrip(_BLANK), {unit_name for unit_name, _ in READERS.values()})
     documents = [root] if local_name(root) == "Document" else root.findall("{*}Document")
     messages = [child for document in documents for child in document] or [root]
@@ -82,7 +83,7 @@ def _open(raw: bytes) -> tuple[str, Header]:
     name = local_name(messages[0])
     if name not in READERS:
         shown = name if _PLAIN_NAME.fullmatch(name) else "an element that the SPI does not know"
-        raise Refused(Reason.MESSAGE_UNKNOWN, f"{shown} is no message about single Pix")
+        raise Refused(Reason.MESSAGE_UNKNOWN, f"{shown} is not a message about individual Pix")
     unit_name, _ = READERS[name]
     units = len(messages[0].findall(f"{{*}}{unit_name}"))
     if not units:
@@ -91,7 +92,7 @@ def _open(raw: bytes) -> tuple[str, Header]:
 
 
 def _header(application: _Element | None, message: _Element, unit_name: str, units: int) -> Header:
-    # Sgntr seals the transport of the message; it says nothing of a transaction.
+    # Sgntr signs the transport of the message; it has no data of a transaction.
     app, grp = XmlFields(application, without=["Sgntr"]), XmlFields(message.find("{*}GrpHdr"))
     announced = grp.take("NbOfTxs")
     return Header(

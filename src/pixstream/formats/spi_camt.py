@@ -1,8 +1,8 @@
-"""camt.054 of the SPI: what was booked on a PI account, the ground of every reconciliation.
+"""camt.054 of the SPI: the entries booked on a PI account, the basis of every reconciliation.
 
-A notification (Ntfctn) names the direct participant that owns the account; the SPI puts one entry
-with one transaction into it, ISO 20022 allows more, and both are read. Refs/InstrId is the RtrId
-of a return.
+A notification (Ntfctn) names the direct participant that owns the account. The SPI puts one entry
+with one transaction into it; ISO 20022 allows more, and both are read. In a return, Refs/InstrId is
+the RtrId.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TEXTS = (
 
 
 class _Entry(NamedTuple):
-    """What an entry says of its transactions."""
+    """The data of an entry that its transactions share."""
 
     owner: str | None
     side: str | None
@@ -43,7 +43,7 @@ class _Entry(NamedTuple):
 
 
 def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Refusal]:
-    """The transactions of one notification; entries that settled nothing are refused."""
+    """Yield the transactions of one notification; refuse entries that settled nothing."""
     notice = XmlFields(unit, without=["Ntry"])
     owner = notice.take("Acct/Id/Othr/Id")
     shared = notice.rest()
@@ -58,7 +58,7 @@ def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Refusal]:
             message = "Ntry/Sts: not BOOK, so nothing was settled"
             yield refusal(element, Reason.STATUS_UNKNOWN, message)
         elif fields.take("BkTxCd/Domn/Cd") == _RESERVES:
-            message = "Ntry/BkTxCd/Domn/Cd: reserves were moved, no Pix"
+            message = "Ntry/BkTxCd/Domn/Cd: a movement of reserves, not a Pix"
             yield refusal(element, Reason.NOT_A_PIX, message)
         elif not details:
             message = "Ntry: without NtryDtls/TxDtls"
@@ -72,7 +72,7 @@ def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Refusal]:
 def _entry(
     fields: XmlFields, owner: str | None, notice: dict[str, Any], *, assumed: bool
 ) -> _Entry:
-    """What is left of an entry after its status; `assumed`: it had none and counts as booked."""
+    """Read an entry after its status; `assumed`: it has no status and counts as booked."""
     return _Entry(
         owner=owner,
         side=fields.take("CdtDbtInd"),
@@ -87,7 +87,7 @@ def _entry(
 def _transaction(
     element: _Element, entry: _Entry, header: Header, *, alone: bool
 ) -> Draft | Refusal:
-    """One transaction; `alone`: the entry's amount is its own."""
+    """Read one transaction; `alone`: the entry's amount is the transaction's amount."""
     tx = XmlFields(element)
     side = tx.take("CdtDbtInd") or entry.side
     instruction = tx.take("Refs/InstrId")
@@ -95,7 +95,7 @@ def _transaction(
     reason = tx.take("RtrInf/Rsn/Cd")
     gives_back = entry.gives_back or reason is not None or return_id is not None
     if gives_back and return_id is None:
-        # Without it the original payment's identifier would make it that payment's settlement.
+        # Without the RtrId, the original payment's identifier would make this its settlement.
         message = "TxDtls/Refs/InstrId: a return without its RtrId"
         return refusal(element, Reason.IDENTIFIER_MISSING, message)
     debtor, creditor = (person(tx, role, "RltdPties/", "RltdAgts/") for role in ("Dbtr", "Cdtr"))
@@ -127,10 +127,10 @@ def _transaction(
 
 
 def _of_the_original(debtor: Person, creditor: Person, side: str | None, owner: str | None) -> bool:
-    """Tell whether a return names its parties by their roles in the original payment.
+    """Return whether a return names its parties by their roles in the original payment.
 
-    pacs.004 does so by rule; of camt.054 no rule is published. Where the owner of the account is
-    one of the two agents, the side that was booked on it decides; else it is read as pacs.004.
+    pacs.004 does so by rule; for camt.054 no rule is published. If the owner of the account is one
+    of the two agents, the booked side decides; otherwise it is read like pacs.004.
     """
     if owner is None or debtor.ispb == creditor.ispb:
         return True
@@ -140,7 +140,7 @@ def _of_the_original(debtor: Person, creditor: Person, side: str | None, owner: 
 
 
 def _complete(payer: Person, payee: Person, side: str | None, owner: str | None) -> None:
-    """Both agents are optional here; the owner of the account stands in for the one booked."""
+    """Fill a missing agent: both are optional, and the account's owner is the booked one."""
     if side == "DBIT":
         payer.ispb = payer.ispb or owner
     elif side == "CRDT":

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "application/xml"
 
 MEMBER = "FinInstnId/ClrSysMmbId/MmbId"
-"""From an agent to its ISPB."""
+"""The path from an agent to its ISPB."""
 
 REMITTANCE = "RmtInf/Ustrd"
-"""What the payer wrote to the payee."""
+"""The payer's message to the payee."""
 
 
 class Header(NamedTuple):
-    """What the envelope says of every transaction in it."""
+    """The data of the envelope that all its transactions share."""
 
     source_ref: str | None
     source_time: str | None
@@ -42,13 +42,13 @@ class Header(NamedTuple):
         extra: Mapping[str, Any] | None = None,
         **known: Any,
     ) -> Draft:
-        """A draft with the header's share.
+        """Return a draft that includes the header's fields.
 
         Args:
-            message: as `routing.TABLE` calls it.
-            fields: of the transaction; what they still hold goes to `extra`.
-            texts: paths of what people wrote, which become the draft's `texts` under their path.
-            extra: fields from elsewhere.
+            message: its name in `routing.TABLE`.
+            fields: the fields of the transaction; what was not taken goes to `extra`.
+            texts: paths of free text; each becomes one of the draft's `texts`, by its path.
+            extra: additional fields from elsewhere.
             known: the draft's own fields.
         """
         written = {path: "\n".join(fields.take_all(path)) for path in texts}
@@ -70,7 +70,7 @@ class Header(NamedTuple):
 
 
 def pacs_008(unit: _Element, header: Header) -> Iterator[Draft]:
-    """A payment order, not settled by itself; the debtor pays, also where Purp gives back."""
+    """Read a payment order, not settled by itself; the debtor pays, even if Purp marks a return."""
     fields = XmlFields(unit)
     yield header.draft(
         "spi.pacs.008",
@@ -88,7 +88,7 @@ def pacs_008(unit: _Element, header: Header) -> Iterator[Draft]:
 
 
 def pacs_002(unit: _Element, header: Header) -> Iterator[Draft]:
-    """A status; its OrgnlInstrId is the RtrId (D…) where it answers a return."""
+    """Read a status; in the answer to a return, its OrgnlInstrId is the RtrId (D…)."""
     fields = XmlFields(unit)
     answered, end_to_end_id = fields.take("OrgnlInstrId"), fields.take("OrgnlEndToEndId")
     return_id = answered if answered and answered.startswith("D") else None
@@ -112,7 +112,7 @@ def pacs_002(unit: _Element, header: Header) -> Iterator[Draft]:
 
 
 def pacs_004(unit: _Element, header: Header) -> Iterator[Draft]:
-    """A return order. OrgnlTxRef keeps the original payment's roles: its creditor gives back."""
+    """Read a return order. OrgnlTxRef has the original payment's roles: its creditor returns it."""
     fields = XmlFields(unit)
     original = "OrgnlTxRef/"
     yield header.draft(
@@ -132,19 +132,19 @@ def pacs_004(unit: _Element, header: Header) -> Iterator[Draft]:
 
 
 def amount(fields: XmlFields, path: str) -> dict[str, Any]:
-    """`amount` and `currency` of a draft, from an element with a Ccy attribute."""
+    """Return a draft's `amount` and `currency` from an element with a Ccy attribute."""
     currency = fields.take(f"{path}/@Ccy")
     return {"amount": fields.take(path), "currency": currency or "BRL"}
 
 
 def person(fields: XmlFields, role: str, parties: str = "", agents: str = "") -> Person:
-    """One side of a transaction.
+    """Read one side of a transaction.
 
     Args:
-        fields: of the transaction.
+        fields: the fields of the transaction.
         role: Dbtr or Cdtr.
-        parties: path in front of the party and its account, with its slash.
-        agents: path in front of the agent, with its slash.
+        parties: path before the party and its account, with its slash.
+        agents: path before the agent, with its slash.
     """
     party, account = f"{parties}{role}", f"{parties}{role}Acct"
     identities = ("Id/PrvtId/Othr/Id", "Id/OrgId/Othr/Id")
@@ -162,7 +162,7 @@ def person(fields: XmlFields, role: str, parties: str = "", agents: str = "") ->
 
 
 def identified(draft: Draft, element: _Element) -> Draft | Refusal:
-    """The draft, or a refusal of its element where no identifier says which Pix it is about."""
+    """Return the draft, or a refusal of its element if it has no identifier of a Pix."""
     if draft.end_to_end_id or draft.return_id:
         return draft
     message = f"{local_name(element)}: neither EndToEndId nor RtrId"
@@ -170,6 +170,6 @@ def identified(draft: Draft, element: _Element) -> Draft | Refusal:
 
 
 def refusal(element: _Element, reason: Reason, message: str) -> Refusal:
-    """A refusal of one element, serialised as UTF-8."""
+    """Return a refusal of one element, serialised as UTF-8."""
     raw: bytes = etree.tostring(element, encoding="utf-8", with_tail=False)
     return Refusal(reason=reason, message=message, raw=raw, content_type=CONTENT_TYPE)

@@ -1,9 +1,9 @@
-"""XML from strangers: read safely, addressed by local names, with nothing left unaccounted.
+"""Untrusted XML: read safely, addressed by local names, with every text accounted for.
 
-A DOCTYPE is refused where it begins, before libxml2 acts on it: with declarations in it, its pull
-parser opens local files for parameter entities whatever the options say. Without one there are no
-entities to expand and nothing to fetch. libxml2's own limits stay on (`huge_tree` off: a text of
-10 MB or 256 levels end the parsing), since no SPI message comes near them.
+A DOCTYPE is refused where it begins, before libxml2 acts on it: if it has declarations, the pull
+parser opens local files for parameter entities, regardless of its options. Without a DOCTYPE there
+are no entities to expand and nothing to fetch. libxml2's own limits stay on (`huge_tree` off: a
+text of 10 MB or 256 levels ends the parsing), since no SPI message comes near them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _TEXT = "#text"
 
 
 def skeleton(raw: bytes, emptied: Collection[str]) -> _Element:
-    """The root of a well-formed document, in which elements named in `emptied` hold nothing.
+    """Return the root of a well-formed document; elements named in `emptied` are empty.
 
     Raises:
-        Refused: not well-formed to its last byte, or it has a DOCTYPE.
+        Refused: it is not well-formed to its last byte, or it has a DOCTYPE.
     """
     parser = _parser(emptied)
     try:
@@ -41,32 +41,32 @@ def skeleton(raw: bytes, emptied: Collection[str]) -> _Element:
     except etree.XMLSyntaxError as error:
         raise Refused(
             Reason.MALFORMED_XML,
-            f"is not well-formed XML up to its end, see line {error.lineno or 1}",
+            f"not well-formed XML, or cut off: see line {error.lineno or 1}",
         ) from None
     return root
 
 
 def elements(raw: bytes, name: str) -> Iterator[_Element]:
-    """The elements of that local name, each when its end is read; `clear` it to free its memory.
+    """Yield the elements with this local name, each when its end is read.
 
-    `raw` must be what `skeleton` accepted.
+    `raw` must have been accepted by `skeleton`. Call `clear` on an element to free its memory.
     """
     yield from _ended(_parser([name]), raw)
 
 
 def local_name(element: _Element) -> str:
-    """An element's name without its namespace."""
+    """Return an element's name without its namespace."""
     return _local(str(element.tag))
 
 
 class XmlFields:
-    """The texts below an element; what nobody takes remains for `rest`.
+    """The texts below an element; what is not taken remains for `rest`.
 
-    A path is local names joined by `/`, an attribute's name led by `@`.
+    A path is local names joined by `/`; an attribute's name begins with `@`.
 
     Args:
-        element: None reads as an element without content.
-        without: elements of these local names are left out, at any depth.
+        element: None counts as an element without content.
+        without: elements with these local names are left out, at any depth.
     """
 
     def __init__(self, element: _Element | None, without: Collection[str] = ()) -> None:
@@ -76,7 +76,7 @@ class XmlFields:
         self.flags: list[Flag] = []
 
     def take(self, *paths: str) -> str | None:
-        """The text of the first path that has one; a second one there is flagged and kept."""
+        """Take the text of the first path that has one; flag and keep further texts there."""
         for path in paths:
             found = self.take_all(path)
             if found:
@@ -87,7 +87,7 @@ class XmlFields:
         return None
 
     def take_all(self, path: str) -> list[str]:
-        """Every text at a path, in document order, without the empty ones."""
+        """Take every text at a path, in document order, without empty ones."""
         *parents, last = path.split("/")
         nodes: list[Any] = [self._tree]
         for name in parents:
@@ -95,28 +95,28 @@ class XmlFields:
         return [text for node in nodes for text in _pop(node, last)]
 
     def rest(self) -> dict[str, Any]:
-        """What was not taken, as nested mappings; elements without content are left out."""
+        """Return what was not taken, as nested mappings without empty elements."""
         return {**(_pruned(self._tree) or {}), **self._surplus}
 
 
 class _Prolog:
-    """What libxml2 reports before the root element; the methods are lxml's parser target."""
+    """A parser target of lxml for everything before the root element."""
 
     def __init__(self) -> None:
         self.over = False
 
     def doctype(self, *_: object) -> None:
-        """Refuse it: called before any of its declarations is read."""
+        """Refuse the document; lxml calls this before it reads any declaration."""
         raise Refused(
             Reason.MALFORMED_XML, "has a DOCTYPE: SPI messages have none, and entities are not read"
         )
 
     def start(self, *_: object) -> None:
-        """Note the root element: no DOCTYPE can follow."""
+        """Record that the root element has begun: no DOCTYPE can follow."""
         self.over = True
 
     def close(self) -> None:
-        """End; lxml asks for it."""
+        """Do nothing; lxml requires this method."""
 
 
 def _read_prolog(raw: bytes) -> None:
@@ -156,7 +156,7 @@ def _ended(parser: etree.XMLPullParser, raw: bytes) -> Iterator[_Element]:
 
 
 def _content(element: _Element, without: Collection[str] = ()) -> str | dict[str, Any]:
-    """An element as its text, or as a mapping where it has attributes or children."""
+    """Return an element as its text, or as a mapping if it has attributes or children."""
     content: dict[str, Any] = {f"@{_local(str(n))}": str(value) for n, value in element.items()}
     for child in element:
         name = _local(str(child.tag))
@@ -186,7 +186,7 @@ def _children(node: Any, name: str) -> list[Any]:
 
 
 def _pop(node: Any, name: str) -> list[str]:
-    """Take the texts out of the children of that name; what else they hold stays."""
+    """Take the texts out of the children with this name; their other content stays."""
     if not isinstance(node, dict):
         return []
     texts: list[str] = []
@@ -204,7 +204,7 @@ def _pop(node: Any, name: str) -> list[str]:
 
 
 def _pruned(value: Any) -> Any:
-    """The value without what is empty in it; None when nothing is left."""
+    """Return the value without its empty parts; None if nothing is left."""
     if isinstance(value, dict):
         return {n: left for n, child in value.items() if (left := _pruned(child))} or None
     if isinstance(value, list):

@@ -1,6 +1,6 @@
 """Kafka as pixstream uses it: ports, names and topics, and the client libraries behind them.
 
-Nothing above this package knows which library works below.
+Code outside this package does not depend on any client library.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def connect(settings: KafkaSettings) -> Client:
-    """Import the configured client library's module and give it the settings.
+    """Return a client of the configured library; no other library is imported.
 
     Args:
         settings: with `bootstrap_servers` set.

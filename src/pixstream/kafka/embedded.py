@@ -1,6 +1,6 @@
-"""The embedded broker as its clients see it: its files, what it remembers, whether it runs.
+"""The embedded broker as its clients see it: its files, its saved state, whether it runs.
 
-The broker itself, which needs the extra `lab`, is `lab.broker`.
+The broker itself is in `lab.broker` and needs the extra `lab`.
 """
 
 import base64
@@ -17,7 +17,7 @@ import psutil
 
 HOST = "127.0.0.1"
 MAIN_LISTENER = "PLAINTEXT"
-"""Always there: for local clients, and for the broker and its controller themselves."""
+"""The listener that always exists: local clients, the broker and its controller use it."""
 
 MAIN_CLASS = "kafka.Kafka"
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def address(data_dir: Path) -> str | None:
-    """`host:port` of the broker that runs in this data directory; None: it does not run."""
+    """Return `host:port` of the broker in this data directory; None if it does not run."""
     files = BrokerFiles((data_dir / "kafka").resolve())
     state = load_state(files.state)
     if state.pid is None or find(state.pid, files) is None:
@@ -41,17 +41,17 @@ class BrokerFiles:
 
     @property
     def state(self) -> Path:
-        """Its ports, and the pid of its last start."""
+        """The broker's ports, and the pid of its last start."""
         return self.directory / "broker.json"
 
     @property
     def lock(self) -> Path:
-        """Held during a start."""
+        """The lock that a start holds."""
         return self.directory / "broker.lock"
 
     @property
     def properties(self) -> Path:
-        """Kafka's settings, written anew at each start; they may hold passwords."""
+        """Kafka's settings, rewritten at each start; they may contain passwords."""
         return self.directory / "server.properties"
 
     @property
@@ -61,7 +61,7 @@ class BrokerFiles:
 
     @property
     def metadata(self) -> Path:
-        """What Kafka knows about itself."""
+        """Kafka's cluster metadata."""
         return self.directory / "metadata"
 
     @property
@@ -76,7 +76,7 @@ class BrokerFiles:
 
     @property
     def output(self) -> Path:
-        """What the Java virtual machine itself said since the last start."""
+        """What the Java virtual machine has printed since the last start."""
         return self.log.with_suffix(".out")
 
 
@@ -85,9 +85,9 @@ class BrokerState:
     """The content of `broker.json`.
 
     Args:
-        cluster_id: what the data directories were prepared with.
+        cluster_id: the id that the data directories were formatted with.
         ports: one per listener.
-        pid: of the last start.
+        pid: the process of the last start.
     """
 
     cluster_id: str
@@ -95,14 +95,14 @@ class BrokerState:
     pid: int | None = None
 
     def save(self, file: Path) -> None:
-        """Replace the file at once: a reader never sees half of it."""
+        """Replace the file atomically: a reader never sees half of it."""
         part = file.with_suffix(".part")
         part.write_text(json.dumps(asdict(self)), "utf-8")
         part.replace(file)
 
 
 def load_state(file: Path) -> BrokerState:
-    """Read the file; without it, or when it is damaged, there is a new id and nothing else."""
+    """Read the file; if it is missing or damaged, return a state with only a new cluster id."""
     try:
         content = json.loads(file.read_bytes())
         ports = {str(name): int(port) for name, port in content["ports"].items()}
@@ -111,19 +111,19 @@ def load_state(file: Path) -> BrokerState:
     except FileNotFoundError:
         return BrokerState(_new_cluster_id())
     except (ValueError, TypeError, KeyError, AttributeError):
-        _log.warning("%s is damaged: the broker's ports are chosen anew", file)
+        _log.warning("%s is damaged: the broker gets new ports", file)
         return BrokerState(_new_cluster_id())
 
 
 def _new_cluster_id() -> str:
-    """Make 16 bytes as Kafka writes them; the prefix keeps them from starting with a hyphen."""
+    """Return 16 bytes as Kafka writes them; the prefix keeps the id from starting with a hyphen."""
     return base64.urlsafe_b64encode(b"pix" + secrets.token_bytes(13)).decode("ascii").rstrip("=")
 
 
 def find(pid: int, files: BrokerFiles) -> psutil.Process | None:
-    """Return the process if it is the broker of these `files`, and alive.
+    """Return the process if it is alive and is the broker of these `files`.
 
-    A pid alone proves nothing: after a crash or a reboot it may be anybody's.
+    A pid alone proves nothing: after a crash or a reboot it may belong to another program.
     """
     with suppress(psutil.Error):
         process = psutil.Process(pid)
@@ -133,7 +133,7 @@ def find(pid: int, files: BrokerFiles) -> psutil.Process | None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Tell whether it still runs; a child that has ended is taken off the process table."""
+    """Return whether the process still runs; a child that has ended is reaped."""
     with suppress(psutil.Error):
         if process.status() != psutil.STATUS_ZOMBIE:
             return process.is_running()

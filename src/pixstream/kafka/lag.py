@@ -1,8 +1,8 @@
-"""How far each consumer group is behind: per partition, what it has yet to read.
+"""The lag of each consumer group: per partition, the offsets it has yet to read.
 
-The end is the last stable offset: records of open or aborted transactions count as nothing to read
-before their transaction ends. Control records between them do count until the group's committed
-offset has passed them, so the lag of a busy topic is an upper bound and that of a quiet one exact.
+The end is the last stable offset: records of open or aborted transactions do not count before
+their transaction ends. Control records do count until the group's committed offset has passed
+them, so the lag of a busy topic is an upper bound and that of a quiet one is exact.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 
 class PartitionLag(NamedTuple):
-    """One group at one partition, in offsets.
+    """The lag of one group in one partition, in offsets.
 
     Attributes:
-        committed: the next offset that the group wants; None: it has committed nothing yet, and
-            everything that the partition holds is still to read.
-        beginning: the first offset that the partition still holds.
+        committed: the next offset that the group reads; None: it has committed nothing yet, and
+            has the whole partition still to read.
+        beginning: the first offset that the partition still has.
         end: the offset after the last stable record.
     """
 
@@ -49,7 +49,7 @@ class PartitionLag(NamedTuple):
 
     @property
     def alarm(self) -> str:
-        """What a person must look at, empty when all is well."""
+        """What needs a person's attention; empty when all is well."""
         if self.committed is None:
             return ""
         if self.committed > self.end:
@@ -60,14 +60,14 @@ class PartitionLag(NamedTuple):
 
 
 def lag(admin: Admin, groups: Mapping[str, Collection[str]]) -> list[PartitionLag]:
-    """Ask Kafka for the lag of each group at every partition of its topics, in order.
+    """Return the lag of each group in every partition of its topics, in order.
 
     Raises:
         KafkaError: a topic does not exist, or this principal may not see it or the group.
-        Transient: no broker answers, or the groups' coordinator takes too long to start.
+        Transient: no broker answers, or the group coordinator takes too long to start.
     """
     topics = {topic for group_topics in groups.values() for topic in group_topics}
-    # Committed offsets first: what is written and committed meanwhile then never looks like an
+    # Committed offsets first: what is written and committed in between then never looks like an
     # offset beyond the end.
     committed = {group: patiently(partial(admin.group_offsets, group)) for group in groups}
     beginnings = {
@@ -91,7 +91,7 @@ def lag(admin: Admin, groups: Mapping[str, Collection[str]]) -> list[PartitionLa
 
 
 def totals(partitions: Iterable[PartitionLag]) -> dict[str, int]:
-    """The lag of each group over all its partitions."""
+    """Return the lag of each group over all its partitions."""
     result: dict[str, int] = {}
     for partition in partitions:
         result[partition.group] = result.get(partition.group, 0) + partition.lag
@@ -99,7 +99,7 @@ def totals(partitions: Iterable[PartitionLag]) -> dict[str, int]:
 
 
 def of_topic(admin: Admin, groups: Mapping[str, Collection[str]], topic: str) -> dict[str, int]:
-    """The lag at one topic, per group that reads it.
+    """Return the lag in one topic, per group that reads it.
 
     Raises:
         KafkaError: see `lag`.
@@ -109,10 +109,10 @@ def of_topic(admin: Admin, groups: Mapping[str, Collection[str]], topic: str) ->
 
 
 def patiently(ask: Callable[[], T]) -> T:
-    """Ask about a group until it is answered; a broker that has just started loads them first.
+    """Ask about a group until Kafka answers; a broker that has just started loads groups first.
 
     Raises:
-        Transient: no answer in 15 s.
+        Transient: no answer within 15 s.
     """
     deadline = time.monotonic() + _COORDINATOR_SECONDS
     while True:

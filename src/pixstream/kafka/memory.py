@@ -1,8 +1,8 @@
-"""A Kafka of a few lines in memory, for tests of what is built on the ports.
+"""A small Kafka in memory, for tests of the code that uses the ports.
 
-It keeps what the loops rely on: transactions with fencing, markers that occupy offsets,
-read_committed, topic ids, groups that move partitions with revoke before assign, members that
-keep their place. One thread only; nothing waits.
+It behaves as the loops expect of Kafka: transactions with fencing, markers that occupy offsets,
+read_committed, topic ids, groups that revoke partitions before they assign them, static members.
+It runs in one thread and never waits.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Transaction:
 
 @dataclasses.dataclass
 class _Entry:
-    """A record, or (None) the marker that ends a transaction."""
+    """A record, or (with None) the marker that ends a transaction."""
 
     record: Record | None
     transaction: _Transaction
@@ -55,14 +55,14 @@ class _Partition:
     begin: int = 0
 
     def stable_end(self) -> int:
-        """The offset up to which no transaction is open."""
+        """Return the offset up to which no transaction is open."""
         for offset, entry in enumerate(self.entries):
             if entry.transaction.state == "open":
                 return offset
         return len(self.entries)
 
     def read(self, offset: int, limit: int) -> tuple[list[Record], int]:
-        """Committed records from `offset` on, and the position after them."""
+        """Return committed records from `offset` on, and the position after them."""
         found: list[Record] = []
         end = self.stable_end()
         while offset < end and len(found) < limit:
@@ -75,7 +75,7 @@ class _Partition:
         return found, offset
 
     def at(self, milliseconds: int) -> int:
-        """The first offset with a record of this time or later; the end if there is none."""
+        """Return the first offset with a record of this time or later; the end if there is none."""
         for offset in range(self.begin, self.stable_end()):
             record = self.entries[offset].record
             if record is not None and record.timestamp >= milliseconds:
@@ -98,10 +98,10 @@ class _Member(NamedTuple):
 
 
 class MemoryKafka:
-    """The broker; `client` gives as many clients of it as a test needs.
+    """The broker; `client` returns as many clients of it as a test needs.
 
     Attributes:
-        now: milliseconds that the next records carry as timestamp.
+        now: the timestamp of the next records, in milliseconds.
     """
 
     def __init__(self) -> None:
@@ -116,49 +116,49 @@ class MemoryKafka:
         self._failures: dict[str, list[Exception]] = defaultdict(list)
 
     def client(self) -> MemoryClient:
-        """Another client of this broker."""
+        """Return another client of this broker."""
         return MemoryClient(self)
 
     def fail(self, operation: str, error: Exception) -> None:
-        """Let the next call of an operation raise `error`.
+        """Make the next call of an operation raise `error`.
 
         Args:
             operation: `outbox`, `begin`, `send`, `send_offsets`, `commit` (of a transaction),
                 `poll`, `positions`, `group_commit` or `load`.
-            error: what it raises instead of doing anything.
+            error: the exception that it raises instead of doing anything.
         """
         self._failures[operation].append(error)
 
     def expire(self, topic: str, partition: int, before: int) -> None:
-        """Forget the records before this offset, as retention does."""
+        """Delete the records before this offset, as retention does."""
         self.topic(topic).partitions[partition].begin = before
 
     def evict(self, group: str, member: str) -> None:
-        """Let the session of a member expire: its partitions go to the others."""
+        """Expire the session of a member: its partitions go to the other members."""
         self.groups[group].pop(member)
         self.generations[group] += 1
 
     def attempt(self, operation: str) -> None:
-        """Raise what `fail` asked for."""
+        """Raise the error that `fail` planned for this operation."""
         if self._failures[operation]:
             raise self._failures[operation].pop(0)
 
     def topic(self, name: str) -> _Topic:
-        """A topic by name.
+        """Return a topic by name.
 
         Raises:
-            KafkaError: there is none.
+            KafkaError: the topic does not exist.
         """
         if name not in self.topics:
             raise faults.fault(f"topic {name}", faults.UNKNOWN_TOPIC, "UNKNOWN_TOPIC_OR_PARTITION")
         return self.topics[name]
 
     def max_message_bytes(self, topic: str) -> int:
-        """How large a record the topic takes."""
+        """Return the size of the largest record that the topic accepts."""
         return int(self.topic(topic).spec.config.get("max.message.bytes", _LARGEST))
 
     def partitions(self, topics: Collection[str]) -> dict[TopicIdPartition, _Partition]:
-        """Every partition of these topics."""
+        """Return every partition of these topics."""
         return {
             TopicIdPartition(name, topic.topic_id, number): partition
             for name, topic in ((name, self.topic(name)) for name in topics)
@@ -193,7 +193,7 @@ class MemoryClient:
         return scanning.last_values(self.scan(topic), key_prefix)
 
     def scan(self, topic: str) -> Iterator[Record]:
-        """See `kafka.Client`; a transaction left open is not waited for."""
+        """See `kafka.Client`; it does not wait for an open transaction, it raises."""
         for partition in self._kafka.topic(topic).partitions:
             if partition.stable_end() < len(partition.entries):
                 raise Transient(f"topic {topic}: a transaction is left open")
@@ -248,7 +248,7 @@ class MemoryOutbox:
 
     def send_offsets(self, offsets: Mapping[TopicIdPartition, int], membership: Membership) -> None:
         """See `kafka.Outbox`."""
-        assert isinstance(membership, _Member)  # noqa: S101  ours gives no other
+        assert isinstance(membership, _Member)  # noqa: S101  MemoryInbox returns no other type
         group = membership.inbox.group
         try:
             self._check("send_offsets")
@@ -260,7 +260,7 @@ class MemoryOutbox:
             self._offsets[group, TopicPartition(place.topic, place.partition)] = offset
 
     def pending(self, group: str, partition: TopicPartition) -> bool:
-        """Whether the open transaction moves the group's offset of this partition."""
+        """Return whether the open transaction moves the group's offset of this partition."""
         return self._transaction is not None and (group, partition) in self._offsets
 
     def commit(self) -> None:
@@ -297,7 +297,7 @@ class MemoryOutbox:
 
 
 class MemoryInbox:
-    """`kafka.Inbox` in memory: partitions are dealt out by the members' names, at each poll."""
+    """`kafka.Inbox` in memory: each poll assigns partitions in the order of the members' names."""
 
     def __init__(
         self,
@@ -328,7 +328,7 @@ class MemoryInbox:
         try:
             self._rebalance(members)
         except Transient as error:
-            unanswered = error  # what is new stays unread and is asked for at the next poll
+            unanswered = error  # new partitions stay unread; the next poll asks for them again
         found: list[Record] = []
         for place, offset in [] if self._paused else list(self.owned.items()):
             partition = self._kafka.topic(place.topic).partitions[place.partition]
@@ -364,7 +364,7 @@ class MemoryInbox:
         """See `kafka.Inbox`."""
         self._kafka.attempt("group_commit")
         if self._kafka.groups[self.group].get(self._member) is not self:
-            return  # evicted: the group went on without this member
+            return  # evicted: the group rebalanced without this member
         self._kafka.committed[self.group] |= {
             TopicPartition(place.topic, place.partition): at
             for place, at in offsets.items()
@@ -377,11 +377,11 @@ class MemoryInbox:
         return _Member(self, self._generation)
 
     def check_member(self, generation: int | None = None) -> None:
-        """See that this is still the member of its group, in this generation if one is given.
+        """Check that this is still the member of its group, in this generation if one is given.
 
         Raises:
-            FencedError: another process is it now.
-            Transient: the group went on without it.
+            FencedError: another process is this member now.
+            Transient: the group rebalanced without this member.
         """
         present = self._kafka.groups[self.group].get(self._member)
         if present is None:
@@ -392,13 +392,13 @@ class MemoryInbox:
             raise faults.lost_membership(f"group {self.group}", "ILLEGAL_GENERATION")
 
     def close(self) -> None:
-        """See `kafka.Inbox`; the member keeps its place until `MemoryKafka.evict`."""
+        """See `kafka.Inbox`; the member stays in the group until `MemoryKafka.evict`."""
 
     def _rebalance(self, members: Mapping[str, MemoryInbox]) -> None:
         places = sorted(self._kafka.partitions(self._topics))
         names = sorted(members)
         mine = {p for i, p in enumerate(places) if names[i % len(names)] == self._member}
-        # What was recreated stays until `positions` or a poll finds out.
+        # A recreated topic's partitions stay until `positions` or a poll notices.
         mine |= {p for p in self.owned if p not in places}
         self._revoke(set(self.owned) - mine)
         others = {p for name, inbox in members.items() if inbox is not self for p in inbox.owned}
@@ -409,7 +409,7 @@ class MemoryInbox:
             keys = {p: TopicPartition(p.topic, p.partition) for p in new}
             writers = self._kafka.open.values()
             if any(w.pending(self.group, key) for w in writers for key in keys.values()):
-                raise Transient(f"group {self.group}: an offset is being moved by a transaction")
+                raise Transient(f"group {self.group}: an open transaction is moving an offset")
             committed = {p: known[key] for p, key in keys.items() if key in known}
             starts = self._listener.assigned(new, committed)
             self.owned |= {place: starts[place] for place in new}
@@ -462,7 +462,7 @@ class MemoryAdmin:
         partitions += [_Partition() for _ in range(total - len(partitions))]
 
     def delete(self, topic: str) -> None:
-        """See `kafka.Admin`; groups forget what they committed of it, as Kafka's do."""
+        """See `kafka.Admin`; groups lose their offsets of the topic, as in Kafka."""
         self._kafka.topic(topic)
         del self._kafka.topics[topic]
         for offsets in self._kafka.committed.values():

@@ -1,11 +1,11 @@
-"""What pixstream asks of Kafka: four ports, and the values that pass through them.
+"""The four ports through which pixstream uses Kafka, and the values that pass through them.
 
 `Outbox` writes in transactions, `Inbox` reads as a member of a group, `load` (on the client) reads
-the compacted topic of producers' positions, `Admin` looks after topics. One package a library
-implements them all: `confluent`, `kafka_python`; `memory` is the test double.
+the compacted topic of producers' positions, `Admin` manages topics. Each library has one package
+that implements all of them: `confluent`, `kafka_python`; `memory` is the test double.
 
 Errors: `Transient` where waiting may help, `FencedError` when a newer owner exists, `KafkaError`
-for the rest. A message names broker, topic and what to do, never a payload or a password.
+for the rest. A message names the broker, the topic and what to do, never a payload or a password.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TopicIdPartition(NamedTuple):
-    """A partition of one incarnation of a topic: a recreated topic has another id."""
+    """A partition of a topic with its id: a recreated topic has another id."""
 
     topic: str
     topic_id: str
@@ -27,7 +27,7 @@ class TopicIdPartition(NamedTuple):
 
 
 Membership: TypeAlias = object
-"""Who a member of a group is in the group's present generation, as its client library says it."""
+"""The member's identity in the group's current generation, as its client library represents it."""
 
 
 class TopicPartition(NamedTuple):
@@ -38,7 +38,7 @@ class TopicPartition(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record as it lies in Kafka; `timestamp` in milliseconds since the epoch."""
+    """A record as Kafka stores it; `timestamp` is in milliseconds since the epoch."""
 
     topic: str
     partition: int
@@ -50,7 +50,7 @@ class Record(NamedTuple):
 
 
 class TopicSpec(NamedTuple):
-    """What a topic should be; `config` holds Kafka's own topic settings as strings."""
+    """The declared state of a topic; `config` has Kafka's own topic settings as strings."""
 
     name: str
     partitions: int
@@ -59,7 +59,7 @@ class TopicSpec(NamedTuple):
 
 
 class TopicState(NamedTuple):
-    """What a topic is; `config` holds only settings that differ from the broker's defaults."""
+    """The actual state of a topic; `config` has only settings set on the topic itself."""
 
     name: str
     topic_id: str
@@ -69,68 +69,68 @@ class TopicState(NamedTuple):
 
 
 class Transaction(Protocol):
-    """What may be done while a transaction is open; see `transactions` for how one is begun."""
+    """The operations inside an open transaction; `transactions` begins and ends one."""
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """Hand over one record; blocks while the client's queue is full.
+        """Hand over one record; block while the client's queue is full.
 
         Raises:
-            KafkaError: unknown topic, not authorised, record larger than the topic takes.
+            KafkaError: unknown topic, not authorised, or a record larger than the topic allows.
         """
 
     def send_offsets(self, offsets: Mapping[TopicIdPartition, int], membership: Membership) -> None:
-        """Let the group's offsets move with the commit of this transaction, and only with it.
+        """Commit the group's offsets with this transaction, and only with it.
 
-        A transaction is refused where the group went on without this member, so a process that
-        was silent for too long moves nothing, whatever it still believes to own.
+        Kafka rejects the transaction if the group rebalanced without this member. So a process
+        that was silent for too long moves no offset, whatever it still believes to own.
 
         Args:
-            offsets: the next offset of partitions that are ours.
-            membership: of the inbox that read them, as it is now, see `Inbox.membership`.
+            offsets: the next offset of each partition that this member owns.
+            membership: the current membership of the inbox that read them, see `Inbox.membership`.
 
         Raises:
-            Transient: the group was rebalanced meanwhile, or Kafka does not answer.
+            Transient: the group has rebalanced, or Kafka does not answer.
             FencedError: another process is this member now.
             KafkaError: this principal may not read with the group.
         """
 
 
 class Outbox(Transaction, Protocol):
-    """A transactional writer with one transactional id; acks=all, idempotent.
+    """A transactional, idempotent writer with one transactional id and acks=all.
 
     Order of calls: `begin`, any number of `send` and `send_offsets`, then `commit` or `abort`.
-    Opening it (`Client.outbox`) has already fenced the former owner of the transactional id. Only
-    `transactions.Writer` calls these.
+    Opening it (`Client.outbox`) fences the previous owner of the transactional id. Only
+    `transactions.Writer` calls these methods.
     """
 
     def begin(self) -> None:
         """Start a transaction.
 
         Raises:
-            Transient: this writer is of no more use; another one, opened anew, may be.
+            Transient: this writer can no longer be used; a newly opened one may work.
         """
 
     def commit(self) -> None:
-        """Make everything since `begin` visible at once; returns when Kafka holds it durably.
+        """Make everything since `begin` visible atomically; return when it is durable in Kafka.
 
         Raises:
-            Transient: not committed, the transaction is aborted or will be; begin again.
+            Transient: not committed; the transaction is aborted or will be. Begin again.
             FencedError: a newer owner exists.
         """
 
     def abort(self) -> None:
-        """Give up the open transaction; nothing of it is ever seen by read_committed readers."""
+        """Abort the open transaction; read_committed readers never see any of it."""
 
     def close(self) -> None:
         """Release the connection; an open transaction is aborted."""
 
 
 class Listener(NamedTuple):
-    """What a group member wants to know about its partitions, in its own thread, during `poll`.
+    """The rebalance callbacks of a group member, called in its own thread during `poll`.
 
     `assigned` gets the new partitions and the group's committed offsets (absent: none) and
-    returns the offset to start from for EVERY one of them. `revoked` comes before others may own
-    them, also when they were lost (a session that expired).
+    returns the offset to start from for EVERY new partition. `revoked` is called before another
+    member may own the partitions, and also when they were lost (the session expired).
     """
 
     assigned: Callable[
@@ -143,104 +143,104 @@ class Listener(NamedTuple):
 class Inbox(Protocol):
     """A member of a consumer group: read_committed, static membership, eager assignment.
 
-    `auto.offset.reset` is always error: an offset that Kafka no longer holds raises.
+    There is no automatic offset reset: an offset that Kafka no longer has raises.
     """
 
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
-        """Up to `max_records` records of the assigned partitions; empty after `timeout` seconds.
+        """Return up to `max_records` of the assigned partitions; none after `timeout` seconds.
 
         Raises:
-            TopicChangedError: the position is out of the range that the partition still holds.
+            TopicChangedError: the position is outside the offsets that the partition still has.
             Transient: no broker answers now.
         """
 
     def positions(self) -> Mapping[TopicIdPartition, int]:
-        """The next offset per assigned partition: the client's own, past transaction markers.
+        """Return the next offset per assigned partition: the client's own, past markers.
 
-        Kafka is asked each time, also by a member that has no partition, perhaps because an outage
-        took it: an answer says that Kafka is there.
+        Every call asks Kafka, also for a member without partitions, which an outage may have
+        taken away: an answer proves that Kafka is available.
 
         Raises:
-            TopicChangedError: a topic was created anew while it was being read.
+            TopicChangedError: a topic was recreated while it was being read.
             Transient: no broker answers now.
         """
 
     def seek(self, offsets: Mapping[TopicIdPartition, int]) -> None:
-        """Go on from these offsets (assigned partitions only)."""
+        """Continue from these offsets (assigned partitions only)."""
 
     def pause(self) -> None:
-        """Fetch nothing while still polling (the member stays in the group)."""
+        """Fetch nothing; `poll` goes on, so the member stays in the group."""
 
     def resume(self) -> None:
         """Fetch again after `pause`."""
 
     def commit(self, offsets: Mapping[TopicIdPartition, int]) -> None:
-        """Commit to the Kafka group; partitions that are no longer ours are left out quietly."""
+        """Commit the group's offsets; silently skip partitions that this member no longer owns."""
 
     def membership(self) -> Membership:
-        """What `Transaction.send_offsets` needs to know of this member.
+        """Return the member's identity for `Transaction.send_offsets`.
 
-        It changes only after the listener was told that partitions are revoked.
+        It changes only after the listener's `revoked` was called.
 
         Raises:
-            Transient: the group went on without this member; the next `poll` says so.
+            Transient: the group rebalanced without this member; the next `poll` reports it.
         """
 
     def close(self) -> None:
-        """Leave without losing the static membership's place."""
+        """Close the consumer; the static membership and its partitions stay reserved."""
 
 
 class Admin(Protocol):
-    """Looks after topics and reads offsets."""
+    """The administration port: topics, and the offsets of partitions and groups."""
 
     def cluster_id(self) -> str:
-        """Kafka's cluster id.
+        """Return Kafka's cluster id.
 
         Raises:
-            KafkaError: nobody answers at the bootstrap servers, or the password is wrong.
+            KafkaError: no bootstrap server answers, or the password is wrong.
         """
 
     def topics(self) -> Mapping[str, TopicState]:
-        """Every topic that this principal may see, internal ones left out."""
+        """Return every topic that this principal may see, except internal ones."""
 
     def create(self, spec: TopicSpec) -> None:
-        """Create a topic; one that exists already is an error."""
+        """Create a topic; a topic that already exists is an error."""
 
     def configure(self, topic: str, config: Mapping[str, str]) -> None:
-        """Set these topic settings and leave the others alone (incremental)."""
+        """Set these topic settings; the others stay as they are (incremental)."""
 
     def add_partitions(self, topic: str, total: int) -> None:
         """Raise the number of partitions to `total`."""
 
     def delete(self, topic: str) -> None:
-        """Delete a topic with all that it holds."""
+        """Delete a topic and its records."""
 
     def end_offsets(self, topics: Collection[str]) -> Mapping[TopicIdPartition, int]:
-        """The offset after the last record of each partition, read_committed (stable offset)."""
+        """Return each partition's last stable offset, its end for read_committed readers."""
 
     def beginning_offsets(self, topics: Collection[str]) -> Mapping[TopicIdPartition, int]:
-        """The first offset that each partition still holds."""
+        """Return the first offset that each partition still has."""
 
     def offsets_at(
         self, topics: Collection[str], milliseconds: int
     ) -> Mapping[TopicIdPartition, int]:
-        """The first offset of each partition whose record is of this time or later.
+        """Return each partition's first offset whose record is of this time or later.
 
-        The time is that of the record in Kafka, since the epoch; a partition without such a record
-        is answered with its end.
+        The time is the record's timestamp in Kafka, since the epoch. For a partition without such
+        a record it is the end offset.
         """
 
     def group_offsets(self, group: str) -> Mapping[TopicPartition, int]:
-        """What the group committed."""
+        """Return the offsets that the group committed."""
 
     def group_members(self, group: str) -> Sequence[str]:
-        """The members that the group has now, by their static names where they have one.
+        """Return the current members of the group, by their static names where they have one.
 
-        A static member that ended stays one until its session expires.
+        A static member whose process ended stays a member until its session expires.
         """
 
     def set_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit in the place of the group's members, which must not exist.
+        """Commit offsets for a group, which must not have members.
 
         Raises:
             KafkaError: the group has members, or this principal may not; nothing is changed.
@@ -254,19 +254,20 @@ class Client(Protocol):
     """One library's implementation of the ports."""
 
     def outbox(self, transactional_id: str) -> Outbox:
-        """Open a writer and fence the former owner of `transactional_id`."""
+        """Open a writer and fence the previous owner of `transactional_id`."""
 
     def inbox(self, *, group: str, topics: Sequence[str], member: str, listener: Listener) -> Inbox:
         """Join `group` as the static member `member` (group.instance.id)."""
 
     def load(self, topic: str, key_prefix: str) -> Mapping[str, bytes]:
-        """The last committed value per key of a compacted topic, read to its end.
+        """Return the last committed value per key of a compacted topic, read to its end.
 
-        Keys without `key_prefix` and tombstones are left out; the prefix stays in the key.
+        Keys without `key_prefix` and keys with a tombstone are left out; the prefix stays in the
+        key.
         """
 
     def scan(self, topic: str) -> Iterator[Record]:
-        """Every committed record of a topic from its beginning to the end it has now."""
+        """Yield every committed record of a topic from its beginning to its current end."""
 
     def admin(self) -> Admin:
         """Open an administration client."""

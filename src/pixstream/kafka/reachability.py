@@ -1,7 +1,7 @@
-"""Finds out whether a broker can be talked to at all, before a client library tries and retries.
+"""Checks whether a broker is reachable at all, before a client library tries and retries.
 
-The libraries try for ever and say little; this says within seconds which of three it is: nobody
-listens, TLS fails, or (left to the library) the broker refuses.
+The libraries retry for ever and report little. This check reports within seconds that no broker
+listens or that TLS fails; a rejected login is left to the library.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def reach(settings: KafkaSettings) -> None:
     """Return when one of the bootstrap servers accepts a connection (and TLS, if configured).
 
     Raises:
-        Transient: nobody answers at any of them.
-        KafkaError: somebody answers, but not with a TLS that we trust; or an address is none.
+        Transient: no server accepts a connection.
+        KafkaError: a server answers, but its TLS is not trusted; or an address is invalid.
     """
     context = tls_context(settings)
     refusals: list[str] = []
@@ -42,30 +42,30 @@ def reach(settings: KafkaSettings) -> None:
     if failures:
         raise KafkaError(
             "; ".join(failures + refusals)
-            + ". Look at kafka.security_protocol, kafka.tls.ca_file and kafka.tls.verify_hostname"
+            + ". Check kafka.security_protocol, kafka.tls.ca_file and kafka.tls.verify_hostname"
         )
     raise Transient("; ".join(refusals) + ". Start the broker or correct kafka.bootstrap_servers")
 
 
 def no_kafka(settings: KafkaSettings) -> KafkaError:
-    """Return the error for a server that accepts connections but does not serve us as Kafka."""
+    """Return the error for a server that accepts connections but does not answer as Kafka."""
     where = settings.bootstrap_servers
     if settings.security_protocol.startswith("SASL"):
         return KafkaError(
-            f"the broker at {where} refuses user or password. Look at kafka.sasl (mechanism "
-            f"{settings.sasl.mechanism}) and kafka.security_protocol"
+            f"the broker at {where} rejects the user name or password. Check kafka.sasl "
+            f"(mechanism {settings.sasl.mechanism}) and kafka.security_protocol"
         )
     return KafkaError(
-        f"{where} accepts connections but does not answer as a Kafka broker does. Look at "
+        f"{where} accepts connections but does not answer like a Kafka broker. Check "
         f"kafka.bootstrap_servers and kafka.security_protocol ({settings.security_protocol})"
     )
 
 
 def tls_context(settings: KafkaSettings) -> ssl.SSLContext | None:
-    """Return the TLS that the settings describe; None without TLS.
+    """Return the TLS context for the settings; None without TLS.
 
     Raises:
-        KafkaError: one of the PEM files cannot be read or does not hold what it should.
+        KafkaError: one of the PEM files cannot be read or has the wrong content.
     """
     if settings.security_protocol not in ("SSL", "SASL_SSL"):
         return None
@@ -75,7 +75,7 @@ def tls_context(settings: KafkaSettings) -> ssl.SSLContext | None:
         context.check_hostname = tls.verify_hostname
         if tls.certificate_file is not None:
             context.load_cert_chain(tls.certificate_file, tls.key_file, tls.key_password or "")
-    except OSError as error:  # an SSLError is one too
+    except OSError as error:  # also an SSLError
         raise KafkaError(
             f"the PEM files of kafka.tls cannot be used ({error.strerror or 'not PEM'}): ca_file "
             f"{tls.ca_file}, certificate_file {tls.certificate_file}, key_file {tls.key_file}"

@@ -1,7 +1,7 @@
-"""Refuses a record that its topic would refuse, before it is part of a transaction.
+"""Rejects a record that its topic would reject, before it becomes part of a transaction.
 
-A record that the broker rejects leaves a hole in the producer's sequence numbers, so that the next
-transaction fails as well (seen with both libraries); one that was never sent does not.
+A record that the broker rejects leaves a gap in the producer's sequence numbers, and the next
+transaction fails too (seen with both libraries). A record that was never sent leaves no gap.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ if TYPE_CHECKING:
     from pixstream.kafka.settings import KafkaSettings
 
 _BATCH_BYTES = 128
-"""More than what Kafka writes around the key, value and headers of a batch of one record."""
+"""An upper bound of what Kafka adds to key, value and headers in a batch of one record."""
 
 _HEADER_BYTES = 10
-"""The lengths before a header's name and value."""
+"""The bytes of the lengths before a header's name and value."""
 
 
 def largest_request(settings: KafkaSettings) -> int:
-    """Bytes that a client must be able to send: the largest letter or event, and its headers."""
+    """Return the largest request in bytes: the largest letter or event, and its headers."""
     return max(settings.max_letter_bytes, settings.max_event_bytes) + 2**20
 
 
 class RecordLimits:
-    """How large a record each topic takes.
+    """The largest record that each topic accepts.
 
     Args:
         ask: returns the topic's max.message.bytes; raises KafkaError for an unknown topic. Called
-            at the first record of each topic, and again before a refusal: it may have been raised.
+            at the first record of each topic, and again before a record is rejected: the limit
+            may have been raised.
     """
 
     def __init__(self, ask: Callable[[str], int]) -> None:
@@ -41,10 +42,10 @@ class RecordLimits:
         self._limits: dict[str, int] = {}
 
     def check(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """Return if the topic takes this record.
+        """Return if the topic accepts this record.
 
         Raises:
-            KafkaError: it does not, or there is no such topic.
+            KafkaError: the record is too large, or the topic does not exist.
         """
         size = _BATCH_BYTES + len(key or b"") + len(value or b"")
         for name, content in headers:
@@ -54,10 +55,10 @@ class RecordLimits:
         limit = self._limits[topic] = self._ask(topic)
         if size > limit:
             raise KafkaError(
-                f"topic {topic}: a record of {size} bytes is larger than it takes, {limit} bytes "
-                "(MSG_SIZE_TOO_LARGE): raise its max.message.bytes"
+                f"topic {topic}: a record of {size} bytes is larger than its limit of {limit} "
+                "bytes (MSG_SIZE_TOO_LARGE): raise its max.message.bytes"
             )
 
     def forget(self) -> None:
-        """Ask anew for every topic: a transaction failed, perhaps since a topic is gone."""
+        """Ask again for every topic: a transaction failed, perhaps because a topic is gone."""
         self._limits.clear()

@@ -1,4 +1,4 @@
-"""Reading: what is done alike with both client libraries."""
+"""Reading from Kafka: what both client libraries share."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from pixstream.kafka.settings import KafkaSettings
 
 PARTITION_FETCH_BYTES = 2**20
-"""Of one partition in one answer, as compressed; a batch that is larger comes alone."""
+"""Fetch limit per partition in one response, compressed; a larger batch comes alone."""
 
 FETCH_BYTES = 16 * 2**20
-"""Of one answer of a broker, likewise."""
+"""Fetch limit of one response of a broker, compressed."""
 
 QUEUE_BYTES = 32 * 2**20
-"""What librdkafka reads ahead; it may exceed this by one answer, decompressed."""
+"""Limit of librdkafka's read-ahead; it may exceed this by one response, decompressed."""
 
 ASSIGNOR = "roundrobin"
-"""How the group's leader deals out partitions: all of them in every generation (eagerly).
+"""The group's assignment strategy: it assigns all partitions in every generation (eagerly).
 
-The cooperative way takes two generations, and who must ask for the second one may be killed before
-it does. It comes back as the static member that it was, into a group that is stable, and is given
-what it had: partitions that nobody has stay so until somebody else joins or leaves.
+Cooperative assignment takes two generations, and the member that must request the second one may be
+killed before it does. It returns as the same static member, finds the group stable, and gets its
+old partitions back: partitions without an owner stay so until another member joins or leaves.
 """
 
 _PAUSE_SECONDS = 0.2
@@ -45,15 +45,15 @@ def to_end(
     """Yield records until each partition's position reaches its end.
 
     A position, unlike the last record's offset, also passes transaction markers and records that
-    were aborted or compacted away. The ends are those of uncommitted reading: what was committed
-    before now may lie behind somebody's open transaction, which is waited for.
+    were aborted or compacted away. The ends are read_uncommitted ends: a record committed before
+    now may come after an open transaction, so reading waits for that transaction to end.
 
     Args:
-        topic: for the message.
-        ends: where each partition ends; one that is empty is left out.
+        topic: for the error message.
+        ends: the end offset of each partition; empty partitions are left out.
         poll: called with the seconds to wait; returns records.
-        position: the next offset of a partition.
-        patience: seconds without any progress before giving up.
+        position: returns the next offset of a partition.
+        patience: seconds without any progress before it gives up.
 
     Raises:
         Transient: no progress for `patience` seconds.
@@ -67,18 +67,18 @@ def to_end(
             standing, deadline = now, time.monotonic() + patience
         elif time.monotonic() > deadline:
             raise Transient(
-                f"topic {topic}: its end was not reached, there was nothing new for {patience:g} s:"
-                " Kafka does not answer, or a transaction is left open"
+                f"topic {topic}: reading stopped before its end, without progress for "
+                f"{patience:g} s: Kafka does not answer, or a transaction is still open"
             )
 
 
 def heartbeat_ms(settings: KafkaSettings) -> int:
-    """How often a member tells that it lives; with the answer it learns of a rebalance."""
+    """Return the heartbeat interval of a member; the answer also announces a rebalance."""
     return min(settings.session_timeout_ms // 4, _HEARTBEAT_MILLISECONDS)
 
 
 def last_values(records: Iterable[Record], key_prefix: str) -> dict[str, bytes]:
-    """Return what compaction would keep: the last value per key, keys with a tombstone left out."""
+    """Return what compaction would keep: the last value per key, without tombstones."""
     prefix, values = key_prefix.encode(), dict[str, bytes]()
     for record in records:
         if record.key is None or not record.key.startswith(prefix):

@@ -11,7 +11,7 @@ from pixstream.secret_setting import secret
 
 
 class Sasl(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Credentials at the brokers."""
+    """Credentials for the brokers."""
 
     mechanism: Annotated[
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Meta(description="SASL mechanism")
@@ -21,16 +21,16 @@ class Sasl(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Tls(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """TLS towards the brokers, in PEM files."""
+    """TLS to the brokers, from PEM files."""
 
-    ca_file: Annotated[str | None, Meta(description="authorities to trust; null: the system's")] = (
-        None
-    )
+    ca_file: Annotated[
+        str | None, Meta(description="trusted certificate authorities; null: the system's")
+    ] = None
     certificate_file: Annotated[str | None, Meta(description="client certificate (mTLS)")] = None
     key_file: Annotated[str | None, Meta(description="client key (mTLS)")] = None
     key_password: Annotated[str | None, secret("password of the client key")] = None
     verify_hostname: Annotated[
-        bool, Meta(description="false only where broker names cannot match")
+        bool, Meta(description="false only where the brokers' host names cannot match")
     ] = True
 
 
@@ -45,34 +45,40 @@ class KafkaSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Meta(description="host:port,…; null: the embedded broker, for development and tests"),
     ] = None
     security_protocol: Annotated[
-        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Meta(description="as Kafka's")
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Meta(description="Kafka's security.protocol"),
     ] = "PLAINTEXT"
-    sasl: Annotated[Sasl, Meta(description="credentials, with a SASL_ protocol")] = msgspec.field(
+    sasl: Annotated[Sasl, Meta(description="credentials, for a SASL_ protocol")] = msgspec.field(
         default_factory=Sasl
     )
-    tls: Annotated[Tls, Meta(description="TLS, with SSL or SASL_SSL")] = msgspec.field(
+    tls: Annotated[Tls, Meta(description="TLS, for SSL or SASL_SSL")] = msgspec.field(
         default_factory=Tls
     )
     compression: Annotated[
-        Literal["none", "gzip", "snappy", "lz4", "zstd"], Meta(description="codec of producers")
+        Literal["none", "gzip", "snappy", "lz4", "zstd"],
+        Meta(description="compression codec of the producers"),
     ] = "lz4"
-    linger_ms: Annotated[int, Meta(ge=0, le=1000, description="wait to fill a batch, ms")] = 20
+    linger_ms: Annotated[
+        int, Meta(ge=0, le=1000, description="how long to wait for a batch to fill, ms")
+    ] = 20
     max_event_bytes: Annotated[
-        int, Meta(ge=1024, description="largest event, bytes of key and value")
+        int, Meta(ge=1024, description="largest event, key plus value, bytes")
     ] = 2**20
     max_letter_bytes: Annotated[
         int,
         Meta(ge=1024, description="largest dead letter in Kafka, bytes; larger ones go to a file"),
     ] = 12 * 2**20
     session_timeout_ms: Annotated[
-        int, Meta(ge=1000, description="a dead member is replaced after this, ms")
+        int, Meta(ge=1000, description="time after which a dead group member is replaced, ms")
     ] = 10_000
     transaction_timeout_ms: Annotated[
-        int, Meta(ge=1000, description="a dead producer's transaction is aborted after this, ms")
+        int,
+        Meta(ge=1000, description="time after which a dead producer's transaction aborts, ms"),
     ] = 10_000
     request_timeout_ms: Annotated[
-        int, Meta(ge=1000, description="a request without answer fails after this, ms")
+        int, Meta(ge=1000, description="time after which an unanswered request fails, ms")
     ] = 30_000
     max_poll_interval_ms: Annotated[
-        int, Meta(ge=10_000, description="a consumer that does not poll for this long is out, ms")
+        int,
+        Meta(ge=10_000, description="time without a poll after which a consumer is removed, ms"),
     ] = 300_000

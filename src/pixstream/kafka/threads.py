@@ -1,7 +1,7 @@
-"""A call of a client library in a thread of its own.
+"""Runs a call of a client library in a separate thread.
 
-Both libraries wait without end in some calls, and kafka-python calls back in a thread of its own:
-so ours can wait with a limit, or do something meanwhile.
+Both libraries wait without a limit in some calls, and kafka-python calls back in its own thread.
+A separate thread lets the caller wait with a limit, or do something else in the meantime.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 def in_thread(call: Callable[[], T]) -> Future[T]:
-    """Run `call` in a thread of its own, which does not keep the process from ending."""
+    """Run `call` in a daemon thread, which does not keep the process from exiting."""
     outcome: Future[T] = Future()
 
     def run() -> None:
         try:
             outcome.set_result(call())
-        except BaseException as error:  # noqa: BLE001  it is raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001  `Future.result` raises it
             outcome.set_exception(error)
 
     threading.Thread(target=run, daemon=True, name="pixstream-kafka").start()

@@ -1,15 +1,16 @@
-"""Transactions: how a writer is opened, a transaction begun and ended, and a writer replaced.
+"""Transactions: opens a writer, begins and ends its transactions, replaces a failed writer.
 
-The one place that calls `begin`, `commit` and `abort` of an `Outbox`. What it promises:
+Only this module calls `begin`, `commit` and `abort` of an `Outbox`. What it guarantees:
 
-- Opening a writer fences whoever wrote under its transactional id, and Kafka aborts what that one
-  left open. So whatever depends on being the only writer is read after `open`, never before.
-- Nothing of a transaction is ever seen if the `with` block or the commit fails.
-- A writer that cannot begin is of no more use: its client gave up a record, or never ended what an
-  absent broker left open, even when Kafka is back. It is closed; the next one, opened under the
-  same id, fences it.
-- A commit that nobody answered (a `KafkaError`) is neither repeated nor aborted. The process must
-  end: the next one opens its writer, which settles the transaction, and reads what became of it.
+- Opening a writer fences the previous writer with the same transactional id, and Kafka aborts that
+  writer's open transaction. So state that only one writer may change is read after `open`, never
+  before.
+- If the `with` block or the commit fails, no reader ever sees anything of the transaction.
+- A writer that cannot begin can no longer be used: its client gave up a record, or never ended a
+  transaction that was open when the broker went away, even after Kafka is back. It is closed; the
+  next writer, opened with the same id, fences it.
+- A commit without an answer (a `KafkaError`) is neither repeated nor aborted. The process must
+  end: the next process opens its writer, which ends the transaction, and reads the outcome.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ log = logging.getLogger("pixstream.kafka")
 
 
 class Writer:
-    """Writes transactions under one transactional id.
+    """Writer of transactions with one transactional id.
 
     Args:
-        client: Kafka.
+        client: the Kafka client.
         transactional_id: only one writer in the whole cluster has it at a time.
     """
 
@@ -42,11 +43,11 @@ class Writer:
         self._outbox: Outbox | None = None
 
     def open(self) -> bool:
-        """Fence the former owner of the id, unless this writer is open already.
+        """Fence the previous owner of the id, unless this writer is already open.
 
         Returns:
-            whether it was opened just now, for the first time or in the place of one that could
-            not begin: what was read before may have changed since.
+            whether the writer was opened just now, for the first time or to replace one that could
+            not begin: state that was read before may have changed since.
 
         Raises:
             Transient: no broker answers now.
@@ -59,12 +60,12 @@ class Writer:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Commit what the `with` block sends, or nothing of it if the block raises.
+        """Commit what the `with` block sends, or nothing if the block raises.
 
         Raises:
-            Transient: nothing is committed, and the same may be tried again.
+            Transient: nothing is committed; the caller may retry.
             FencedError: a newer owner exists; nothing is committed.
-            KafkaError: Kafka refuses; or it did not say whether the transaction is committed.
+            KafkaError: Kafka rejects it, or did not answer whether the transaction is committed.
         """
         outbox = self._begun()
         try:
@@ -91,20 +92,20 @@ class Writer:
         return self._outbox
 
     def _give_up(self, outbox: Outbox) -> None:
-        """Abort, which waits until Kafka has answered for every record."""
+        """Abort; this waits until Kafka has answered for every record."""
         try:
             outbox.abort()
         except (Transient, KafkaError) as error:
             log.warning(
                 "transactional id %s: the open transaction could not be aborted (%s); Kafka aborts "
-                "it by itself after kafka.transaction_timeout_ms",
+                "it after kafka.transaction_timeout_ms",
                 self._id,
                 error,
             )
 
 
 def fence_off(client: Client, transactional_id: str) -> None:
-    """Shut out whoever writes under this id; Kafka aborts what that one has open.
+    """Fence the current owner of this id; Kafka aborts its open transaction.
 
     Raises:
         Transient: no broker answers now.

@@ -233,7 +233,7 @@ def test_nothing_is_changed_without_a_selection_or_a_reason(bench: Bench, comman
         bench(command, letter)
     with pytest.raises(click.BadParameter, match="CPF or CNPJ"):
         bench(command, letter, "--why", f"client {CPF[:3]}.{CPF[3:6]}.{CPF[6:9]}-{CPF[9:]} called")
-    with pytest.raises(click.BadParameter, match="is no time"):
+    with pytest.raises(click.BadParameter, match="is not a time"):
         bench(command, "--since", "yesterday", *WHY)
     with pytest.raises(PixstreamError, match="no letter with an id that starts with ffffff"):
         bench(command, "ffffff", *WHY)
@@ -248,7 +248,9 @@ def test_a_dry_run_says_what_each_letter_would_become_and_changes_nothing(bench:
     assert code == 1
     lines = out.splitlines()
     assert lines[0].startswith(f"{good[:12]}  {TOPIC}  event ")
-    assert lines[1].startswith(f"{bad[:12]}  stays open: malformed_json: body: no JSON at line 1")
+    assert lines[1].startswith(
+        f"{bad[:12]}  stays open: malformed_json: body: not valid JSON at line 1"
+    )
     assert lines[2].startswith(f"{back[:12]}  {TOPIC}  event ")
     assert lines[3:] == ["        2  would be replayed", "        1  stay open: malformed_json"]
     assert CPF not in out
@@ -314,9 +316,9 @@ def test_a_repair_that_is_wrong_is_told_with_file_and_line_and_no_content(bench:
     assert code == 1
     assert "mend.py:2: repair raises ValueError" in err
     assert CPF not in out + err
-    with pytest.raises(ConfigError, match=r"mend\.py:2: is no Python"):
+    with pytest.raises(ConfigError, match=r"mend\.py:2: not valid Python"):
         bench("replay", "--all", "--with", mend(bench, "return ("), *WHY)
-    with pytest.raises(ConfigError, match="no JMESPath expression"):
+    with pytest.raises(ConfigError, match="not a valid JMESPath expression"):
         bench("replay", "--all", "--jmespath", "pix[", *WHY)
     with pytest.raises(click.UsageError, match="only one repair"):
         bench("replay", "--all", "--jmespath", "pix", "--with", mend(bench), *WHY)

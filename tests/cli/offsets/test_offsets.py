@@ -162,7 +162,7 @@ def test_by_default_every_enabled_consumer_is_shown(place: Place) -> None:
     rows = [line.split() for line in place.call("show").output.splitlines()]
     assert rows[0][:6] == ["consumer", "topic", "partition", "destination", "group", "beginning"]
     assert [row[0] for row in rows[1:]] == ["lake", "lake", "console", "console", "console"]
-    assert "none kept" in place.call("show", "console").output
+    assert "not stored" in place.call("show", "console").output
     with pytest.raises(
         click.BadParameter, match="unknown consumer or processor nobody; configured: lake, console"
     ):

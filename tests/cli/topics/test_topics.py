@@ -261,8 +261,8 @@ def test_without_the_right_to_create_the_first_topic_says_so(
     )
     with pytest.raises(KafkaError) as caught:
         call(topics, settings, "apply")
-    assert str(caught.value).startswith("Not done: + create pix.pagamentos (3 partitions")
-    assert f"Changes made, which stay: 0 of {len(FIXED)}." in str(caught.value)
+    assert str(caught.value).startswith("Failed: + create pix.pagamentos (3 partitions")
+    assert f"Changes made before, which stay: 0 of {len(FIXED)}." in str(caught.value)
     assert secure_broker["password"] not in str(caught.value)
 
 

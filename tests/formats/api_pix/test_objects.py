@@ -178,9 +178,9 @@ def test_a_d_identifier_makes_a_received_pix_a_return() -> None:
 @pytest.mark.parametrize("absent", [..., None, "", ["E"], {"a": "b"}, True])
 def test_without_an_identifier_there_is_no_event(absent: object) -> None:
     broken = problem(pix(received(endToEndId=absent), ispb=OWN))
-    assert broken == (Reason.IDENTIFIER_MISSING, "endToEndId is absent or no text")
+    assert broken == (Reason.IDENTIFIER_MISSING, "endToEndId is absent or not a text")
     broken = problem(devolucao(returned(rtrId=absent), pix(received(), ispb=OWN), ispb=OWN))
-    assert broken == (Reason.IDENTIFIER_MISSING, "rtrId is absent or no text")
+    assert broken == (Reason.IDENTIFIER_MISSING, "rtrId is absent or not a text")
 
 
 def test_an_unknown_status_is_no_event() -> None:

@@ -137,7 +137,7 @@ def test_the_pix_inside_charges_are_events_and_keep_their_charge() -> None:
     assert contents[1].extra == {"envelope": charge()}
     assert isinstance(contents[0], Refusal)
     assert contents[0].raw == json.dumps(charges[0]).encode()
-    assert contents[0].message == "cobs[0]: a charge without any Pix in it"
+    assert contents[0].message == "cobs[0]: a charge without a Pix"
 
 
 def test_what_stands_beside_the_list_goes_with_the_first_event() -> None:
@@ -197,7 +197,7 @@ def test_a_refused_element_keeps_its_exact_bytes_and_costs_no_other() -> None:
     assert isinstance(event, Draft)
     assert isinstance(refusal, Refusal)
     assert refusal.raw == b'{"valor":  "1.00", "horario":null}'
-    assert refusal.message == "pix[1]: names neither endToEndId nor rtrId"
+    assert refusal.message == "pix[1]: has neither endToEndId nor rtrId"
     assert refusal.content_type == "application/json"
 
 
@@ -216,7 +216,7 @@ def test_a_refused_return_keeps_its_whole_pix() -> None:
         assert isinstance(refusal, Refusal)
         assert json.loads(refusal.raw) == whole
     assert isinstance(contents[2], Refusal)
-    assert contents[2].message == "pix[0].devolucoes[1]: rtrId is absent or no text"
+    assert contents[2].message == "pix[0].devolucoes[1]: rtrId is absent or not a text"
 
 
 def test_the_returns_of_a_pix_without_identifier_are_still_events() -> None:

@@ -100,12 +100,12 @@ def test_a_topic_of_ones_own_takes_the_brokers_defaults() -> None:
         (DLQ, {"config": {"retention.bytes": "1000"}}, "retention.bytes 1000 would lose"),
         (DLQ, {"cleanup_policy": "compact"}, "would lose records"),
         (POSITIONS, {"cleanup_policy": "delete"}, "would lose records"),
-        (POSITIONS, {"partitions": 2}, "has one partition"),
+        (POSITIONS, {"partitions": 2}, "must have one partition"),
         (DLQ_STATE, {"cleanup_policy": "delete"}, "would lose records"),
-        (DLQ_STATE, {"partitions": 2}, "has one partition"),
-        ("pix.estornos", {"min_insync_replicas": 2}, "above replication 1"),
+        (DLQ_STATE, {"partitions": 2}, "must have one partition"),
+        ("pix.estornos", {"min_insync_replicas": 2}, "is above replication 1"),
         ("pix.estornos", {"config": {"retention.ms": "1"}}, "has its own setting"),
-        ("pix estornos", {}, "a name has"),
+        ("pix estornos", {}, "a topic name has"),
     ],
 )
 def test_settings_that_lose_records_or_contradict_one_another_are_refused(

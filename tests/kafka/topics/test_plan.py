@@ -105,7 +105,7 @@ def test_texts_that_mean_the_same_to_kafka_are_no_change(
 def test_fewer_partitions_are_refused_with_what_to_do() -> None:
     changes = plan([PAGAMENTOS], state(PAGAMENTOS, partitions=6), lags=drained)
     assert str(changes[0]) == (
-        "! pix.pagamentos partitions 6 -> 3 refused: Kafka cannot take partitions away without "
+        "! pix.pagamentos partitions 6 -> 3 refused: Kafka cannot remove partitions without "
         "their records; declare partitions: 6, or move to a new topic"
     )
     assert changes.refused == list(changes)
@@ -173,8 +173,8 @@ def test_the_first_error_ends_applying_and_says_what_was_done(error: type[Except
         list(apply(changes, admin))  # type: ignore[arg-type]
     assert admin.calls == [("delete", "pix.a")]
     assert str(caught.value) == (
-        "Not done: - delete pix.b (not declared)\n"
+        "Failed: - delete pix.b (not declared)\n"
         "not authorised\n"
-        "Changes made, which stay: 1 of 3. The later ones were not tried. Mend the cause and apply "
-        "again."
+        "Changes made before, which stay: 1 of 3. The later changes were not tried. Fix the cause "
+        "and apply again."
     )

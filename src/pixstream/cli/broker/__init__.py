@@ -1,4 +1,4 @@
-"""`pixstream broker`: the embedded Apache Kafka, for development and tests."""
+"""`pixstream broker`: manage the embedded Apache Kafka, for development and tests."""
 
 import click
 
@@ -12,7 +12,7 @@ def broker() -> None:
     """Start, stop and inspect the embedded Kafka broker.
 
     \b
-    It is a single node of Apache Kafka for development, the demo and tests; its data lives in
+    It is a single node of Apache Kafka for development, the demo and tests; its data is in
     data_dir. It is never started when kafka.bootstrap_servers is configured.
       pixstream broker start
       pixstream broker status

@@ -1,4 +1,4 @@
-"""`pixstream config`: the effective configuration, and the schema for editors."""
+"""`pixstream config`: show the effective configuration, and its schema for editors."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`pixstream config schema`: the JSON schema of the configuration, for editors."""
+"""`pixstream config schema`: print the JSON schema of the configuration, for editors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def schema_command() -> None:
     """Print the JSON schema of the configuration file, with every built-in producer and consumer.
 
     \b
-    Editors that speak to the YAML language server use it to complete and validate the file:
+    Editors with the YAML language server use it to complete and validate the file:
       pixstream config schema > kafka_config.schema.json
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.config.editor_schema import build

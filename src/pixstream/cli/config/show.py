@@ -1,4 +1,4 @@
-"""`pixstream config show`: the effective configuration."""
+"""`pixstream config show`: print the effective configuration."""
 
 from __future__ import annotations
 

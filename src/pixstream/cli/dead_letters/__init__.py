@@ -11,7 +11,7 @@ from pixstream.cli.dead_letters.show import show_command
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """Find, inspect, repair and replay records that could not be processed, each kept whole.
+    """Find, inspect, repair and replay records that could not be processed, each kept complete.
 
     \b
     Examples:

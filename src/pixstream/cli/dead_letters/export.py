@@ -107,7 +107,7 @@ def _line(
 
 @contextmanager
 def _opened(file: Path, *, force: bool) -> Iterator[BinaryIO]:
-    """Open the file, private from its first byte and synced at the end, or standard output.
+    """Open standard output, or the file: private from its first byte, synced at the end.
 
     Raises:
         PixstreamError: the file already exists.

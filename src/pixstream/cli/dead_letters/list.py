@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Row(NamedTuple):
-    """What the list shows of a letter; its content is not kept."""
+    """A row of the list, without the letter's content."""
 
     time: str
     number: int

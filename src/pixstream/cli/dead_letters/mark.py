@@ -1,4 +1,4 @@
-"""`pixstream dead-letters discard` and `reopen`: a decision about letters, and how to undo it."""
+"""`pixstream dead-letters discard` and `reopen`: discard letters, and undo it."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ def reopen_command(
 def _mark(
     root: Root, verb: str, selection: Selection, state: str, who: str, why: str | None
 ) -> None:
-    """Give every selected letter its new state."""
+    """Set the new state of every selected letter."""
     if not why:
         raise click.UsageError(f"{verb} needs --why, which is written to the audit log")
     settings = root.load()
     client = root.client(settings)
-    with ReplayTransaction(client, settings.retry, who=who, why=why) as desk:
-        ids = find(client, selection, desk.states)
+    with ReplayTransaction(client, settings.retry, who=who, why=why) as transaction:
+        ids = find(client, selection, transaction.states)
         if not ids:
             return
         log_action(settings, verb, f"{selection} ({len(ids)} letters)", who, why)
         for letter_id in sorted(ids):
-            desk.put(letter_id.hex(), None if state == OPEN else state)
-        desk.flush()
-        click.echo(f"{desk.counts['letters']:>9,}  now {state}")
+            transaction.put(letter_id.hex(), None if state == OPEN else state)
+        transaction.flush()
+        click.echo(f"{transaction.counts['letters']:>9,}  now {state}")

@@ -1,4 +1,4 @@
-"""What becomes of each letter in a replay: shown in a dry run, else sent, and summed up."""
+"""The outcome of each letter in a replay: shown in a dry run or sent, then summed up."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from pixstream.kafka.ports import Client
 
 NAMED = 20
-"""Letters that stay open are named one by one, up to this many per reason."""
+"""How many letters that stay open are listed individually, per reason."""
 
 
-def show_outcomes(client: Client, ids: set[bytes], becoming: Replayer) -> int:
-    """Print what each letter would become and change nothing; return the exit code."""
+def show_outcomes(client: Client, ids: set[bytes], replayer: Replayer) -> int:
+    """Print the events that each letter would produce, change nothing; return the exit code."""
     counts: Counter[str] = Counter()
     replayable = 0
     for letter in taken(client.scan(DLQ), ids):
         try:
-            found = becoming(letter)
+            found = replayer(letter)
         except Refused as why:
             counts[why.reason] += 1
             click.echo(_stays(letter, why))
@@ -43,28 +43,30 @@ def show_outcomes(client: Client, ids: set[bytes], becoming: Replayer) -> int:
     return _summary(counts)
 
 
-def send(client: Client, ids: set[bytes], becoming: Replayer, desk: ReplayTransaction) -> int:
-    """Send what each letter holds and mark it as replayed; return the exit code."""
+def send(
+    client: Client, ids: set[bytes], replayer: Replayer, transaction: ReplayTransaction
+) -> int:
+    """Send the events of each letter and mark it as replayed; return the exit code."""
     counts: Counter[str] = Counter()
     total, done = len(ids), 0
     try:
         with first_interrupt() as interrupted, Progress("letters", total) as progress:
             for letter in taken(client.scan(DLQ), ids):
                 try:
-                    records = [became.record for became in becoming(letter)]
+                    records = [event.record for event in replayer(letter)]
                 except Refused as why:
                     counts[why.reason] += 1
                     if why.reason != LEFT_BY_REPAIR and counts[why.reason] <= NAMED:
                         click.echo(_stays(letter, why), err=True)
                 else:
-                    desk.put(letter.letter_id, REPLAYED, records)
+                    transaction.put(letter.letter_id, REPLAYED, records)
                 done += 1
                 progress.at(done)
                 if interrupted():
                     break
-            desk.flush()
+            transaction.flush()
     finally:
-        written, events = desk.counts["letters"], desk.counts["events"]
+        written, events = transaction.counts["letters"], transaction.counts["events"]
         click.echo(f"{written:>9,}  replayed, as {events:,} events")
         code = _summary(counts)
         unreached = total - written - counts.total()
@@ -78,7 +80,7 @@ def _stays(letter: LetterView, why: Refused) -> str:
 
 
 def _summary(counts: Counter[str]) -> int:
-    """Print how many letters stay open and why; return 1 unless a repair left all of them."""
+    """Print how many letters stay open and why; return 1 unless the repair skipped all of them."""
     for reason, count in counts.most_common():
         click.echo(f"{count:>9,}  stay open: {reason}")
     return 1 if counts.keys() - {LEFT_BY_REPAIR} else 0

@@ -1,4 +1,4 @@
-"""`pixstream dead-letters replay`: letters are read again, after a repair if given, and sent."""
+"""`pixstream dead-letters replay`: read letters again, after a repair if given, and send them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @selecting
 @every_option
-@click.option(
-    "--dry-run", is_flag=True, help="Show what each letter would become, but change nothing."
-)
+@click.option("--dry-run", is_flag=True, help="Show the events of each letter, but change nothing.")
 @click.option(
     "--with",
     "file",
@@ -56,16 +54,16 @@ def replay_command(
     who: str,
     why: str | None,
 ) -> int:
-    """Read open letters again, after a repair if one is given, and send what they hold.
+    """Read open letters again, after a repair if one is given, and send their events.
 
-    A letter from a producer is read by that producer as now configured; a letter from a consumer
-    goes back to its topic, for that consumer alone. The events and the mark "replayed" share one
-    Kafka transaction, so no letter is ever replayed twice, however a replay ends. Ctrl-C ends it
-    after the current transaction.
+    A letter from a producer is read by that producer with its current configuration; a letter from
+    a consumer goes back to its topic, only for that consumer. The events and the mark "replayed"
+    share one Kafka transaction, so no letter is ever replayed twice, however a replay ends. Ctrl-C
+    ends it after the current transaction.
 
-    A letter that fails again stays open and is named; the exit code is then 1. A repair returns
-    None (JMESPath: null) for a letter it does not want to repair. A repair file sees letters in
-    clear, so it needs --why even in a dry run.
+    A letter that fails again stays open and is listed; the exit code is then 1. A repair returns
+    None (JMESPath: null) for a letter that it leaves open. A repair file sees letters in clear, so
+    it needs --why even in a dry run.
 
     \b
     Examples:
@@ -84,7 +82,7 @@ def replay_command(
     repair = _repair(file, expression)
     settings = root.load()
     client = root.client(settings)
-    becoming = _becoming(settings, client, repair, new_topic=new_topic)
+    replayer = _replayer(settings, client, repair, new_topic=new_topic)
 
     def note(action: str, ids: set[bytes]) -> None:
         how = f", repaired with {file or expression}" if repair else ""
@@ -94,13 +92,13 @@ def replay_command(
         ids = find(client, selection, states(client))
         if file:
             note("replay --dry-run", ids)
-        return show_outcomes(client, ids, becoming)
-    with ReplayTransaction(client, settings.retry, who=who, why=why or "") as desk:
-        ids = find(client, selection, desk.states)
+        return show_outcomes(client, ids, replayer)
+    with ReplayTransaction(client, settings.retry, who=who, why=why or "") as transaction:
+        ids = find(client, selection, transaction.states)
         if not ids:
             return 0
         note("replay", ids)
-        return send(client, ids, becoming, desk)
+        return send(client, ids, replayer, transaction)
 
 
 def _repair(file: Path | None, expression: str | None) -> Repair | None:
@@ -111,14 +109,14 @@ def _repair(file: Path | None, expression: str | None) -> Repair | None:
     return None if expression is None else repairing.from_expression(expression)
 
 
-def _becoming(
+def _replayer(
     settings: Settings, client: Client, repair: Repair | None, *, new_topic: bool
 ) -> Replayer:
     from pixstream.dead_letters.replay import Replayer
     from pixstream.privacy import keys
     from pixstream.runtime import letters_directory, sealer
 
-    becoming = Replayer(
+    replayer = Replayer(
         settings.producers,
         settings.readers,
         sealer=sealer(settings),
@@ -126,9 +124,9 @@ def _becoming(
         directory=letters_directory(settings),
         max_event_bytes=settings.kafka.max_event_bytes,
     )
-    becoming.repair, becoming.new_topic = repair, new_topic
-    becoming.contract = settings.schema.contract
+    replayer.repair, replayer.new_topic = repair, new_topic
+    replayer.contract = settings.schema.contract
     with closing(client.admin()) as admin:
         places = admin.beginning_offsets(list(EVENT_TOPICS.values()))
-    becoming.topic_ids = {place.topic: place.topic_id for place in places}
-    return becoming
+    replayer.topic_ids = {place.topic: place.topic_id for place in places}
+    return replayer

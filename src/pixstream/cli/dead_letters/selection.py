@@ -1,4 +1,4 @@
-"""Which dead letters a command is about: the options that select them, and how they are found."""
+"""The selection of dead letters for a command: its options, and the search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> dt
 
 
 def selecting(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `[ID]…` and the filters; it receives them as `selection`."""
+    """Add `[ID]…` and the filters to a command, which receives them as `selection`."""
 
     @click.argument("ids", nargs=-1, metavar="[ID]...")
     @click.option("--reason", help="Only letters with this reason code.")
@@ -41,7 +41,7 @@ def selecting(function: Callable[..., Any]) -> Callable[..., Any]:
         "--since",
         callback=_moment,
         metavar="TIME",
-        help="Only letters from this time on: 2h or 7d ago, or an ISO time.",
+        help="Only letters since this time: 2h or 7d ago, or an ISO time.",
     )
     @click.option(
         "--until", callback=_moment, metavar="TIME", help="Only letters before this time."
@@ -81,7 +81,7 @@ def check_named(selection: Selection, *, every: bool) -> None:
     """Refuse to change all letters by accident.
 
     Raises:
-        UsageError: neither an id nor a filter nor --all, or --all beside a filter.
+        UsageError: there is neither an id nor a filter nor --all, or --all with a filter.
     """
     if selection.named == every:
         what = "--all takes no filter" if every else "give letter ids, a filter, or --all"
@@ -89,10 +89,10 @@ def check_named(selection: Selection, *, every: bool) -> None:
 
 
 def find(client: Client, selection: Selection, marks: Mapping[bytes, str]) -> set[bytes]:
-    """Return the ids of the selected letters; those skipped for their state are counted and shown.
+    """Return the ids of the selected letters; print how many were skipped because of their state.
 
     Raises:
-        PixstreamError: no letter, or more than one, has an id that starts as given.
+        PixstreamError: an id prefix matches no letter, or more than one.
     """
     chosen = choose(views(client.scan(DLQ)), marks, selection)
     for state, count in chosen.otherwise.items():

@@ -26,8 +26,9 @@ def show_command(root: Root, letter_id: str, *, reveal: bool, who: str, why: str
     """Print one letter: its headers, its state, and its content with every value masked.
 
     \b
-    A unique prefix of the ID is enough. --reveal prints the raw bytes and needs --why: who, when
-    and why is written to DATA_DIR/audit.log, synced to disk, before anything is printed.
+    A unique prefix of the ID is enough. --reveal prints the raw bytes and needs --why: the person,
+    the time and the reason are written to DATA_DIR/audit.log, synced to disk, before anything is
+    printed.
       pixstream dead-letters show 3f2a…
       pixstream dead-letters show 3f2a… --reveal --why "ticket 4711"
     """  # noqa: D301  \b keeps click from rewrapping the paragraph

@@ -1,4 +1,4 @@
-"""`pixstream jobs`: the jobs of the Databricks bundle on this machine."""
+"""`pixstream jobs`: run the jobs of the Databricks bundle on this machine."""
 
 import click
 

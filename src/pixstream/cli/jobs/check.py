@@ -27,7 +27,7 @@ def check_command(
 
     \b
     It finds variables, task keys, parameters, entry points, notebooks, clusters and environments
-    that do not exist, and tasks that wait for each other; with --schema, also unknown fields and
+    that do not exist, and circular dependencies of tasks; with --schema, also unknown fields and
     wrong types. It prints one line per problem, with file, line and field. Exit code 0: there are
     no problems; 2: there is at least one.
 

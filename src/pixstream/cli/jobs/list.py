@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @bundle_option
 @target_option
 def list_command(directory: Path, target: str) -> None:
-    """Show every job: its schedule, its tasks, their order and what each does.
+    """Show every job: its schedule, its tasks, their order and what each task does.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What `pixstream jobs` shows: lists, progress while jobs run, and the summary."""
+"""The output of `pixstream jobs`: lists, progress while jobs run, and the summary."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def list_page(bundle: Bundle) -> Table:
 
 
 def summary(results: Sequence[JobResult]) -> Table:
-    """Return the table of how every task ended."""
+    """Return the table of the results of all tasks."""
     heads = ("job", "task", "state", "attempts", "seconds", "what it reported")
     table = _table("Summary", heads)
     for result in results:
@@ -60,7 +60,7 @@ def left_out_lines(left_out: Mapping[str, str]) -> Iterator[str]:
 
 
 class JobView:
-    """Shows what happens while jobs run: lines, and on a terminal a bar below them."""
+    """The display while jobs run: lines, and on a terminal a bar below them."""
 
     def __init__(self, screen: Console, bundle: Bundle) -> None:
         self._screen = screen
@@ -81,14 +81,14 @@ class JobView:
         self._bar.stop()
 
     def job_started(self, job: Job, parameters: Mapping[str, str]) -> None:
-        """Say that a job starts."""
+        """Print that a job starts."""
         total = (self._bar.tasks[0].total or 0) + len(job.tasks)
         self._bar.update(self._line, description=job.key, total=total)
         with_ = " ".join(f"{name}={value}" for name, value in parameters.items())
         self._say(f"job {job.key} {with_}".rstrip())
 
     def task_started(self, job: str, task: str, attempt: int, work: str) -> None:
-        """Say that a task starts."""
+        """Print that a task starts."""
         self._bar.update(self._line, description=f"{job}.{task}")
         again = f" (attempt {attempt})" if attempt > 1 else ""
         self._say(f"  {job}.{task}{again}: {work}")
@@ -96,13 +96,13 @@ class JobView:
     def task_failed(
         self, job: str, task: str, ending: AttemptResult, wait: float, wanted: float
     ) -> None:
-        """Say that an attempt failed and when the next one starts."""
+        """Print that an attempt failed and when the next one starts."""
         self._trace(ending)
         capped = f"; the bundle says {wanted:.0f} s, --max-wait {wait:g}" if wanted > wait else ""
         self._say(f"  {job}.{task} failed: {ending.why}; retry in {wait:.1f} s{capped}")
 
     def task_ended(self, result: TaskResult, ending: AttemptResult | None) -> None:
-        """Say how a task ended, or that it does not run."""
+        """Print how a task ended, or that it does not run."""
         self._bar.advance(self._line)
         if ending is not None:
             self._trace(ending)
@@ -133,7 +133,7 @@ def _after(task: Task) -> str:
 
 
 def _what(task: Task) -> str:
-    """What a task does, in its author's words or else by its work with all arguments."""
+    """Return what a task does: its description, or its work with all arguments."""
     if not task.description:
         return str(task.work)
     work = task.work.entry_point if isinstance(task.work, WheelWork) else str(task.work)

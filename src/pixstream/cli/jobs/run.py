@@ -104,7 +104,7 @@ def run_command(
 
 @contextmanager
 def _stop_request() -> Iterator[Callable[[], bool]]:
-    """Note the first stop signal and say so at once; let a second one interrupt the task."""
+    """Record the first stop signal and report it immediately; a second one interrupts the task."""
     count = 0
 
     def note(number: int, frame: object) -> None:
@@ -128,7 +128,7 @@ def _given(parameters: tuple[str, ...]) -> dict[str, str]:
 
 
 def _as_line(bundle: Bundle, results: list[JobResult], left_out: Mapping[str, str]) -> str:
-    """Return the result for programs; a job that ran more than once gets a number."""
+    """Return the result for programs; further runs of the same job get a number."""
     jobs: dict[str, object] = {}
     for result in results:
         runs = sum(key.partition("#")[0] == result.job for key in jobs)

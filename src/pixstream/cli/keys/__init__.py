@@ -1,4 +1,4 @@
-"""`pixstream keys`: the two privacy keys."""
+"""`pixstream keys`: manage the two privacy keys."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`pixstream offsets`: where consumers are in Kafka, and how an operator moves them."""
+"""`pixstream offsets`: show and set the offsets of consumers and processors."""
 
 import click
 
@@ -8,7 +8,7 @@ from pixstream.cli.offsets.show import show_command
 
 @click.group()
 def offsets() -> None:
-    """Show the offsets of each consumer and processor, and move them.
+    """Show the offsets of each consumer and processor, and set them.
 
     \b
     Examples:

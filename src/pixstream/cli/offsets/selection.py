@@ -1,4 +1,4 @@
-"""Which consumer or processor, and which of its partitions a command is about."""
+"""The selection of a consumer or processor, and of its partitions, for a command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def reader_named(settings: Settings, name: str) -> Reader:
     """Return the configured consumer or processor of this name.
 
     Raises:
-        BadParameter: there is none.
+        BadParameter: there is no such component.
     """
     if name not in settings.readers:
         known = ", ".join(settings.readers)
@@ -34,11 +34,11 @@ def partitions_named(
     """Return the partitions that `--topic` and `--partition` select.
 
     Raises:
-        UsageError: the component reads no such partition, or the topic is ambiguous.
+        UsageError: the component does not read the partition, or the topic is ambiguous.
     """
     if topic is None:
         if partition is not None and len(reader.categories) > 1:
-            raise click.UsageError("--partition needs --topic: it reads several topics")
+            raise click.UsageError(f"--partition needs --topic: {reader.name} reads several topics")
         return [s for s in found if partition in {None, s.partition}]
     wanted = EVENT_TOPICS.get(topic, topic)
     chosen = [s for s in found if s.topic == wanted and partition in {None, s.partition}]

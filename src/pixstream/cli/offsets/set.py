@@ -1,4 +1,4 @@
-"""`pixstream offsets set`: an operator decides where a stopped consumer continues."""
+"""`pixstream offsets set`: set the offsets from which a stopped component continues."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORDS: dict[str, Target] = {"earliest": "earliest", "latest": "latest"}
 
 
 def _target(ctx: click.Context, param: click.Parameter, value: str) -> Target:
-    """Parse --to, or say what it may be."""
+    """Parse --to, or raise an error that lists the accepted forms."""
     if value in _WORDS:
         return _WORDS[value]
     if value.isdecimal():
@@ -55,11 +55,11 @@ def _target(ctx: click.Context, param: click.Parameter, value: str) -> Target:
     metavar="WHERE",
     help="earliest, latest, an offset, or a time with its time zone.",
 )
-@click.option("--topic", help="Category or topic.  [default: all that it reads]")
+@click.option("--topic", help="Category or topic.  [default: all that the component reads]")
 @click.option(
     "--partition",
     type=click.IntRange(0),
-    help="Partition; needs --topic if it reads several.",
+    help="Partition; needs --topic if the component reads several topics.",
 )
 @click.option(
     "--new-topic", is_flag=True, help="Accept a topic that was recreated or is in a new cluster."
@@ -83,12 +83,12 @@ def set_command(
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Move a stopped component to other offsets, in its destination and its consumer group alike.
+    """Set the offsets of a stopped component, both in its destination and in its consumer group.
 
-    Moving back reads records again: a Delta table drops those it already holds by their event_id,
-    any other destination receives them twice, and a processor emits them twice. Moving forward
-    skips records permanently. Who did it, when and why is written to DATA_DIR/audit.log, synced to
-    disk, before anything is changed.
+    Moving back reads records again: a Delta table drops events whose event_id it already has, any
+    other destination receives them twice, and a processor emits them twice. Moving forward skips
+    records permanently. The person, the time and the reason are written to DATA_DIR/audit.log,
+    synced to disk, before anything is changed.
 
     \b
     Examples:
@@ -130,8 +130,8 @@ def _refuse_members(admin: Admin, settings: Settings, name: str) -> None:
     if members:
         raise PixstreamError(
             f"{name} is still running or has only just ended: its group has the members "
-            f"{', '.join(members)}. Stop it everywhere; a member that has ended leaves the group "
-            f"after {settings.kafka.session_timeout_ms / 1000:g} s. Nothing was changed"
+            f"{', '.join(members)}. Stop all its processes; a member that has ended leaves the "
+            f"group after {settings.kafka.session_timeout_ms / 1000:g} s. Nothing was changed"
         )
 
 

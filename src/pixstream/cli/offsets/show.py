@@ -33,11 +33,11 @@ _SHOWN = ("consumer", "topic", "partition", "remembered", "committed", "beginnin
 )
 @click.pass_obj
 def show_command(root: Root, names: Sequence[str], form: str) -> None:
-    """Show the offsets that destination, consumer group and Kafka hold for each partition.
+    """Show the offsets of the destination, the consumer group and Kafka for each partition.
 
-    The offset of a destination that stores offsets itself, as Delta tables do, takes precedence
-    over that of the group. A note points out where the two differ and, where the component
-    cannot continue, what an operator can do. Nothing is changed or created.
+    If a destination stores offsets itself, as Delta tables do, its offset takes precedence over
+    the group's. A note shows where the two differ and, if the component cannot continue, what an
+    operator can do. Nothing is changed or created.
 
     \b
     Examples:
@@ -70,7 +70,7 @@ def _print(found: Collection[PartitionState]) -> None:
         table.add_column(title, justify="right")
     table.add_column("note", style="red", overflow="fold")
     for s in found:
-        destination = _number(s.remembered) if s.remembers else "none kept"
+        destination = _number(s.remembered) if s.remembers else "not stored"
         numbers = (destination, _number(s.committed), str(s.beginning), str(s.end), str(s.lag))
         table.add_row(s.consumer, s.topic, str(s.partition), *numbers, s.note())
     output().print(table)

@@ -1,4 +1,4 @@
-"""`pixstream topics`: the declared topics compared with Kafka's, and the ACLs."""
+"""`pixstream topics`: compare and apply the declared topics, and print the ACLs."""
 
 import click
 
@@ -10,7 +10,7 @@ from pixstream.cli.topics.plan import plan_command
 
 @click.group()
 def topics() -> None:
-    """Compare the declared topics with those in Kafka, and bring Kafka in line.
+    """Compare the declared topics with those in Kafka, and apply the differences.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`pixstream topics acls`: the rights that each component needs in Kafka."""
+"""`pixstream topics acls`: print the permissions that each component needs in Kafka."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     type=click.Choice(["table", "commands", "json"]),
     default="table",
     show_default=True,
-    help="commands prints calls of Kafka's kafka-acls.sh.",
+    help="commands prints command lines for Kafka's kafka-acls.sh.",
 )
 @click.option(
     "--principal",
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 )
 @click.pass_obj
 def acls_command(root: Root, components: Sequence[str], form: str, principal: str) -> None:
-    """Print exactly the rights that each component needs in Kafka.
+    """Print exactly the permissions that each component needs in Kafka.
 
-    `operator` stands for whoever runs `pixstream topics`, `lag` and `dead-letters`. The command
-    works offline: it does not connect to Kafka.
+    `operator` is the person or job that runs `pixstream topics`, `lag` and `dead-letters`. The
+    command works offline: it does not connect to Kafka.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def acls_command(root: Root, components: Sequence[str], form: str, principal: st
 
 
 def _acls(settings: Settings, template: str) -> dict[str, list[rights.Acl]]:
-    """The rights of each component, disabled ones too, and of the operator."""
+    """Return the ACLs of each component, including disabled ones, and of the operator."""
     result: dict[str, list[rights.Acl]] = {}
     for name in settings.producers:
         result[name] = rights.for_producer(principal(name, template), name)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @allow_delete_option
 @click.pass_context
 def apply_command(context: click.Context, allow_delete: bool) -> None:
-    """Create and change topics until Kafka matches the declaration.
+    """Create and change topics so that Kafka matches the declaration.
 
     Applying a second time changes nothing. Partitions are never removed, and are added only to a
     topic that every consumer has read to its end, because keys then move to other partitions: stop

@@ -1,4 +1,4 @@
-"""The changes that `plan` shows and `apply` makes: how they are found and printed."""
+"""The changes that `plan` shows and `apply` makes: finding and printing them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def show(changes: Iterable[object]) -> None:
 
 
 def finish(context: click.Context, plan: Plan) -> None:
-    """Say when there was nothing to change; exit with 2 when a change was refused."""
+    """Exit with 2 if a change was refused; print a line if there was nothing to change."""
     if plan.refused:
         context.exit(_EXIT_REFUSED)
     if not plan.to_do:

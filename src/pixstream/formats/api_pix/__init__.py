@@ -1,6 +1,6 @@
 """The JSON of API Pix 2.9.0: webhook bodies, pages of GET /pix, charges, single objects.
 
-It knows what the Banco Central specifies. What a PSP adds stands in `formats/dialects/`.
+It follows the Banco Central's specification. A PSP's additions are in `formats/dialects/`.
 """
 
 from pixstream.formats.api_pix.parser import parse, read

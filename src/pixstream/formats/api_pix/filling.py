@@ -1,4 +1,4 @@
-"""Fills a draft from the fields of an object, wherever the specification or a dialect has them."""
+"""Fills a draft from the fields of an object, as the specification or a dialect names them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ACCOUNT_TYPES = {"CORRENTE": "CACC", "POUPANCA": "SVGS", "PAGAMENTO": "TRAN", "S
 def fill(
     draft: Draft, fields: JsonFields, value: Mapping[str, Any], table: Iterable[Entry]
 ) -> None:
-    """Fill what the specification's fields left empty from where a dialect has it.
+    """Fill what the specification's fields left empty from the fields of a dialect.
 
     Args:
-        draft: filled here.
-        fields: of the object, without those that the specification's reader took.
+        draft: the draft to fill.
+        fields: the object's fields, without those already taken for the specification.
         value: the object itself.
         table: the lines of the dialect, in order of preference.
     """
@@ -46,13 +46,13 @@ def fill(
 
 
 def person(draft: Draft, who: Person, fields: JsonFields, path: str) -> None:
-    """Fill what is still lacking about `who`; a second, differing value stays for `extra`.
+    """Fill what is still missing in `who`; a second, different value stays for `extra`.
 
     Args:
-        draft: whose person it is; takes the name as a text.
-        who: filled here.
-        fields: of the object that describes the person.
-        path: of that object.
+        draft: the draft that `who` belongs to; the name goes to its `texts`.
+        who: the person to fill.
+        fields: the fields of the object that describes the person.
+        path: the path of that object.
     """
     if not fields:
         return
@@ -66,7 +66,7 @@ def person(draft: Draft, who: Person, fields: JsonFields, path: str) -> None:
 
 
 def texts(draft: Draft, fields: JsonFields, prefix: str, *names: str) -> None:
-    """Take names and free text for the draft's `texts`, each under its path, `prefix` and name."""
+    """Take names and free text into the draft's `texts`, each by its path: `prefix` and name."""
     for name in names:
         text = fields.text(name)
         if text is not None:
@@ -74,7 +74,7 @@ def texts(draft: Draft, fields: JsonFields, prefix: str, *names: str) -> None:
 
 
 def _ispb(text: str) -> str | None:
-    """An ISPB; a three-digit bank code is none and stays in `extra`."""
+    """Return an ISPB; a three-digit bank code is not an ISPB and stays in `extra`."""
     return text if identifiers.ISPB.fullmatch(text) else None
 
 

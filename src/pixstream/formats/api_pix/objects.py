@@ -1,7 +1,7 @@
 """The objects of API Pix 2.9.0 that are events, Pix and Devolucao, as drafts.
 
-Each is read in the dialect of the PSP that wrote it. JsonFields with no place in an event go to
-`extra`, names and free text to `texts` under their path.
+Each is read in the dialect of the PSP that wrote it. Fields with no place in an event go to
+`extra`, names and free text to `texts` by their path.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RETURN_REASONS = {
     "MED_FRAUDE": "FR01",
     "MED_PIX_AUTOMATICO": "REFU",
 }
-"""`natureza` of a return → the SPI's code; REFU is the purpose of the pacs.008 that it is there."""
+"""`natureza` of a return → the SPI's code; REFU is the purpose of its pacs.008 in the SPI."""
 
 _STATUSES = {
     message: frozenset(rule.status for rule in TABLE if rule.message == message)
@@ -43,11 +43,12 @@ _EXPECTED_REST = {
 
 
 def pix(value: Mapping[str, Any], *, ispb: str | None) -> Draft:
-    """The draft of a Pix object, received or sent, without its returns.
+    """Return the draft of a Pix object, received or sent, without its returns.
 
     Args:
         value: the object.
-        ispb: of the account's own PSP: the payee's of a received Pix, the payer's of a sent one.
+        ispb: the ISPB of the account's own PSP: the payee's for a received Pix, the payer's for a
+            sent one.
     """
     own = dialect_of_pix(value)
     sent = own.says_sent(value)
@@ -61,7 +62,7 @@ def pix(value: Mapping[str, Any], *, ispb: str | None) -> Draft:
         amount=fields.text("valor"),
         event_time=_time(fields, value, structured=None if sent else False),
     )
-    # `chave` is a key of the account itself, also where a PSP tells of a sent Pix.
+    # `chave` is the account's own key, also in a sent Pix.
     account = draft.payer if sent else draft.payee
     account.ispb, account.key = ispb, fields.text("chave")
     person(draft, draft.payer, fields.inner("pagador"), "pagador")
@@ -72,7 +73,7 @@ def pix(value: Mapping[str, Any], *, ispb: str | None) -> Draft:
     if sent and draft.status is None and _settled(value):
         _assume(draft, "REALIZADO")
     if draft.end_to_end_id and draft.end_to_end_id.startswith("D"):
-        # A D identifier is a return's by its definition, whatever the field is called.
+        # By definition a D identifier is a return's, regardless of the field's name.
         draft.return_id, draft.end_to_end_id = draft.end_to_end_id, None
         draft.flags.append(Flag.SHAPE_IRREGULAR)
     return _finished(draft, fields, own)
@@ -85,13 +86,14 @@ def devolucao(
     ispb: str | None,
     around: Mapping[str, Any] | None = None,
 ) -> Draft:
-    """The draft of a Devolucao object.
+    """Return the draft of a Devolucao object.
 
     Args:
         value: the object.
-        original: of the Pix that holds it; its parties change sides. None: it came alone.
-        ispb: of the account's own PSP, which gives back what it received.
-        around: the Pix object that holds it; its dialect is that of a return without marks.
+        original: the draft of the Pix that contains it; payer and payee change sides. None: the
+            object came alone.
+        ispb: the ISPB of the account's own PSP, which returns what it received.
+        around: the Pix object that contains it; a return without marks is read in its dialect.
     """
     own = dialect_of_return(value, around)
     fields = JsonFields(value)
@@ -121,13 +123,13 @@ def devolucao(
 
 
 def problem(draft: Draft) -> tuple[Reason, str] | None:
-    """Why a draft cannot become an event: the reason and what is wrong; None when it can."""
+    """Return why a draft cannot become an event: the reason and the problem; None if it can."""
     name = "rtrId" if draft.message == RETURN else "endToEndId"
     found = draft.return_id if draft.message == RETURN else draft.end_to_end_id or draft.return_id
     if not found:
-        return Reason.IDENTIFIER_MISSING, f"{name} is absent or no text"
+        return Reason.IDENTIFIER_MISSING, f"{name} is absent or not a text"
     if draft.status not in _STATUSES[draft.message]:
-        return Reason.STATUS_UNKNOWN, "status is absent or none that this API knows"
+        return Reason.STATUS_UNKNOWN, "status is absent or unknown to this API"
     return None
 
 
@@ -137,13 +139,13 @@ def _settled(value: Mapping[str, Any]) -> bool:
 
 
 def _assume(draft: Draft, status: str) -> None:
-    """A time of settlement says what an absent status does not."""
+    """Set a missing status, because the object has a time of settlement; flag it as assumed."""
     draft.status = status
     draft.flags.append(Flag.STATUS_ASSUMED)
 
 
 def _time(fields: JsonFields, value: Mapping[str, Any], *, structured: bool | None) -> str | None:
-    """`horario`, a text or an object as `structured` expects it (None: either)."""
+    """Take `horario`: an object if `structured`, a text if not, either if None."""
     horario = value.get("horario")
     if horario is not None and structured is not None and isinstance(horario, dict) != structured:
         fields.mark_irregular()

@@ -1,8 +1,8 @@
 """Walks a JSON body of API Pix and finds the events in it.
 
-Every Pix in a body is an event (`api_pix.pix`, or `api_pix.enviado` when it was sent), and so is
-every return in it (`api_pix.devolucao`). The same Pix comes again whenever one of its returns
-changes. Charges, configuration and errors are no Pix events: each is refused with its reason.
+Every Pix in a body is an event (`api_pix.pix`, or `api_pix.enviado` if it was sent), and so is
+every return (`api_pix.devolucao`). The same Pix arrives again whenever one of its returns changes.
+Charges, configuration and errors are not Pix events: each is refused with its reason.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Piece(NamedTuple):
-    """An object and where it stands."""
+    """An object and its path."""
 
     path: Path
     value: Any
@@ -36,12 +36,12 @@ class _Pix(NamedTuple):
 
 
 def parse(raw: bytes, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
-    """Yield every Pix and every return in a body, and a refusal for whatever is neither.
+    """Yield every Pix and every return in a body, and a refusal for everything else.
 
     Args:
-        raw: any bytes; nothing is raised about them.
-        ispb: of the PSP that keeps the account: payee of a received Pix, payer of its returns and
-            of a sent Pix.
+        raw: any bytes; it never raises because of them.
+        ispb: the ISPB of the account's PSP: payee of a received Pix, payer of its returns and of a
+            sent Pix.
     """
     try:
         body = Body(raw)
@@ -52,25 +52,25 @@ def parse(raw: bytes, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
 
 
 def read(body: Body, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
-    """As `parse`, of a body that is known to be JSON. An empty list or page yields nothing."""
+    """Do the same as `parse` for a parsed body. An empty list or page yields nothing."""
     return _Reader(body, ispb or None).values(_Piece((), body.document))
 
 
 class _Reader:
-    """Walks one body."""
+    """The walk through one body."""
 
     def __init__(self, body: Body, ispb: str | None) -> None:
         self._body = body
         self._ispb = ispb
 
     def values(self, piece: _Piece, *, odd: bool = False) -> Iterator[Draft | Refusal]:
-        """What a list or an object holds; `odd` when its shape is not the documented one."""
+        """Yield the events in a list or an object; `odd`: its shape is not the documented one."""
         path, value = piece
         if isinstance(value, list):
             for element in _elements(piece):
                 yield from self.values(element, odd=odd or isinstance(element.value, list))
         elif not isinstance(value, dict):
-            yield self._refusal(Reason.NOT_A_PIX, "is no object", path, piece)
+            yield self._refusal(Reason.NOT_A_PIX, "not an object", path, piece)
         elif is_return(value):
             draft = objects.devolucao(value, None, ispb=self._ispb)
             yield self._checked(draft, path, piece, odd=odd)
@@ -85,10 +85,9 @@ class _Reader:
             yield self._refusal(*no_pix(value), path, piece)
 
     def _envelope(self, piece: _Piece) -> Iterator[Draft | Refusal]:
-        """A page, a webhook's body, a charge with its Pix.
+        """Yield the events of a page, a webhook's body or a charge with its Pix.
 
-        What stands beside the lists goes with the first event; where there is none, the refusal is
-        about the whole.
+        Fields beside the lists go with the first event; without an event, the whole is refused.
         """
         path, value = piece
         found: list[Draft | Refusal] = []
@@ -106,12 +105,12 @@ class _Reader:
         yield from found
 
     def _returns(self, returns: _Piece, pix: _Pix, *, odd: bool) -> Iterator[Draft | Refusal]:
-        """The returns of a Pix; a refused one keeps the whole Pix, without which it tells little.
+        """Yield the returns of a Pix; a refusal keeps the whole Pix, needed to understand it.
 
         Args:
-            returns: `devolucoes`, or one element of it. An object in the place of the list is one
-                return: BACEN's own example writes it so.
-            pix: the Pix that holds them.
+            returns: `devolucoes`, or one element of it. An object instead of the list is one
+                return, as in BACEN's own example.
+            pix: the Pix that contains them.
             odd: the shape so far is not the documented one.
         """
         path, value = returns
@@ -123,10 +122,10 @@ class _Reader:
             odd = odd or not isinstance(path[-1], int)
             yield self._checked(draft, path, pix.piece, odd=odd)
         elif value is not None:
-            yield self._refusal(Reason.NOT_A_PIX, "is no object", path, pix.piece)
+            yield self._refusal(Reason.NOT_A_PIX, "not an object", path, pix.piece)
 
     def _checked(self, draft: Draft, at: Path, whole: _Piece, *, odd: bool) -> Draft | Refusal:
-        """The draft, flagged where its place is odd; a refusal of `whole` if it is no event."""
+        """Return the draft, flagged if `odd`; a refusal of `whole` if it cannot be an event."""
         problem = objects.problem(draft)
         if problem is not None:
             return self._refusal(*problem, at, whole)
@@ -149,6 +148,6 @@ def _elements(piece: _Piece) -> Iterator[_Piece]:
 
 
 def _where(path: Path) -> str:
-    """A path as people write it: `pix[0].devolucoes[1]`."""
+    """Return a path as people write it: `pix[0].devolucoes[1]`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.lstrip(".") or "body"

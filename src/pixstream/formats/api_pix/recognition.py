@@ -1,4 +1,4 @@
-"""What an object is, and which PSP wrote it: told by the names of its fields."""
+"""Recognises the kind of an object, and the PSP that wrote it, by the names of its fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pixstream.formats.dialect import Dialect
 
 LISTS = ("pix", "cobs", "cobsr", "recs", "webhooks", *(name for d in every() for name in d.lists))
-"""Fields that hold the elements of a page or of a webhook's body; `pix` those of a charge too."""
+"""Fields with the elements of a page or of a webhook's body; `pix` is also a field of a charge."""
 
 
 def _outermost(paths: Iterable[str]) -> frozenset[str]:
@@ -31,7 +31,7 @@ _RETURN_IDS = frozenset({"rtrId"}).union(*(_filling("return_id", d.returns) for 
 _PIX_IDS = frozenset({"endToEndId"}).union(*(_filling("end_to_end_id", d.pix) for d in _DIALECTS))
 _PIX_OR_RETURNS = _PIX_IDS | {"devolucoes"}
 _SPECIFIED = frozenset({"valor", "horario", "chave", "txid", "devolucoes", "componentesValor"})
-# What tells a Pix of this API from an object of another API that names an endToEndId as well.
+# Distinguishes a Pix of this API from an object of another API that also has an endToEndId.
 _PIX_FIELDS = _SPECIFIED.union(_MARKS, *(_outermost(d.pix) for d in _DIALECTS)) - _PIX_IDS
 _CHARGE_FIELDS = frozenset(
     {"calendario", "devedor", "loc", "location", "idRec", "tipoCob", "cobs", "cobsr", "recs"}
@@ -41,7 +41,7 @@ _ERROR_FIELDS = ({"type", "title"}, {"title", "status"}, {"nome", "mensagem"}, {
 
 
 def is_return(value: Mapping[str, Any]) -> bool:
-    """Whether an object is a return (Devolucao) that does not stand in its Pix."""
+    """Return whether an object is a return (Devolucao) outside its Pix."""
     return (
         not _RETURN_IDS.isdisjoint(value)
         and any(value.get(name) is not None for name in _RETURN_IDS)
@@ -50,12 +50,12 @@ def is_return(value: Mapping[str, Any]) -> bool:
 
 
 def is_pix(value: Mapping[str, Any]) -> bool:
-    """Whether an object is a Pix."""
+    """Return whether an object is a Pix."""
     return not (_PIX_FIELDS.isdisjoint(value) or _PIX_OR_RETURNS.isdisjoint(value))
 
 
 def dialect_of_pix(value: Mapping[str, Any]) -> Dialect:
-    """The dialect that has one of its marks in a Pix, or else by whose words it was sent."""
+    """Return the dialect with a mark in a Pix, or else the one whose words mark it as sent."""
     marked = _marked(value)
     if marked is not None:
         return marked
@@ -65,24 +65,24 @@ def dialect_of_pix(value: Mapping[str, Any]) -> Dialect:
 
 
 def dialect_of_return(value: Mapping[str, Any], around: Mapping[str, Any] | None) -> Dialect:
-    """The dialect that has one of its marks in a return, or else in the Pix around it."""
+    """Return the dialect with a mark in a return, or else in the Pix that contains it."""
     return _marked(value) or (around and _marked(around)) or API_PIX
 
 
 def no_pix(value: Mapping[str, Any]) -> tuple[Reason, str]:
-    """What an object is that holds no Pix."""
+    """Return the reason and the description of an object without a Pix."""
     names = value.keys()
     if isinstance(value.get("event"), str):
-        return Reason.MESSAGE_UNKNOWN, "a notification of another API, which names its event"
+        return Reason.MESSAGE_UNKNOWN, "a notification of another API, with a field `event`"
     if any(error <= names for error in _ERROR_FIELDS):
-        return Reason.ERROR_BODY, "an error message, no Pix"
+        return Reason.ERROR_BODY, "an error message, not a Pix"
     if names & _CONFIGURATION_FIELDS:
-        return Reason.CONFIGURATION_NOT_PIX, "the configuration of a webhook, no Pix"
+        return Reason.CONFIGURATION_NOT_PIX, "the configuration of a webhook, not a Pix"
     if names & _CHARGE_FIELDS:
-        return Reason.CHARGE_NOT_PIX, "a charge without any Pix in it"
+        return Reason.CHARGE_NOT_PIX, "a charge without a Pix"
     if names & _PIX_FIELDS:
-        return Reason.IDENTIFIER_MISSING, "names neither endToEndId nor rtrId"
-    return Reason.NOT_A_PIX, "holds no field of a Pix or of a return"
+        return Reason.IDENTIFIER_MISSING, "has neither endToEndId nor rtrId"
+    return Reason.NOT_A_PIX, "has no field of a Pix or of a return"
 
 
 def _marked(value: Mapping[str, Any]) -> Dialect | None:

@@ -1,4 +1,4 @@
-"""Calls by which a PSP only tests whether the webhook answers."""
+"""Test calls: a PSP only checks whether the webhook answers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pixstream.formats import dialect
 from pixstream.formats.json_body import Body
 
 _LONGEST = 64
-"""Characters of a field; a longer text may have something wrapped in it."""
+"""Longest field of a test call, in characters; a longer text may contain an event."""
 
 
 def is_trial(raw: bytes) -> bool:
-    """Whether a body is a known trial call: `{}`, or what a dialect declares as its `trial`.
+    """Return whether a body is a known test call: `{}`, or what a dialect declares as `trial`.
 
-    A body with an object, a list or a long text in it is none, since it may hold a Pix.
+    A body with an object, a list or a long text is not a test call, since it may contain a Pix.
     """
     try:
         document = Body(raw).document

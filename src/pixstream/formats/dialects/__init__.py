@@ -1,1 +1,1 @@
-"""Dialects of API Pix, one PSP a file: each declares its `formats.dialect.Dialect` as `DIALECT`."""
+"""Dialects of API Pix, one file per PSP; each declares a `formats.dialect.Dialect`, `DIALECT`."""

@@ -1,8 +1,8 @@
-"""Efí (once Gerencianet): sent Pix in the webhook and in `GET /v2/gn/pix/enviados`, and `gnExtras`.
+"""Efí (formerly Gerencianet): sent Pix in its webhook and `GET /v2/gn/pix/enviados`, `gnExtras`.
 
-Source: Efí's API documentation of 2024. `chave` is the account's own key in a sent Pix too, whose
-payee is described in `favorecido`. A rejected one has `horario: null` and the SPI's code in
-`gnExtras.erro`. `gnExtras.pagador` names the payer of a received Pix, if the account asks for it.
+Source: Efí's API documentation of 2024. In a sent Pix, too, `chave` is the account's own key;
+`favorecido` describes the payee. A rejected Pix has `horario: null` and the SPI's code in
+`gnExtras.erro`. `gnExtras.pagador` names the payer of a received Pix, if the account requests it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,6 @@ DIALECT = Dialect(
         RECEIVED: frozenset({"gnExtras"}),
         SENT: frozenset({"gnExtras", "idEnvio", "tipo", "favorecido"}),
     },
-    # Efí says `teste_webhook`; others imitate it.
+    # Efí sends `teste_webhook`; others imitate it.
     trial={"evento": "teste"},
 )

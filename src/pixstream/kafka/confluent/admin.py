@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 class ConfluentAdmin:
-    """`kafka.Admin`, and what the other ports ask of the cluster for themselves."""
+    """`kafka.Admin`, and the requests that the other ports need themselves."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -69,11 +69,11 @@ class ConfluentAdmin:
         self._library: AdminClient | None = None
 
     def connect(self) -> str:
-        """Make sure that Kafka answered once; return the cluster id.
+        """Make sure that Kafka has answered once; return the cluster id.
 
         Raises:
-            Transient: nobody answers.
-            KafkaError: TLS, user or password are wrong, or it is no Kafka.
+            Transient: no server accepts a connection.
+            KafkaError: TLS, user name or password is wrong, or the server is not Kafka.
         """
         if self._cluster_id is None:
             reach(self._settings)
@@ -82,9 +82,10 @@ class ConfluentAdmin:
         return self._cluster_id
 
     def _ask(self, library: AdminClient) -> str:
-        """The cluster id, from metadata: `describe_cluster` aborts the process if a broker freezes.
+        """Return the cluster id from metadata.
 
-        Asked for longer each time, and between two questions a refused login is heard of.
+        `describe_cluster` would abort the process if a broker freezes. Each request waits longer
+        than the one before; between them the library reports a rejected login.
         """
         deadline, patience = time.monotonic() + min(self._seconds, _CONNECT_SECONDS), _PAUSE_SECONDS
         while True:
@@ -92,7 +93,7 @@ class ConfluentAdmin:
             found: str | None = None
             with suppress(KafkaException):
                 found = library.list_topics(timeout=min(patience, max(left, 0.1))).cluster_id
-            if found:  # never a name made of nothing: tables remember it
+            if found:  # never an empty id: tables store it
                 return found
             library.poll(_PAUSE_SECONDS)
             if self._login_refused or left <= 0:
@@ -180,14 +181,14 @@ class ConfluentAdmin:
         return {p: offset if offset >= 0 else ends[p] for p, offset in found.items()}
 
     def uncommitted_ends(self, topic: str) -> Mapping[TopicIdPartition, int]:
-        """The offset after the last record of each partition, of open transactions too."""
+        """Return the end offset of each partition, including open transactions."""
         return self._offsets([topic], _LATEST, IsolationLevel.READ_UNCOMMITTED)
 
     def group_offsets(self, group: str) -> Mapping[TopicPartition, int]:
         """See `kafka.Admin`.
 
-        Asked by a consumer that joins nothing: the library's own request crashes the process when
-        the group's coordinator has moved or is just starting.
+        A consumer that does not join the group asks: the library's own admin request crashes the
+        process if the group coordinator has moved or is just starting.
         """
         what = f"the offsets of group {group} could not be read"
         try:
@@ -211,7 +212,7 @@ class ConfluentAdmin:
         return sorted(member.group_instance_id or member.member_id for member in found.members)
 
     def set_group_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
-        """See `kafka.Admin`; by a consumer that joins nothing, see `group_offsets`."""
+        """See `kafka.Admin`; a consumer that does not join commits, see `group_offsets`."""
         what = f"the offsets of group {group} could not be set"
         wanted = [Partition(p.topic, p.partition, offset) for p, offset in offsets.items()]
         if not wanted:
@@ -228,7 +229,7 @@ class ConfluentAdmin:
             raise translate(what, fault)
 
     def topic_ids(self, topics: Collection[str]) -> Mapping[str, str]:
-        """The present id of each topic.
+        """Return the current id of each topic.
 
         Raises:
             KafkaError: one of the topics does not exist.
@@ -236,7 +237,7 @@ class ConfluentAdmin:
         return {name: _text(topic.topic_id) for name, topic in self._describe(topics).items()}
 
     def max_message_bytes(self, topic: str) -> int:
-        """How large a batch the topic takes; our own limit where we may not ask."""
+        """Return the largest batch that the topic accepts; our own limit if we may not ask."""
         self._describe([topic])
         largest = largest_request(self._settings)
         try:
@@ -261,7 +262,7 @@ class ConfluentAdmin:
         self._login_refused |= error.code() == LOGIN_REFUSED
 
     def _result(self, asked: Future[T], what: str) -> T:
-        self._client.poll(0)  # hands over what the library logged
+        self._client.poll(0)  # delivers the library's log messages
         try:
             return asked.result()
         except KafkaException as error:
@@ -303,7 +304,7 @@ class ConfluentAdmin:
             what = f"topic {p.topic}: its offsets could not be read"
             offset = self._result(answer, what).offset
             if offset == OFFSET_INVALID:
-                # librdkafka 2.16 calls it a success when the connection breaks as it waits.
+                # librdkafka 2.16 reports success when the connection breaks while it waits.
                 raise Transient(f"{what}: the connection to Kafka broke; it will be tried again")
             found[TopicIdPartition(p.topic, _text(described[p.topic].topic_id), p.partition)] = (
                 offset
@@ -321,9 +322,9 @@ class ConfluentAdmin:
             if len(seen) == partitions and all(part.leader for part in seen):
                 return
             time.sleep(_PAUSE_SECONDS)
-        raise Transient(f"topic {topic}: the change is accepted but not visible yet")
+        raise Transient(f"topic {topic}: Kafka accepted the change, but it is not visible yet")
 
 
 def _text(topic_id: Uuid) -> str:
-    """Write a topic id as Kafka itself does; the library uses the other alphabet of base64."""
+    """Return a topic id as Kafka itself writes it; the library uses base64's other alphabet."""
     return str(topic_id).translate(_URL_SAFE)

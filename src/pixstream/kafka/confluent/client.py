@@ -1,4 +1,4 @@
-"""Kafka through confluent-kafka (librdkafka): the default client, the cheapest per record."""
+"""Kafka through confluent-kafka (librdkafka): the default client, with the least CPU per record."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _READ_RECORDS = 2000
 
 
 def connect(settings: KafkaSettings) -> ConfluentClient:
-    """Return the client; nothing is connected yet."""
+    """Return the client, not yet connected."""
     return ConfluentClient(settings)
 
 
@@ -75,10 +75,10 @@ class ConfluentClient:
 
 
 def _readable(topic: str, messages: list[Message]) -> list[Record]:
-    """The records; what forbids to read the topic is raised, what concerns the group is not.
+    """Return the records; raise errors about the topic, ignore errors about the group.
 
     Raises:
-        KafkaError: the topic may not be read.
+        KafkaError: the topic cannot be read.
     """
     for message in messages:
         fault = message.error()

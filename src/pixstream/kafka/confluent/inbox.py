@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 class ConfluentInbox:
     """`kafka.Inbox` through confluent-kafka.
 
-    The listener is asked for starts at the beginning of `poll`; if it raises, so does `poll`, the
-    partitions stay unread, and the next `poll` asks again. While it is `Transient` the library is
-    polled all the same, so that the member stays in its group.
+    `poll` first asks the listener for start offsets. If the listener raises, `poll` raises the same
+    error, the partitions stay unread, and the next `poll` asks again. If the error is `Transient`,
+    `poll` still polls the library, so that the member stays in its group.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class ConfluentInbox:
             unanswered = error
         try:
             self._moved.clear()
-            # A call for many would wait for all of them: wait for one, then take what is there.
+            # Asking for many would wait for all of them: wait for one, then take what has arrived.
             first = self._consumer.consume(1, timeout)
             rest = self._consumer.consume(max_records - 1, 0) if first and max_records > 1 else []
         except KafkaException as error:
@@ -115,10 +115,10 @@ class ConfluentInbox:
         """See `kafka.Inbox`.
 
         Raises:
-            TopicChangedError: a topic was created anew while it was being read.
+            TopicChangedError: a topic was recreated while it was being read.
         """
         topics = {topic for topic, _ in self._starts}
-        # The library takes all partitions away when an outage outlives the session.
+        # The library revokes all partitions if an outage lasts longer than the session.
         now = self._admin.topic_ids(topics or self._ids)
         for topic in topics:
             if now[topic] != self._ids[topic]:
@@ -151,7 +151,7 @@ class ConfluentInbox:
         """See `kafka.Inbox`.
 
         Raises:
-            Transient: the group is just being rebalanced, or no broker answers.
+            Transient: the group is rebalancing, or no broker answers.
         """
         ours = [
             Partition(p.topic, p.partition, offset)
@@ -192,7 +192,7 @@ class ConfluentInbox:
         consumer.assign([])
 
     def _start_waiting(self) -> None:
-        """Read on where the listener says."""
+        """Start new partitions at the offsets that the listener returns."""
         partitions = [Partition(*key) for key in sorted(self._waiting)]
         if not partitions:
             return
@@ -205,14 +205,14 @@ class ConfluentInbox:
         self._consumer.assign(partitions)
         self._starts = {(p.topic, p.partition): p.offset for p in partitions}
         self._waiting.clear()
-        # The library forgets neither: what was taken away while paused would come back paused.
+        # The library remembers both: a partition revoked while paused would come back paused.
         if self._paused:
             self._consumer.pause(partitions)
         else:
             self._consumer.resume(partitions)
 
     def _committed(self, partitions: list[Partition]) -> dict[TopicIdPartition, int]:
-        """What the group committed; an offset that could not be read is never taken for none."""
+        """Return the group's committed offsets; raise for one that could not be read."""
         try:
             found = self._consumer.committed(partitions, self._seconds)
             refused = [p.error for p in found if p.error is not None]
@@ -227,7 +227,7 @@ class ConfluentInbox:
         if gone and not self._closing:
             try:
                 self._listener.revoked([TopicPartition(*key) for key in gone])
-            except Exception as error:  # noqa: BLE001  whatever it is, `poll` raises it
+            except Exception as error:  # noqa: BLE001  `poll` raises it
                 self._fail(error)
         self._starts.clear()
         self._moved |= gone
@@ -235,13 +235,13 @@ class ConfluentInbox:
         consumer.unassign()
 
     def _on_error(self, fault: Fault, message: Message | None = None) -> None:
-        """Remember what `poll` must raise; whatever the library gets over by itself is logged."""
+        """Keep the error for `poll` to raise; log errors that the library recovers from."""
         if message is not None and fault.code() == OFFSET_GONE:
             topic, partition = message.topic() or "", message.partition() or 0
             self._fail(faults.offset_gone(topic, partition, message.offset() or 0))
         elif fault.code() == FATAL:
-            # The one error that ends a member for good. It also meets a member that lost its
-            # session with the broker and rejoins while its own former request is under way.
+            # The only error that ends a member permanently. It can also hit a member that lost its
+            # session and rejoins while its own earlier request is still in flight.
             self._fail(faults.fenced(self._name, "FENCED_INSTANCE_ID"))
         elif fault.code() == NOBODY_ANSWERS:
             self._unanswered = True
@@ -257,7 +257,7 @@ class ConfluentInbox:
 
 
 def consumer_config(settings: KafkaSettings, group: str) -> dict[str, Any]:
-    """Return what every consumer is configured with: nothing is skipped, nothing committed."""
+    """Return the configuration of every consumer: no offset reset, no automatic commit."""
     return connection(settings) | {
         "group.id": group,
         "isolation.level": "read_committed",
@@ -266,22 +266,22 @@ def consumer_config(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "enable.auto.offset.store": False,
         "queued.max.messages.kbytes": QUEUE_BYTES // 1024,
         "max.partition.fetch.bytes": PARTITION_FETCH_BYTES,
-        # The library insists on room for the largest message that it might send.
+        # The library requires room for the largest message that it might send.
         "fetch.max.bytes": max(FETCH_BYTES, largest_request(settings)),
     }
 
 
 def records(messages: list[Message]) -> list[Record]:
-    """Return the messages that carry no error, as records."""
+    """Return the messages without an error, as records."""
     return [
         Record(
-            m.topic(),  # type: ignore[arg-type]  # without an error it has all of these
+            m.topic(),  # type: ignore[arg-type]  # set, since there is no error
             m.partition(),  # type: ignore[arg-type]
             m.offset(),  # type: ignore[arg-type]
             m.timestamp()[1],
             m.key(),
             m.value(),
-            m.headers() or (),  # type: ignore[arg-type]  # a list, as Kafka gives it
+            m.headers() or (),  # type: ignore[arg-type]  # a list when it comes from Kafka
         )
         for m in messages
         if m.error() is None

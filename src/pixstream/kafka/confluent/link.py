@@ -1,4 +1,4 @@
-"""How confluent-kafka is set up to reach the brokers, and what its errors mean."""
+"""The connection settings of confluent-kafka, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pixstream.errors import PixstreamError
     from pixstream.kafka.settings import KafkaSettings
 
-# Codes of librdkafka's own; public constants, though their names begin with an underscore.
+# librdkafka's own codes: public constants, although their names begin with an underscore.
 NOBODY_ANSWERS = Fault._ALL_BROKERS_DOWN  # noqa: SLF001
 FATAL = Fault._FATAL  # noqa: SLF001
 LOGIN_REFUSED = Fault._AUTHENTICATION  # noqa: SLF001
@@ -39,7 +39,7 @@ _PASSING = frozenset(
         Fault._WAIT_COORD,  # noqa: SLF001
     }
 )
-# The library's names for what Kafka's protocol has numbers for.
+# The library's own codes that have an equivalent in Kafka's protocol.
 _PROTOCOL = {
     Fault._FENCED: Fault.PRODUCER_FENCED,  # noqa: SLF001
     Fault._UNKNOWN_TOPIC: Fault.UNKNOWN_TOPIC_OR_PART,  # noqa: SLF001
@@ -51,7 +51,7 @@ log = logging.getLogger("pixstream.kafka.librdkafka")
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:
-    """Return what every client of the library is configured with."""
+    """Return the configuration that all clients of the library share."""
     largest = largest_request(settings)
     config: dict[str, Any] = {
         "bootstrap.servers": settings.bootstrap_servers,
@@ -60,7 +60,7 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
         "socket.timeout.ms": settings.request_timeout_ms,
         "message.max.bytes": largest,
         "receive.message.max.bytes": max(100_000_000, 2 * largest),
-        # What goes wrong is raised; the library would also log every attempt to connect again.
+        # Errors are raised; the library would also log every reconnection attempt.
         "logger": log,
         "log_level": _LOG_ALL if log.isEnabledFor(logging.DEBUG) else _LOG_CRITICAL,
     }
@@ -82,10 +82,10 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def commit(what: str, consumer: Consumer, offsets: list[Partition], seconds: float) -> list[Fault]:
-    """Commit a group's offsets; return what Kafka refused.
+    """Commit a group's offsets; return the errors of those that Kafka rejected.
 
-    librdkafka itself waits for the group's coordinator without end, and may still do later what it
-    could not do in time.
+    librdkafka itself waits for the group coordinator without a limit, and may still commit later
+    what it could not commit in time.
 
     Raises:
         Transient: no answer within `seconds`; the message begins with `what`.
@@ -101,16 +101,16 @@ def commit(what: str, consumer: Consumer, offsets: list[Partition], seconds: flo
 
 
 def close(consumer: Consumer, seconds: float) -> None:
-    """Leave the group and release everything; what that takes longer for, a thread goes on with.
+    """Leave the group and release everything; after `seconds`, go on closing in a thread.
 
-    With a commit under way and no coordinator librdkafka waits until the session is over.
+    With a commit in flight and no coordinator, librdkafka waits until the session expires.
     """
     with suppress(TimeoutError):
         in_thread(consumer.close).result(seconds)
 
 
 def cause(error: KafkaException) -> Fault:
-    """Return what the exception carries."""
+    """Return the library's error in the exception."""
     carried: Fault = error.args[0]
     return carried
 

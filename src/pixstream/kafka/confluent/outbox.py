@@ -34,10 +34,10 @@ _METADATA_MILLISECONDS = 5000
 class ConfluentOutbox:
     """`kafka.Outbox` through confluent-kafka.
 
-    librdkafka 2.16 gives the sequence numbers of records that an abort took out of its queue to the
-    next ones. Kafka may hold the former, their answer having been lost with a connection: then it
-    takes the next ones for a repetition, acknowledges and drops them. So an abort waits for every
-    answer first, and where a record was given up all the same, no transaction follows.
+    When an abort removes records from its queue, librdkafka 2.16 reuses their sequence numbers for
+    the next records. Kafka may already have the first ones, if a connection broke and lost the
+    answer. It then treats the next records as duplicates: it acknowledges and drops them. So an
+    abort first waits for every answer, and after a record was given up no transaction follows.
     """
 
     def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
@@ -55,7 +55,7 @@ class ConfluentOutbox:
                 "error_cb": self._on_error,
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": settings.transaction_timeout_ms,
-                # A request that outlived its transaction would be of no use; librdkafka insists.
+                # librdkafka requires it: a request must not outlast its transaction.
                 "socket.timeout.ms": min(
                     settings.request_timeout_ms, settings.transaction_timeout_ms
                 ),
@@ -65,9 +65,9 @@ class ConfluentOutbox:
                 "linger.ms": settings.linger_ms,
                 "batch.size": _BATCH_BYTES,
                 "queue.buffering.max.kbytes": _QUEUE_KILOBYTES,
-                "partitioner": "murmur2_random",  # as kafka-python's and Java's
+                "partitioner": "murmur2_random",  # the same as kafka-python's and Java's
                 "topic.metadata.propagation.max.ms": _METADATA_MILLISECONDS,
-                # A commit proves that everything was delivered: only failures are told one by one.
+                # A commit proves that everything was delivered: only failures need a report.
                 "delivery.report.only.error": True,
             }
         )
@@ -79,7 +79,7 @@ class ConfluentOutbox:
     def begin(self) -> None:
         """See `kafka.Outbox`."""
         if not self._spent:
-            self.abort()  # what a broker that did not answer left open
+            self.abort()  # a transaction that stayed open because no broker answered
         if self._spent:
             raise faults.spent(self._name)
         try:
@@ -129,7 +129,7 @@ class ConfluentOutbox:
                 return
 
     def commit(self) -> None:
-        """See `kafka.Outbox`; a KafkaError may leave open whether it is committed."""
+        """See `kafka.Outbox`; after a KafkaError the outcome may be unknown."""
         deadline = time.monotonic() + self._seconds
         while True:
             try:
@@ -149,7 +149,7 @@ class ConfluentOutbox:
                 return
 
     def abort(self) -> None:
-        """See `kafka.Outbox`; nothing happens when no transaction is open."""
+        """See `kafka.Outbox`; it does nothing when no transaction is open."""
         if not self._open:
             return
         try:
@@ -165,19 +165,19 @@ class ConfluentOutbox:
         if self._open:
             with suppress(KafkaException):
                 self._producer.abort_transaction(_ABORT_SECONDS)
-        # Destroyed by letting go: `Producer.close` would try to abort again, and complain.
+        # Dropping the reference destroys it: `Producer.close` would abort again and complain.
         del self._producer
         self._admin.close()
 
     def _give_up(self, failure: PixstreamError) -> NoReturn:
-        """Abort and raise `failure`; if that fails too, the next `begin` says so."""
+        """Abort and raise `failure`; if the abort fails too, the next `begin` reports it."""
         with suppress(PixstreamError):
             self.abort()
         self._limits.forget()
         raise failure
 
     def _hear(self, seconds: float) -> None:
-        """Take reports of what was sent before; what is fatal is told and raised at once."""
+        """Handle delivery reports of earlier records; keep a fatal error as the failure."""
         try:
             self._producer.poll(seconds)
         except KafkaException as error:
@@ -190,4 +190,4 @@ class ConfluentOutbox:
     def _on_failure(self, error: Fault | None, message: Message) -> None:
         self._spent = True
         if error is not None and error.code() not in PURGED and self._failure is None:
-            self._failure = translate(f"topic {message.topic()}: a record was not taken", error)
+            self._failure = translate(f"topic {message.topic()}: a record was rejected", error)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pixstream.kafka.settings import KafkaSettings
 
-# How the library reports that a change of settings is refused.
+# How the library reports a rejected change of settings.
 _REFUSAL = re.compile(r"\[Error (-?\d+)\]")
 _VISIBLE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
@@ -35,7 +35,7 @@ _EARLIEST, _LATEST = OffsetSpec.EARLIEST, OffsetSpec.LATEST
 
 
 class KafkaPythonAdmin:
-    """`kafka.Admin`, and what the other ports ask of the cluster for themselves."""
+    """`kafka.Admin`, and the requests that the other ports need themselves."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -45,8 +45,8 @@ class KafkaPythonAdmin:
         """Make sure that Kafka answers; return the cluster id.
 
         Raises:
-            Transient: nobody answers.
-            KafkaError: TLS, user or password are wrong, or it is no Kafka.
+            Transient: no server accepts a connection.
+            KafkaError: TLS, user name or password is wrong, or the server is not Kafka.
         """
         found = self._ask("the cluster could not be described", lambda c: c.describe_cluster())
         return str(found["cluster_id"])
@@ -129,7 +129,7 @@ class KafkaPythonAdmin:
         return {p: offset if offset >= 0 else ends[p] for p, offset in found.items()}
 
     def uncommitted_ends(self, topic: str) -> Mapping[TopicIdPartition, int]:
-        """The offset after the last record of each partition, of open transactions too."""
+        """Return the end offset of each partition, including open transactions."""
         return self._offsets([topic], _LATEST, "read_uncommitted")
 
     def group_offsets(self, group: str) -> Mapping[TopicPartition, int]:
@@ -157,7 +157,7 @@ class KafkaPythonAdmin:
                 raise translate(what, refusal())
 
     def topic_ids(self, topics: Collection[str]) -> Mapping[str, str]:
-        """The present id of each topic.
+        """Return the current id of each topic.
 
         Raises:
             KafkaError: one of the topics does not exist.
@@ -165,11 +165,11 @@ class KafkaPythonAdmin:
         return {name: _text(topic["topic_id"]) for name, topic in self._describe(topics).items()}
 
     def max_message_bytes(self, topic: str) -> int:
-        """How large a batch the topic takes; our own limit where we may not ask."""
+        """Return the largest batch that the topic accepts; our own limit if we may not ask."""
         self._describe([topic])
         largest = largest_request(self._settings)
         try:
-            # Where we may not ask, the library answers with an error or with no settings at all.
+            # If we may not ask, the library raises an error or returns no settings at all.
             entry = self._configs([topic], "all")[topic].get("max.message.bytes")
         except TopicAuthorizationFailedError:
             entry = None
@@ -181,7 +181,7 @@ class KafkaPythonAdmin:
             self._connected.close()
 
     def _ask(self, what: str, call: Callable[[Any], Any]) -> Any:
-        """Connect at the first call; then `call` the library and translate its errors."""
+        """Call the library and translate its errors; the first call connects."""
         if self._connected is None:
             reach(self._settings)
             try:
@@ -243,9 +243,9 @@ class KafkaPythonAdmin:
             if len(seen) == partitions and all(part["leader_id"] >= 0 for part in seen):
                 return
             time.sleep(_PAUSE_SECONDS)
-        raise Transient(f"topic {topic}: the change is accepted but not visible yet")
+        raise Transient(f"topic {topic}: Kafka accepted the change, but it is not visible yet")
 
 
 def _text(topic_id: str) -> str:
-    """Write a topic id as Kafka itself does; the library gives it as a UUID."""
+    """Return a topic id as Kafka itself writes it; the library returns a UUID."""
     return base64.urlsafe_b64encode(uuid.UUID(topic_id).bytes).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""Kafka through kafka-python: pure Python, eight times the work per record of librdkafka."""
+"""Kafka through kafka-python: pure Python, eight times the CPU per record of librdkafka."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pixstream.kafka import scanning
 
 with warnings.catch_warnings():
-    # It reads its schemas with a function that Python 3.11 and 3.12 call deprecated.
+    # It reads its schemas with a function that is deprecated in Python 3.11 and 3.12.
     warnings.simplefilter("ignore", DeprecationWarning)
     from kafka import KafkaConsumer
     from kafka import TopicPartition as Partition
@@ -28,7 +28,7 @@ _READ_RECORDS = 2000
 
 
 def connect(settings: KafkaSettings) -> KafkaPythonClient:
-    """Return the client; nothing is connected yet."""
+    """Return the client, not yet connected."""
     return KafkaPythonClient(settings)
 
 

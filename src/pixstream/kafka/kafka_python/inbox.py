@@ -34,12 +34,14 @@ _JOIN_MILLISECONDS = 3000
 class KafkaPythonInbox:
     """`kafka.Inbox` through kafka-python.
 
-    The library calls its listeners in its own thread, where nothing may be asked of it. So it
-    polls in a thread too, and ours does meanwhile what our listener has to do.
-    The listener is asked for starts at the beginning of `poll`; if it raises, so does `poll`, the
-    partitions stay unread, and the next `poll` asks again. While it is `Transient` the library is
-    polled all the same: the member stays in its group, its other partitions are read.
-    While the group is rebalanced a poll may last three seconds longer than it was given.
+    The library calls its listeners in its own thread, where its other methods must not be called.
+    So the library polls in a separate thread, and meanwhile our thread runs our listener.
+
+    `poll` first asks our listener for start offsets. If the listener raises, `poll` raises the same
+    error, the partitions stay unread, and the next `poll` asks again. If the error is `Transient`,
+    `poll` still polls the library: the member stays in its group and reads its other partitions.
+
+    While the group rebalances, a poll may last three seconds longer than its timeout.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class KafkaPythonInbox:
             raise
         self._consumer.subscribe(list(topics), listener=_Rebalance(self))
         try:
-            # It would join, and deal out partitions, before it knows of any.
+            # Without this it would join and assign partitions before it knows of any.
             for topic in topics:
                 self._consumer.partitions_for_topic(topic)
         except Fault as error:
@@ -113,7 +115,7 @@ class KafkaPythonInbox:
         """See `kafka.Inbox`.
 
         Raises:
-            TopicChangedError: a topic was created anew while it was being read.
+            TopicChangedError: a topic was recreated while it was being read.
         """
         topics = {p.topic for p in self._assigned}
         now = self._admin.topic_ids(topics or self._ids)
@@ -146,7 +148,7 @@ class KafkaPythonInbox:
         """See `kafka.Inbox`.
 
         Raises:
-            Transient: the group is just being rebalanced, or no broker answers.
+            Transient: the group is rebalancing, or no broker answers.
         """
         wanted = {Partition(p.topic, p.partition): offset for p, offset in offsets.items()}
         ours = {
@@ -170,7 +172,7 @@ class KafkaPythonInbox:
         """See `kafka.Inbox`."""
         member = self._consumer.group_metadata()
         if member.generation_id < 0:
-            # Kafka would take this for somebody who is in no group, and check nothing.
+            # Kafka would treat this as a client outside any group and skip the check.
             raise faults.lost_membership(self._name, "no member")
         return member
 
@@ -181,34 +183,34 @@ class KafkaPythonInbox:
         self._admin.close()
 
     def wait(self, partitions: set[Partition]) -> None:
-        """Let new partitions yield nothing until their start is known."""
+        """Pause new partitions until their start offset is known."""
         self._waiting |= partitions
         self._consumer.pause(*partitions)
         for partition in partitions:
-            self._consumer.seek(partition, 0)  # else the library would look for a start itself
+            self._consumer.seek(partition, 0)  # keeps the library from choosing a start itself
 
     async def lose(self, partitions: set[Partition]) -> None:
-        """Let the thread that polls tell the listener; the library's own goes on meanwhile."""
+        """Call the listener in the polling thread; the library's own thread is not blocked."""
         self._waiting -= partitions
         gone = self._assigned & partitions
         if not gone or self._closing:
             return
-        told = Future()
+        reported = Future()
 
-        def tell() -> None:
+        def report() -> None:
             try:
                 self._listener.revoked([TopicPartition(*p) for p in gone])
-            except Exception as error:  # noqa: BLE001  whatever it is, the next `poll` raises it
+            except Exception as error:  # noqa: BLE001  the next `poll` raises it
                 self._failure = error
             self._assigned -= gone
-            told.success(None)
+            reported.success(None)
             self._network.wakeup()
 
-        self._tasks.put(tell)
-        await told
+        self._tasks.put(report)
+        await reported
 
     def _start_waiting(self) -> None:
-        """Read on where the listener says."""
+        """Start new partitions at the offsets that the listener returns."""
         partitions = sorted(self._waiting)
         if not partitions:
             return
@@ -232,13 +234,13 @@ class KafkaPythonInbox:
     def _poll(self, max_records: int, timeout: float) -> Any:
         found = self._consumer.poll(timeout_ms=timeout * 1000, max_records=max_records)
         if not found and self._consumer.group_metadata().state == MemberState.REBALANCING:
-            # The library forgets the outcome of a join that ends between two polls, and joins
-            # again: members that poll by turns would keep the whole group at it.
+            # The library loses the result of a join that completes between two polls, and joins
+            # again: members that poll in turn would keep the group rebalancing.
             found = self._consumer.poll(timeout_ms=_JOIN_MILLISECONDS, max_records=max_records)
         return found
 
     def _translated(self, error: Fault) -> Exception:
-        """Return what to raise; an offset that is not there is raised from now on."""
+        """Return the error to raise; after a missing offset every `poll` raises it."""
         if isinstance(error, OffsetOutOfRangeError):
             partition, offset = next(iter(error.args[0].items()))
         elif isinstance(error, LogTruncationError):
@@ -255,7 +257,7 @@ class KafkaPythonInbox:
 
 
 class _Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
-    """Hands over what the library tells its listeners."""
+    """The library's rebalance listener; it passes each call to the inbox."""
 
     def __init__(self, inbox: KafkaPythonInbox) -> None:
         self._inbox = inbox
@@ -268,7 +270,7 @@ class _Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the l
 
 
 def consumer_config(settings: KafkaSettings) -> dict[str, Any]:
-    """Return what every consumer is configured with: nothing is skipped, nothing committed."""
+    """Return the configuration of every consumer: no offset reset, no automatic commit."""
     return {
         **connection(settings),
         "isolation_level": "read_committed",
@@ -281,7 +283,7 @@ def consumer_config(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def records(found: Sequence[Any]) -> list[Record]:
-    """Return the library's records as ours."""
+    """Convert the library's records to ours."""
     return [
         Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
         for r in found

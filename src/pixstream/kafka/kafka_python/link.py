@@ -1,4 +1,4 @@
-"""How kafka-python is set up to reach the brokers, and what its errors mean."""
+"""The connection settings of kafka-python, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from pixstream.errors import PixstreamError
     from pixstream.kafka.settings import KafkaSettings
 
-# What goes wrong is raised; the library would also log each attempt, and in its debug lines keys
-# and values.
+# Errors are raised; the library would also log each attempt, and its debug lines contain keys and
+# values.
 logging.getLogger("kafka").setLevel(logging.CRITICAL)
 _CONNECT_MILLISECONDS = 10_000
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:
-    """Return what every client of the library is configured with."""
+    """Return the configuration that all clients of the library share."""
     config: dict[str, Any] = {
         "bootstrap_servers": (settings.bootstrap_servers or "").split(","),
         "client_id": "pixstream",
@@ -45,10 +45,10 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def build(kind: Callable[..., Any], config: dict[str, Any]) -> tuple[Any, Any]:
-    """Return a client of the library, which connects at once, and its network.
+    """Return a client of the library, which connects immediately, and its network.
 
     Raises:
-        kafka.errors.KafkaError: it could not connect; nothing of it is left open.
+        kafka.errors.KafkaError: it could not connect; no connection stays open.
     """
     networks: list[Any] = []
 
@@ -74,7 +74,7 @@ def translate(what: str, error: BaseException) -> PixstreamError:
 
 @contextmanager
 def translating(what: str) -> Iterator[None]:
-    """Raise the library's errors as those of `pixstream.errors`, see `translate`."""
+    """Raise the library's errors as exceptions of `pixstream.errors`, see `translate`."""
     try:
         yield
     except Fault as error:

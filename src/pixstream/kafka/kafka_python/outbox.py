@@ -37,9 +37,10 @@ _CLOSE_SECONDS = 1.0
 class KafkaPythonOutbox:
     """`kafka.Outbox` through kafka-python.
 
-    A record that timed out may still be on its way, and the library begins the next transaction
-    under the same epoch: what arrives late would be part of that one. So no transaction follows one
-    of which Kafka did not answer for every record; the next writer's epoch shuts late ones out.
+    A record that timed out may still be in flight, and the library begins the next transaction with
+    the same epoch: a late record would become part of that transaction. So after a transaction in
+    which Kafka did not answer for every record no other follows; the next writer's epoch fences
+    late records.
     """
 
     def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
@@ -65,7 +66,7 @@ class KafkaPythonOutbox:
             self.close()
             raise KafkaError(
                 f"kafka-python cannot compress with {settings.compression}: the package for it is "
-                "not installed. Choose lz4 or zstd as kafka.compression, or kafka.client: confluent"
+                "not installed. Set kafka.compression to lz4 or zstd, or kafka.client to confluent"
             ) from error
         except PixstreamError:
             self.close()
@@ -76,7 +77,7 @@ class KafkaPythonOutbox:
         if self._fenced is not None:
             raise self._fenced
         if not self._spent:
-            self.abort()  # what a broker that did not answer left open
+            self.abort()  # a transaction that stayed open because no broker answered
         if self._spent:
             raise faults.spent(self._name)
         try:
@@ -91,14 +92,14 @@ class KafkaPythonOutbox:
             self._limits.check(topic, key, value, headers)
         except PixstreamError as error:
             self._give_up(error)
-        # The library's queue has no bound of its own.
+        # The library's queue has no limit of its own.
         if self._queued_bytes > _QUEUE_BYTES:
             self._deliver()
         try:
             sent = self._producer.send(topic, value=value, key=key, headers=list(headers))
         except Fault as error:
             self._deliver()  # the cause, if it is an earlier record's
-            self._give_up(translate(f"topic {topic}: a record was not taken", error))
+            self._give_up(translate(f"topic {topic}: a record was rejected", error))
         self._sent.append((topic, sent))
         self._queued_bytes += len(key or b"") + len(value or b"")
 
@@ -120,8 +121,8 @@ class KafkaPythonOutbox:
             self._give_up(translate(self._name, error))
 
     def commit(self) -> None:
-        """See `kafka.Outbox`; a KafkaError may leave open whether it is committed."""
-        # A record that timed out does not keep the library from committing the others.
+        """See `kafka.Outbox`; after a KafkaError the outcome may be unknown."""
+        # The library would commit the other records even if one timed out.
         self._deliver()
         try:
             self._end(self._producer.commit_transaction, self._seconds)
@@ -131,7 +132,7 @@ class KafkaPythonOutbox:
             self._give_up(translate(self._name, error))
 
     def abort(self) -> None:
-        """See `kafka.Outbox`; nothing happens when no transaction is open."""
+        """See `kafka.Outbox`; it does nothing when no transaction is open."""
         if not self._open:
             return
         with suppress(Fault):
@@ -147,8 +148,8 @@ class KafkaPythonOutbox:
         if self._producer is not None:
             try:
                 self._producer.close(timeout=_CLOSE_SECONDS)
-            except Fault:  # undelivered records: its thread would go on with them
-                self._producer._sender.force_close()  # noqa: SLF001  there is no public way
+            except Fault:  # undelivered records, which its thread would keep sending
+                self._producer._sender.force_close()  # noqa: SLF001  there is no public method
         self._admin.close()
 
     def _abort(self) -> None:
@@ -160,9 +161,9 @@ class KafkaPythonOutbox:
             raise translate(self._name, error) from error
 
     def _deliver(self) -> None:
-        """Wait until Kafka took everything sent; if it did not, give up the transaction."""
+        """Wait until Kafka has accepted every record; if it has not, give up the transaction."""
         deadline = time.monotonic() + self._seconds
-        with suppress(Fault):  # told record by record below
+        with suppress(Fault):  # reported for each record below
             self._producer.flush(timeout=self._seconds)
         sent, self._sent, self._queued_bytes = self._sent, [], 0
         for topic, answer in sent:
@@ -171,10 +172,10 @@ class KafkaPythonOutbox:
                     answer.get(timeout=max(deadline - time.monotonic(), 0))
             except Fault as error:
                 self._spent = True
-                self._give_up(translate(f"topic {topic}: a record was not taken", error))
+                self._give_up(translate(f"topic {topic}: a record was rejected", error))
 
     def _end(self, how: Callable[[], None], seconds: float) -> None:
-        """Commit or abort, within limits; what did not end in time is waited for at the next."""
+        """Commit or abort within a time limit; the next call waits for an unfinished one."""
         if self._ending is None:
             self._ending = in_thread(how)
         try:
@@ -186,7 +187,7 @@ class KafkaPythonOutbox:
         self._sent, self._queued_bytes = [], 0
 
     def _give_up(self, failure: PixstreamError) -> NoReturn:
-        """Abort and raise `failure`; if that fails too, the next `begin` says so."""
+        """Abort and raise `failure`; if the abort fails too, the next `begin` reports it."""
         if isinstance(failure, FencedError):
             self._fenced = failure
         else:

@@ -1,1 +1,1 @@
-"""The topics of pixstream: declared, planned, changed, and the ACLs that they need."""
+"""The topics of pixstream: their declaration, the plan of changes, and the ACLs they need."""

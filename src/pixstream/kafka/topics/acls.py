@@ -1,9 +1,9 @@
-"""What each component may do in Kafka: exactly the rights that its work needs, as ACLs.
+"""The ACLs of each component: exactly the Kafka permissions that its work needs.
 
-One principal a component. Every component writes dead letters; only producers touch positions;
-nobody but an operator creates or changes topics. Kafka's own authorizer takes the right to describe
-a resource from any of Read, Write, Alter and Delete, the right to describe settings from
-AlterConfigs, and (since 2.8) the right to idempotent writes from Write; so none of these is here.
+Each component has one principal. Every component writes dead letters; only producers use positions;
+only an operator creates or changes topics. In Kafka's own authorizer, Read, Write, Alter or Delete
+implies Describe, AlterConfigs implies DescribeConfigs, and (since 2.8) Write implies
+IdempotentWrite; so none of these is listed here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Pattern = Literal["literal", "prefixed"]
 
 
 OPERATOR = "operator"
-"""The component name under which the rights of `pixstream topics`, `lag`, … are listed."""
+"""The component name under which the permissions of `pixstream topics`, `lag`, … are listed."""
 
 
 _TOPIC_CARE: tuple[Operation, ...] = ("Create", "Alter", "AlterConfigs", "Delete")
@@ -39,7 +39,7 @@ _STATE_CARE: tuple[Operation, ...] = ("Read", "Write")
 
 
 class Acl(NamedTuple):
-    """One right: `principal` may do `operation` on the named resource, from any host."""
+    """One permission: `principal` may do `operation` on the named resource, from any host."""
 
     principal: str
     operation: Operation
@@ -49,7 +49,7 @@ class Acl(NamedTuple):
 
 
 def for_producer(who: str, component: str) -> list[Acl]:
-    """The rights of a producer: events, dead letters and positions in its own transactions."""
+    """Return a producer's ACLs: events, dead letters and positions in its own transactions."""
     return [
         *(Acl(who, "Write", "topic", topic) for topic in (*EVENT_TOPICS.values(), DLQ, POSITIONS)),
         Acl(who, "Read", "topic", POSITIONS),
@@ -58,7 +58,7 @@ def for_producer(who: str, component: str) -> list[Acl]:
 
 
 def for_consumer(who: str, component: str, topics: Iterable[str]) -> list[Acl]:
-    """The rights of a consumer: its topics with its group, dead letters in its own transactions."""
+    """Return a consumer's ACLs: its topics and group, dead letters in its own transactions."""
     return [
         *(Acl(who, "Read", "topic", topic) for topic in topics),
         Acl(who, "Read", "group", group_id(component)),
@@ -70,9 +70,9 @@ def for_consumer(who: str, component: str, topics: Iterable[str]) -> list[Acl]:
 def for_processor(
     who: str, component: str, reads: Iterable[str], *, writes: Iterable[str], state: str | None
 ) -> list[Acl]:
-    """The rights of a processor: those of a consumer, its outputs, and the topic of its state.
+    """Return a processor's ACLs: those of a consumer, its outputs, and the topic of its state.
 
-    Kafka asks for nothing more before a transaction moves the offsets of a group.
+    Kafka needs no further permission for a transaction that commits the offsets of a group.
     """
     return [
         *for_consumer(who, component, reads),
@@ -82,9 +82,9 @@ def for_processor(
 
 
 def for_operator(who: str, topics: Iterable[str]) -> list[Acl]:
-    """The rights of whoever applies `topics`, sets offsets, reads and replays dead letters.
+    """Return an operator's ACLs: to apply `topics`, set offsets, read and replay dead letters.
 
-    Deleting is in it for `topics apply --allow-delete`; leave it away where nobody may.
+    Delete is included for `topics apply --allow-delete`; omit it where nobody may delete topics.
     """
     patterns: list[tuple[str, Pattern]] = [(TOPIC_PREFIX, "prefixed")]
     patterns += [(topic, "literal") for topic in topics if not topic.startswith(TOPIC_PREFIX)]
@@ -98,14 +98,14 @@ def for_operator(who: str, topics: Iterable[str]) -> list[Acl]:
         Acl(who, "Read", "topic", DLQ_STATE),
         *(Acl(who, "Write", "topic", topic) for topic in (DLQ_STATE, *EVENT_TOPICS.values())),
         Acl(who, "Write", "transactional-id", DEAD_LETTERS),
-        # Kafka asks for both before it lets anybody set the offsets of a group.
+        # Kafka requires both to set the offsets of a group.
         *(Acl(who, "Read", "topic", topic) for topic in EVENT_TOPICS.values()),
         Acl(who, "Read", "group", group_id(""), "prefixed"),
     ]
 
 
 def commands(acls: Iterable[Acl], bootstrap_servers: str) -> Iterator[str]:
-    """The same as command lines of Kafka's own tool, one a principal and resource."""
+    """Yield the command lines of Kafka's own tool, one per principal and resource."""
     operations: dict[tuple[str, ResourceType, str, Pattern], list[str]] = {}
     for acl in acls:
         key = (acl.principal, acl.resource, acl.name, acl.pattern)

@@ -1,4 +1,4 @@
-"""The changes that a plan of topics is made of; each one's text is one line for people."""
+"""The changes in a plan of topics; the text of each change is one line for people."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class AddPartitions(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """A topic that nobody declares, with all that it holds."""
+    """An undeclared topic to delete, with its records."""
 
     topic: str
 
@@ -56,7 +56,7 @@ class Delete(NamedTuple):
 
 
 class RefusedChange(NamedTuple):
-    """A difference that stays, and why."""
+    """A difference that is not applied, and why."""
 
     topic: str
     what: str
@@ -68,7 +68,7 @@ class RefusedChange(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A topic that nobody declares and that stays; no difference to end."""
+    """An undeclared topic that is kept; it needs no change."""
 
     topic: str
 
@@ -83,7 +83,7 @@ Change: TypeAlias = Create | Configure | AddPartitions | Delete | RefusedChange 
 
 
 class Plan(tuple[Change, ...]):
-    """What there is to say about every topic that is not as declared, in order."""
+    """The changes for every topic that is not as declared, in order."""
 
     __slots__ = ()
 
@@ -94,5 +94,5 @@ class Plan(tuple[Change, ...]):
 
     @property
     def refused(self) -> list[RefusedChange]:
-        """The differences that stay."""
+        """The differences that are not applied."""
         return [change for change in self if isinstance(change, RefusedChange)]

@@ -1,7 +1,7 @@
-"""The topics of pixstream: their names, their settings in the YAML, and what Kafka should hold.
+"""The topics of pixstream: their names, their settings in the YAML, and the specs for Kafka.
 
-The names are fixed because producers, consumers, tables and dead letters agree on them; everything
-else about a topic is declared in the YAML's `topics` section, above the defaults of this module.
+The names are fixed because producers, consumers, tables and dead letters share them. Everything
+else about a topic is declared in the YAML's `topics` section, which overrides the defaults here.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _RETENTION: Final = r"^(forever|[1-9][0-9]{0,11}(ms|s|m|h|d|w))$"
 
 
 class TopicSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One topic of the `topics` section. A null is this topic's default, else the broker's."""
+    """One topic of the `topics` section. A null takes the topic's default, or else the broker's."""
 
     partitions: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="partitions; they can grow later, never shrink"),
+        Meta(description="number of partitions; it can grow later, never shrink"),
     ] = None
     replication: Annotated[
         Annotated[int, Meta(ge=1, le=32_767)] | None,
@@ -46,27 +46,27 @@ class TopicSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ] = None
     compression: Annotated[
         Literal["producer", "lz4", "zstd", "gzip", "snappy", "uncompressed"] | None,
-        Meta(description="codec at rest; producer: as the records came"),
+        Meta(description="compression codec of stored records; producer: the producer's codec"),
     ] = None
     min_insync_replicas: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="copies that must hold a record before it counts; 2 in production"),
+        Meta(description="replicas that must acknowledge a record; 2 in production"),
     ] = None
     cleanup_policy: Annotated[
         Literal["delete", "compact"] | None,
-        Meta(description="delete: by age; compact: the last record per key stays"),
+        Meta(description="delete: by age; compact: keep the last record per key"),
     ] = None
     max_message_bytes: Annotated[
         Annotated[int, Meta(ge=1024)] | None,
-        Meta(description="largest batch of records that the topic takes, bytes"),
+        Meta(description="largest batch of records that the topic accepts, bytes"),
     ] = None
     config: Annotated[
-        dict[str, str], Meta(description="further topic settings under Kafka's own names")
+        dict[str, str], Meta(description="further topic settings, by Kafka's own names")
     ] = msgspec.field(default_factory=dict)
 
 
 def kept_by_key() -> TopicSettings:
-    """What a topic is of which the last record per key counts: compacted, one partition."""
+    """Return the settings of a topic that keeps the last record per key, in one partition."""
     return TopicSettings(
         partitions=1,
         replication=1,
@@ -106,20 +106,22 @@ DEFAULT_TOPICS: Final[Mapping[str, TopicSettings]] = MappingProxyType(
         DLQ_STATE: kept_by_key(),
     }
 )
-"""What each topic is where the YAML says nothing."""
+"""The default settings of each topic, for what the YAML does not set."""
 
 
 _NONE: Final[Mapping[str, TopicSettings]] = MappingProxyType({})
 
 
 def retention_ms(text: str) -> int:
-    """Kafka's `retention.ms` of a text such as 7d; -1 for forever.
+    """Return Kafka's `retention.ms` for a text such as 7d; -1 for forever.
 
     Raises:
-        ConfigError: the text is no such duration.
+        ConfigError: the text is not a valid duration.
     """
     if re.search(_RETENTION, text) is None:
-        raise ConfigError(f"retention {text!r} is neither forever nor a duration as 90s, 12h, 7d")
+        raise ConfigError(
+            f"retention {text!r} is neither forever nor a duration such as 90s, 12h, 7d"
+        )
     if text == "forever":
         return -1
     number = text.rstrip("mshdw")
@@ -129,11 +131,11 @@ def retention_ms(text: str) -> int:
 def declared(
     topics: Mapping[str, TopicSettings], plugins: Mapping[str, TopicSettings] = _NONE
 ) -> list[TopicSpec]:
-    """Every topic that should exist: the fixed ones always, and whatever plugins and the YAML add.
+    """Return every topic that should exist: the fixed ones, and those of plugins and the YAML.
 
     Args:
         topics: the `topics` section, by name.
-        plugins: what plugins declare, by name.
+        plugins: the topics that plugins declare, by name.
 
     Raises:
         ConfigError: see `spec`.
@@ -144,18 +146,20 @@ def declared(
 
 
 def spec(name: str, settings: TopicSettings, default: TopicSettings | None = None) -> TopicSpec:
-    """What Kafka should hold for `name`: its settings above the defaults of its role.
+    """Return the spec of a topic: its settings from the YAML over its defaults.
 
     Args:
-        name: of the topic.
-        settings: of the YAML.
-        default: what a plugin declares; absent: those of a fixed topic, if it is one.
+        name: the topic's name.
+        settings: the settings from the YAML.
+        default: the settings that a plugin declares; None: those of a fixed topic, if it is one.
 
     Raises:
-        ConfigError: the settings contradict one another, or would lose records of a fixed topic.
+        ConfigError: the settings contradict each other, or would lose records of a fixed topic.
     """
     if re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) is None:
-        raise ConfigError(f"topic {name!r}: a name has 1 to 249 letters, digits, '.', '_' or '-'")
+        raise ConfigError(
+            f"topic {name!r}: a topic name has 1 to 249 letters, digits, '.', '_' or '-'"
+        )
     values = _merged(default or DEFAULT_TOPICS.get(name, TopicSettings()), settings)
     named = {
         "retention.ms": str(retention_ms(values.retention)) if values.retention else None,
@@ -167,7 +171,7 @@ def spec(name: str, settings: TopicSettings, default: TopicSettings | None = Non
     twice = sorted(named.keys() & values.config.keys())
     if twice:
         raise ConfigError(
-            f"topic {name}: {', '.join(twice)} has its own setting; take it out of config"
+            f"topic {name}: {', '.join(twice)} has its own setting; remove it from config"
         )
     config = {key: value for key, value in named.items() if value is not None} | values.config
     result = TopicSpec(name, values.partitions or 1, values.replication or 1, config)
@@ -176,7 +180,7 @@ def spec(name: str, settings: TopicSettings, default: TopicSettings | None = Non
 
 
 def _merged(default: TopicSettings, settings: TopicSettings) -> TopicSettings:
-    """Fill the nulls of `settings` from the topic's defaults; `config` is merged by key."""
+    """Fill the nulls of `settings` from the topic's defaults; merge `config` by key."""
     given = {
         field: value
         for field in TopicSettings.__struct_fields__
@@ -186,12 +190,12 @@ def _merged(default: TopicSettings, settings: TopicSettings) -> TopicSettings:
 
 
 def _check(wanted: TopicSpec) -> None:
-    """Refuse what could never be written to, and what would lose records of a fixed topic."""
+    """Reject a topic that nobody could write to, or that would lose records of a fixed topic."""
     name, config = wanted.name, wanted.config
     if int(config.get("min.insync.replicas", "1")) > wanted.replication:
         raise ConfigError(
-            f"topic {name}: min_insync_replicas {config['min.insync.replicas']} above replication "
-            f"{wanted.replication}: no record could ever be written"
+            f"topic {name}: min_insync_replicas {config['min.insync.replicas']} is above "
+            f"replication {wanted.replication}: no record could ever be written"
         )
     fixed: dict[str, str] = {}
     if name in EVENT_TOPICS.values():
@@ -201,7 +205,7 @@ def _check(wanted: TopicSpec) -> None:
     elif name in {POSITIONS, DLQ_STATE} or name.startswith(CHANGELOG_PREFIX):
         fixed = {"cleanup.policy": "compact"}
         if wanted.partitions != 1:
-            raise ConfigError(f"topic {name}: it has one partition, so that its records keep order")
+            raise ConfigError(f"topic {name}: it must have one partition, to keep records in order")
     for key, value in fixed.items():
         if config.get(key) != value:
             raise ConfigError(

@@ -1,14 +1,14 @@
-"""The difference between the topics that should exist and those that do, and how to end it.
+"""The difference between declared and existing topics, and the changes that remove it.
 
-Planning is a pure function; applying asks an `Admin` for one change after the other. A change that
+Planning is a pure function; applying asks an `Admin` for one change after another. A change that
 could lose records or their order is refused with its reason, never tried:
 
 - partitions never shrink (Kafka cannot), and grow only while the topic is drained: a key moves to
-  another partition, so an unread older record of it could be read after a newer one;
-- replicas are moved by Kafka's own reassignment tool, not here;
-- a topic that nobody declares is left alone, unless deleting was allowed.
+  another partition, so its unread older records could be read after newer ones;
+- Kafka's own reassignment tool moves replicas, not pixstream;
+- an undeclared topic is kept, unless deletion is allowed.
 
-Only the settings that the YAML (or a default of `topics`) names are compared.
+It compares only the settings that the YAML (or a default of `topics`) names.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pixstream.kafka.ports import Admin, TopicSpec, TopicState
 
 Lags: TypeAlias = Callable[[str], Mapping[str, int]]
-"""`lags(topic)`: how many records each consumer group that reads the topic has yet to read."""
+"""`lags(topic)`: the lag of each consumer group that reads the topic."""
 
 
 def plan(
@@ -44,12 +44,12 @@ def plan(
     lags: Lags,
     allow_delete: bool = False,
 ) -> Plan:
-    """Compare what is declared with what exists.
+    """Compare the declared topics with the existing ones.
 
     Args:
         wanted: every declared topic.
         actual: `Admin.topics()`.
-        lags: asked only about a topic that is to get more partitions.
+        lags: called only for a topic that needs more partitions.
         allow_delete: plan the deletion of undeclared topics under `TOPIC_PREFIX`.
     """
     changes: list[Change] = []
@@ -65,11 +65,11 @@ def plan(
 def apply(changes: Plan, admin: Admin) -> Iterator[Change]:
     """Make the changes in order, yielding each one once Kafka has made it.
 
-    Applying a plan that is made anew goes on where an error stopped it.
+    After an error, make a new plan and apply it: it continues where this one stopped.
 
     Raises:
-        KafkaError: Kafka refused a change; the later ones were not tried.
-        Transient: Kafka did not answer; the later ones were not tried.
+        KafkaError: Kafka rejected a change; the later changes were not tried.
+        Transient: Kafka did not answer; the later changes were not tried.
     """
     to_do = changes.to_do
     for number, change in enumerate(to_do):
@@ -77,8 +77,8 @@ def apply(changes: Plan, admin: Admin) -> Iterator[Change]:
             _make(change, admin)
         except (KafkaError, Transient) as error:
             raise type(error)(
-                f"Not done: {change}\n{error}\nChanges made, which stay: {number} of {len(to_do)}. "
-                "The later ones were not tried. Mend the cause and apply again."
+                f"Failed: {change}\n{error}\nChanges made before, which stay: {number} of "
+                f"{len(to_do)}. The later changes were not tried. Fix the cause and apply again."
             ) from error
         yield change
 
@@ -100,8 +100,8 @@ def _differences(spec: TopicSpec, state: TopicState, lags: Lags) -> Iterator[Cha
         yield RefusedChange(
             spec.name,
             f"replication {state.replication} -> {spec.replication}",
-            "moving copies between brokers is the work of kafka-reassign-partitions; do that, or "
-            f"declare replication: {state.replication}",
+            "kafka-reassign-partitions moves replicas between brokers; use it, or declare "
+            f"replication: {state.replication}",
         )
     if spec.partitions != state.partitions:
         yield _partitions(spec, state, lags)
@@ -120,7 +120,7 @@ def _partitions(spec: TopicSpec, state: TopicState, lags: Lags) -> RefusedChange
         return RefusedChange(
             spec.name,
             what,
-            "Kafka cannot take partitions away without their records; declare partitions: "
+            "Kafka cannot remove partitions without their records; declare partitions: "
             f"{state.partitions}, or move to a new topic",
         )
     behind = {group: lag for group, lag in sorted(lags(spec.name).items()) if lag}
@@ -129,15 +129,15 @@ def _partitions(spec: TopicSpec, state: TopicState, lags: Lags) -> RefusedChange
         return RefusedChange(
             spec.name,
             what,
-            f"keys move to other partitions, and {groups} records to read, so newer ones could "
-            "overtake older ones; stop the producers, wait until `pixstream lag` shows 0, apply "
-            "again",
+            f"keys move to other partitions, and {groups} records to read, so newer records could "
+            "overtake older ones; stop the producers, wait until `pixstream lag` shows 0, and "
+            "apply again",
         )
     return AddPartitions(spec.name, state.partitions, spec.partitions)
 
 
 def _normal(value: str | None) -> str | Decimal | None:
-    """One form for texts that mean the same to Kafka: 0.50 and 0.5, "a, b" and "a,b"."""
+    """Return one form for values that Kafka treats as equal: 0.50 and 0.5, "a, b" and "a,b"."""
     if value is None:
         return None
     try:
