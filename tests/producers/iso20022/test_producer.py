@@ -93,7 +93,7 @@ def test_files_are_read_once_and_moved(tmp_path: Path, caplog: pytest.LogCapture
     assert names(tmp_path) == []
     assert names(tmp_path / "done") == ["0.xml", "1.xml", "2.xml"]
     assert kafka.run() == []
-    assert "taken away" not in caplog.text
+    assert "removed" not in caplog.text
 
 
 def test_remembered_files_stay_and_are_read_once(tmp_path: Path) -> None:
