@@ -31,7 +31,7 @@ ANSWER_SECONDS = 300.0
 """Generous timeout: the bank runs in this process and always answers, however busy."""
 
 STRAY_SHARE = 1000
-"""Facts per stray record, which another program writes to a topic."""
+"""One in this many facts is a stray record, which another program writes to a topic."""
 
 
 class Feeder:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pixstream.lab.simulation.transfers import Transfer
 
 EVERY = 1_200
-"""Transfers by webhook or log per irregular one: less than one fact in a thousand."""
+"""One in this many transfers by webhook or log is irregular: under one fact in a thousand."""
 
 _SHORT = 26
 _DAY = slice(15, 17)
