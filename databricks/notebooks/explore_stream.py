@@ -2,10 +2,10 @@
 # MAGIC %md
 # MAGIC # Explore the stream
 # MAGIC
-# MAGIC What is in Kafka right now, read once and written nowhere: no checkpoint, no table, no
-# MAGIC offset committed. It disturbs neither the ingestion job nor any consumer.
+# MAGIC Reads what is in Kafka right now and writes nothing: no checkpoint, no table, no committed
+# MAGIC offset. It affects neither the ingestion job nor any consumer.
 # MAGIC
-# MAGIC **Before:** attach the wheel that `databricks bundle deploy` uploaded (it lies in
+# MAGIC **Before you start:** attach the wheel that `databricks bundle deploy` uploaded (it is in
 # MAGIC `artifacts/.internal` of the bundle's folder) and use compute whose network reaches the
 # MAGIC brokers. You need READ on the secret scope.
 
@@ -25,16 +25,16 @@ from pixstream.spark.kafka_options import kafka_options
 dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")
 dbutils.widgets.text("bootstrap_servers", "", "Kafka, host:port,…")
 dbutils.widgets.text("scope", "pixstream-staging", "Secret scope")
-dbutils.widgets.text("records", "1000", "Records of each partition, at most")
+dbutils.widgets.text("records", "1000", "Maximum records per partition")
 
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## The same configuration as the job's
+# MAGIC ## Load the job's configuration
 # MAGIC
-# MAGIC The file refers to secrets as `${KAFKA_PASSWORD}`; here they come from the secret scope into
-# MAGIC the environment of this Python process. The keys of privacy are left out: looking needs
-# MAGIC none.
+# MAGIC The file refers to secrets as `${KAFKA_PASSWORD}`. This cell takes them from the secret
+# MAGIC scope and puts them into the environment of this Python process. The privacy keys are
+# MAGIC omitted: reading needs none.
 
 # COMMAND ----------
 
@@ -53,10 +53,10 @@ source = kafka_options(settings.kafka) | {"subscribe": ",".join(EVENT_TOPICS.val
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## How much is there
+# MAGIC ## Count the records
 # MAGIC
-# MAGIC A batch read from the earliest to the latest offset. Counting reads everything: on a large
-# MAGIC topic set `startingTimestamp` instead.
+# MAGIC A batch read from the earliest to the latest offset. Counting reads every record: on a large
+# MAGIC topic, set `startingTimestamp` instead.
 
 # COMMAND ----------
 
@@ -85,8 +85,8 @@ display(
 # MAGIC %md
 # MAGIC ## The newest events
 # MAGIC
-# MAGIC The value is JSON with the fields of docs/reference/event.md. Persons, accounts and keys are
-# MAGIC pseudonyms already: producers seal them before Kafka.
+# MAGIC The value is JSON with the fields in docs/reference/event.md. People, accounts and keys are
+# MAGIC already pseudonyms: producers seal events before they send them to Kafka.
 
 # COMMAND ----------
 
@@ -102,13 +102,13 @@ latest = latest.select(
     F.col("key").cast("string").alias("key"),
     F.col("value").cast("string").alias("value"),
 )
-events = latest.withColumn("told", F.try_parse_json("value")).selectExpr(
-    "* EXCEPT (told)",
-    "told:category::string AS category",
-    "told:status::string AS status",
-    "told:amount_centavos::bigint AS amount_centavos",
-    "told:event_time::timestamp AS event_time",
-    "told:source::string AS source",
+events = latest.withColumn("event", F.try_parse_json("value")).selectExpr(
+    "* EXCEPT (event)",
+    "event:category::string AS category",
+    "event:status::string AS status",
+    "event:amount_centavos::bigint AS amount_centavos",
+    "event:event_time::timestamp AS event_time",
+    "event:source::string AS source",
 )
 display(events.orderBy(F.desc("timestamp")))
 
@@ -117,7 +117,7 @@ display(events.orderBy(F.desc("timestamp")))
 # MAGIC %md
 # MAGIC ## What arrives, and how late
 # MAGIC
-# MAGIC `late_s` is the time from the event to its record in Kafka, in seconds. Hours of it come
+# MAGIC `late_s` is the time from the event to its record in Kafka, in seconds. Delays of hours come
 # MAGIC from sources that are polled or read from files.
 
 # COMMAND ----------

@@ -2,13 +2,13 @@
 # MAGIC %md
 # MAGIC # Investigate a case
 # MAGIC
-# MAGIC One EndToEndId through bronze, silver and gold: every telling of it, from which source and
-# MAGIC when, what was irregular, and what else its two accounts did. Persons stay pseudonyms
+# MAGIC Follows one EndToEndId through bronze, silver and gold: every arrival, with its source and
+# MAGIC time, what was irregular, and what else the two accounts did. People remain pseudonyms
 # MAGIC throughout.
 # MAGIC
-# MAGIC **Before:** attach the wheel that `databricks bundle deploy` uploaded (it lies in
+# MAGIC **Before you start:** attach the wheel that `databricks bundle deploy` uploaded (it is in
 # MAGIC `artifacts/.internal` of the bundle's folder). `SELECT` on the schema is enough; only the
-# MAGIC last part, which turns a document into its pseudonym, needs READ on the secret scope.
+# MAGIC last part, which computes a document's pseudonym, needs READ on the secret scope.
 
 # COMMAND ----------
 
@@ -44,29 +44,31 @@ settings = config.load(
 tables = open_tables(spark, settings.spark)
 e2e = dbutils.widgets.get("end_to_end_id").strip()
 if not identifiers.E2E.fullmatch(e2e):
-    raise ValueError("end_to_end_id: not of the form E + ISPB + yyyyMMddHHmm + 11 characters")
+    raise ValueError("end_to_end_id: must be E + ISPB + yyyyMMddHHmm + 11 characters")
 
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## Bronze: each record that told it
+# MAGIC ## Bronze: every record about it
 # MAGIC
-# MAGIC The EndToEndId is the key of its records in Kafka, of its returns too. Repeats are here as
-# MAGIC well, which silver holds only once.
+# MAGIC The EndToEndId is the Kafka key of its records, including those of its returns. Bronze also
+# MAGIC has the repeats, which silver has only once.
 
 # COMMAND ----------
 
-told = tables["bronze"].where(F.col("key") == F.lit(e2e.encode()))
-display(told.select("topic", "partition", "offset", F.col("value").cast("string").alias("value")))
+records = tables["bronze"].where(F.col("key") == F.lit(e2e.encode()))
+display(
+    records.select("topic", "partition", "offset", F.col("value").cast("string").alias("value"))
+)
 
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## Silver: what became of it
+# MAGIC ## Silver: the events
 # MAGIC
-# MAGIC One row per status; `tellings` holds each telling that added something or differed. The
-# MAGIC minute inside the identifier tells the date, so that few partitions are read; returns may
-# MAGIC come 90 days later.
+# MAGIC One row per status; `tellings` has every arrival that added or changed something. The time
+# MAGIC inside the identifier gives the date, so few partitions are read. Returns may come up to 90
+# MAGIC days later.
 
 # COMMAND ----------
 
@@ -85,7 +87,7 @@ display(case.orderBy("event_time", "category", "status", "revision"))
 # MAGIC %md
 # MAGIC ## Both accounts
 # MAGIC
-# MAGIC What they did in the hours around: a mule passes on within two hours what it gets.
+# MAGIC Their activity in the surrounding hours: a mule account passes money on within two hours.
 
 # COMMAND ----------
 
@@ -111,10 +113,10 @@ if accounts:
 # MAGIC %md
 # MAGIC ## The pseudonym of a document
 # MAGIC
-# MAGIC Nobody can go from a pseudonym back to a person. The other way round, whoever has the
-# MAGIC pseudonym key can ask whether a known CPF or CNPJ occurs. Put the number in, run the next
-# MAGIC cell, and clear the widget and the results: the number is personal data, and a notebook
-# MAGIC keeps what it shows.
+# MAGIC A pseudonym cannot be turned back into a person. The other direction works: with the
+# MAGIC pseudonym key, you can check whether a known CPF or CNPJ occurs. Enter the number, run the
+# MAGIC next cell, then clear the widget and the results: the number is personal data, and a
+# MAGIC notebook stores its output.
 
 # COMMAND ----------
 
@@ -127,7 +129,7 @@ document = identifiers.normalise_document(dbutils.widgets.get("document"))
 dbutils.widgets.remove("document")
 if document:
     if not identifiers.document_valid(document):
-        raise ValueError("document: its check digits are wrong")
+        raise ValueError("document: wrong check digits")
     scope = dbutils.widgets.get("scope")
     pseudonymiser, _ = keys(
         PrivacySettings(

@@ -2,17 +2,17 @@
 # MAGIC %md
 # MAGIC # Read the tables
 # MAGIC
-# MAGIC Bronze, silver and gold as the jobs leave them. Reading needs `SELECT` on the schema, and no
-# MAGIC secret.
+# MAGIC Bronze, silver and gold as the jobs write them. Reading needs `SELECT` on the schema, and no
+# MAGIC secrets.
 # MAGIC
 # MAGIC | layer | table | a row is |
 # MAGIC |---|---|---|
-# MAGIC | bronze | `bronze` | a record of Kafka as it came, with its coordinates |
+# MAGIC | bronze | `bronze` | a Kafka record as received, with its coordinates |
 # MAGIC | silver | `pagamentos`, `recebimentos`, `estornos` | an event, with its revisions |
-# MAGIC | gold | `gold_daily`, `gold_hourly` | what a participant moved in one category |
+# MAGIC | gold | `gold_daily`, `gold_hourly` | the volume of one participant in one category |
 # MAGIC | gold | `account_profiles` | the habits of an account |
 # MAGIC
-# MAGIC **Before:** attach the wheel that `databricks bundle deploy` uploaded (it lies in
+# MAGIC **Before you start:** attach the wheel that `databricks bundle deploy` uploaded (it is in
 # MAGIC `artifacts/.internal` of the bundle's folder).
 
 # COMMAND ----------
@@ -55,9 +55,9 @@ display(
 # MAGIC %md
 # MAGIC ## One day in silver
 # MAGIC
-# MAGIC Tables are partitioned by `event_date`, the UTC date of the event. A business day of São
-# MAGIC Paulo is two of them: filter by both, so that only two partitions are read, and then by the
-# MAGIC local day. Amounts are centavos.
+# MAGIC Tables are partitioned by `event_date`, the UTC date of the event. A business day in São
+# MAGIC Paulo spans two of them: filter by both, so that only two partitions are read, then by the
+# MAGIC local day. Amounts are in centavos.
 
 # COMMAND ----------
 
@@ -68,7 +68,7 @@ local_day = F.to_date(F.from_utc_timestamp("event_time", "America/Sao_Paulo"))
 
 
 def of_day(name: str) -> DataFrame:
-    """The events of one table that fall on the business day."""
+    """Return the events of one table on the business day."""
     dates = F.col("event_date").between(business_day, F.date_add(business_day, 1))
     return tables[name].where(dates & (local_day == business_day))
 
@@ -84,9 +84,9 @@ for category in Category:
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## What is irregular
+# MAGIC ## Irregular events
 # MAGIC
-# MAGIC An event with a flag is kept, not refused (docs/reference/event.md names the flags).
+# MAGIC A flagged event is kept, not refused. docs/reference/event.md lists the flags.
 
 # COMMAND ----------
 
@@ -104,8 +104,8 @@ for category in Category:
 # MAGIC %md
 # MAGIC ## Gold
 # MAGIC
-# MAGIC Aggregates are by business day of America/Sao_Paulo, and made anew for the days that the job
-# MAGIC is asked for: a late event changes gold when its day is computed again.
+# MAGIC Aggregates are by business day in America/Sao_Paulo, and are recomputed for the days that
+# MAGIC the job is run for: a late event appears in gold when its day is computed again.
 
 # COMMAND ----------
 
@@ -115,11 +115,11 @@ for name in ("gold_daily", "gold_hourly", "account_profiles"):
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## Does silver hold what bronze holds
+# MAGIC ## Is silver complete?
 # MAGIC
-# MAGIC Every record of bronze is an event in silver, a repeat of one, or a dead letter. Records
-# MAGIC that are in bronze and whose coordinates silver does not have are repeats and letters: a
-# MAGIC few. Many mean that silver lags, which the backlog of the ingestion job shows too.
+# MAGIC Every bronze record is an event in silver, a repeat of one, or a dead letter. Bronze records
+# MAGIC whose coordinates are not in silver are repeats and dead letters: a few. If there are many,
+# MAGIC silver is behind, which the ingestion job's backlog shows too.
 
 # COMMAND ----------
 

@@ -2,14 +2,14 @@
 # MAGIC %md
 # MAGIC # From account profiles to a registered model
 # MAGIC
-# MAGIC How features of gold and labels become a logged, signed and registered model with an alias.
-# MAGIC It shows the way, not a good model: the labels are the simulator's, the profiles know the
-# MAGIC days that they are asked about, and the model is scikit-learn's plainest. This release holds
-# MAGIC no fraud model, and this notebook was never run on a workspace.
+# MAGIC How gold's features and labels become a logged, signed and registered model with an alias.
+# MAGIC It shows the procedure, not a good model: the labels come from the simulator, the profiles
+# MAGIC include the days to be predicted, and the model is scikit-learn's simplest. This release
+# MAGIC contains no fraud model, and this notebook was never run on a workspace.
 # MAGIC
-# MAGIC **Before:** run `pixstream simulate` and feed its files through the pipeline with this
-# MAGIC environment's keys, run the job `daily`, and copy the simulator's `labels.jsonl` into the
-# MAGIC volume `landing`. Attach the wheel of the bundle. MLflow 3 and scikit-learn are in the
+# MAGIC **Before you start:** run `pixstream simulate` and feed its files through the pipeline with
+# MAGIC this environment's keys, run the job `daily`, and copy the simulator's `labels.jsonl` into
+# MAGIC the volume `landing`. Attach the wheel of the bundle. MLflow 3 and scikit-learn are in the
 # MAGIC runtime; on serverless compute choose environment version 5.
 
 # COMMAND ----------
@@ -35,7 +35,7 @@ from pixstream.spark.places import open_tables
 dbutils.widgets.text("environment", "staging", "Environment of kafka_config.yaml")
 dbutils.widgets.text("catalog", "pix_staging", "Catalog")
 dbutils.widgets.text("schema", "pixstream", "Schema")
-dbutils.widgets.text("labels", "", "Labels, if not labels.jsonl of the volume landing")
+dbutils.widgets.text("labels", "", "Labels, if not labels.jsonl in the volume landing")
 dbutils.widgets.text("experiment", "/Shared/pixstream-staging-fraud", "Experiment")
 dbutils.widgets.dropdown("register", "no", ["no", "yes"], "Register a version")
 
@@ -58,10 +58,10 @@ tables = open_tables(spark, settings.spark)
 # MAGIC %md
 # MAGIC ## Labels by account
 # MAGIC
-# MAGIC A line of `labels.jsonl` names the EndToEndId of a transfer that belongs to a fraud pattern.
-# MAGIC The account that got the money of one is what we look for. In production labels are returns
-# MAGIC by MED (reason `FR01`): they are known up to seven days late, so training stops that long
-# MAGIC before today.
+# MAGIC Each line of `labels.jsonl` has the EndToEndId of a transfer that belongs to a fraud
+# MAGIC pattern. The target is the account that received its money. In production, the labels are
+# MAGIC MED returns (reason `FR01`). They are known up to seven days late, so training stops that
+# MAGIC long before today.
 
 # COMMAND ----------
 
@@ -80,8 +80,8 @@ suspects = (
 # MAGIC %md
 # MAGIC ## Features
 # MAGIC
-# MAGIC Every numeric column of the profiles. An account falls into one half or the other by a hash
-# MAGIC of its pseudonym, so no account is in both.
+# MAGIC Every numeric column of the profiles. A hash of its pseudonym assigns each account to one
+# MAGIC half, so no account is in both.
 
 # COMMAND ----------
 
@@ -103,9 +103,9 @@ display(pd.crosstab(rows["half"], rows["fraud"]).reset_index())
 # MAGIC %md
 # MAGIC ## Train, log, register
 # MAGIC
-# MAGIC Unity Catalog wants a signature: the columns that the model takes and what it gives. The
-# MAGIC logged model answers probabilities, not classes. The version gets the alias `candidate`;
-# MAGIC `champion` is moved by the job `fraud` alone, after its evaluation.
+# MAGIC Unity Catalog requires a signature: the model's input columns and its output. The logged
+# MAGIC model returns probabilities, not classes. The version gets the alias `candidate`; only the
+# MAGIC job `fraud` moves `champion`, after its evaluation.
 
 # COMMAND ----------
 
@@ -126,7 +126,7 @@ with mlflow.start_run(run_name="profiles-logistic"):
     logged = mlflow.sklearn.log_model(
         model,
         name="model",
-        serialization_format="cloudpickle",  # the one format that every MLflow 3 loads unasked
+        serialization_format="cloudpickle",  # the only format that every MLflow 3 loads by default
         pyfunc_predict_fn="predict_proba",
         signature=infer_signature(inputs, model.predict_proba(inputs)),
         input_example=inputs.head(5),
@@ -140,9 +140,9 @@ if name:
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## Use it as a job would
+# MAGIC ## Use it like a job
 # MAGIC
-# MAGIC By alias, resolved once: what was scored says which version scored it.
+# MAGIC The alias is resolved once, so each score records the version that computed it.
 
 # COMMAND ----------
 

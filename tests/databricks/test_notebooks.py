@@ -102,5 +102,5 @@ def test_it_reads_its_widgets_under_the_names_it_gave_them(path: Path) -> None:
 
 def test_training_says_what_it_is_not() -> None:
     text = (FOLDER / "train_model.py").read_text("utf-8").replace("\n# MAGIC ", " ")
-    assert "This release holds no fraud model" in text
+    assert "This release contains no fraud model" in text
     assert "never run on a workspace" in text

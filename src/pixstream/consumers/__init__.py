@@ -1,1 +1,1 @@
-"""Destinations of Pix events: one module each, named by its YAML `type`."""
+"""Destinations of Pix events: one package each, named by its YAML `type`."""

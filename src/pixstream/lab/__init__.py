@@ -1,4 +1,4 @@
-"""The laboratory: simulation, sandbox bank, embedded broker, demo and chaos.
+"""The laboratory: simulation, sandbox bank, embedded broker, demo and chaos test.
 
-Nothing outside imports it but the commands that start it.
+Outside this package, only the commands that start it import it.
 """

@@ -1,1 +1,1 @@
-"""Sources of Pix events: one module each, named by its YAML `type`."""
+"""Sources of Pix events: one package each, named by its YAML `type`."""

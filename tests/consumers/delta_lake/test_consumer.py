@@ -276,7 +276,7 @@ class TestTables:
         assert (row["_topic"], row["_partition"], row["_offset"]) == ("pix.pagamentos", 2, 7)
 
     def test_a_topic_of_no_category_has_no_table(self, lake: Lake) -> None:
-        with pytest.raises(DestinationError, match="none of the topics of events"):
+        with pytest.raises(DestinationError, match="not a topic of events"):
             lake.write(batch({}, {partition(0, "pix.dlq"): 3}))
 
     def test_check_opens_what_is_there_and_creates_nothing(self, lake: Lake) -> None:

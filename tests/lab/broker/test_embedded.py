@@ -167,7 +167,7 @@ def test_a_port_lost_in_the_last_moment_is_replaced_and_told(
         broker = EmbeddedBroker(directory)
         bootstrap = broker.start()
     assert bootstrap != f"127.0.0.1:{taken}"
-    assert f"port {taken} of the broker's listener PLAINTEXT is taken" in caplog.text
+    assert f"port {taken} of the broker's listener PLAINTEXT is used" in caplog.text
     assert broker.stop() == 143
 
 

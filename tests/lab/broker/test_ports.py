@@ -20,4 +20,4 @@ def test_a_free_port_is_kept_and_a_taken_one_is_not(caplog: pytest.LogCaptureFix
         changed = choose_ports(["PLAINTEXT", "CONTROLLER"], kept)
     assert changed["PLAINTEXT"] != kept["PLAINTEXT"]
     assert changed["CONTROLLER"] == kept["CONTROLLER"]
-    assert f"port {kept['PLAINTEXT']} of the broker's listener PLAINTEXT is taken" in caplog.text
+    assert f"port {kept['PLAINTEXT']} of the broker's listener PLAINTEXT is used" in caplog.text

@@ -63,7 +63,7 @@ def test_a_planted_bug_is_caught(
 @pytest.mark.parametrize(
     ("plant", "rates", "found"),
     [
-        ("supervisor_ends", SUPERVISORS, "`pixstream run` ended by itself with exit code 1"),
+        ("supervisor_ends", SUPERVISORS, "`pixstream run` exited on its own with exit code 1"),
         ("unforeseen_error", {}, "ZeroDivisionError, not foreseen"),
     ],
 )

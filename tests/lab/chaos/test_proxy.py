@@ -95,7 +95,7 @@ def test_a_broker_that_is_away_closes_the_connection(proxy: Proxy) -> None:
 
 def test_a_taken_port_is_told(proxy: Proxy) -> None:
     second = Proxy(proxy.port)
-    with pytest.raises(PixstreamError, match="taken"):
+    with pytest.raises(PixstreamError, match="in use"):
         second.start()
 
 

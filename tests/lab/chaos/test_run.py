@@ -104,7 +104,7 @@ def test_the_longest_stalls_are_told(judged: Run, said: list[str]) -> None:
     assert judged._judge().ok
     assert judged.problems == []
     assert said[-2].startswith("longest stalls in the storm: estornos 77.0 s ")
-    assert said[-1] == "processes were left alone for 4 s of the storm"
+    assert said[-1] == "the storm spared processes for 4 s"
 
 
 class Watched:
@@ -184,12 +184,12 @@ def test_a_supervisor_that_ended_by_itself_is_said_at_once_and_is_a_problem(
     run = run_on(site, said)
     run._look()
     assert (run.problems, said) == ([], [])
-    site.ends.append("`pixstream run` ended by itself with exit code 1")
+    site.ends.append("`pixstream run` exited on its own with exit code 1")
     run._look()
     run._look()
     assert run.problems == site.ends
     assert len(said) == 1
-    site.ends.append("`pixstream run` ended by itself with signal SIGSEGV")
+    site.ends.append("`pixstream run` exited on its own with signal SIGSEGV")
     run._look()
     assert run.problems == site.ends
 

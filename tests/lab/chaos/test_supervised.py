@@ -62,7 +62,7 @@ def test_an_exit_of_its_own_is_told_once_with_its_code(supervised: Supervised, c
     wait_for(lambda: supervised.look() is None)
     assert supervised.look() is None
     (end,) = supervised.ends
-    assert end.startswith(f"`pixstream run` ended by itself with exit code {code}, seen at ")
+    assert end.startswith(f"`pixstream run` exited on its own with exit code {code}, seen at ")
     assert end.endswith(" s after its start")
 
 
@@ -122,7 +122,7 @@ def test_one_that_does_not_drain_is_an_error_and_can_still_be_killed(
     ready = tmp_path / "ready"
     start(supervised, DEAF.format(ready=str(ready)))
     wait_for(ready.exists)
-    with pytest.raises(PixstreamError, match=r"did not end within 0\.2 s of SIGTERM"):
+    with pytest.raises(PixstreamError, match=r"did not exit within 0\.2 s of SIGTERM"):
         supervised.drain(0.2)
     assert supervised.kill()
     assert supervised.ends == []

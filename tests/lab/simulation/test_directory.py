@@ -102,5 +102,5 @@ def test_a_directory_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(PixstreamError, match="cannot write below"):
+    with pytest.raises(PixstreamError, match="cannot write to"):
         simulate(tmp_path / "file" / "below", events=10, seed=1, start=START)

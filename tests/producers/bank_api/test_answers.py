@@ -61,7 +61,7 @@ def test_the_bank_may_say_how_long_to_wait(header: str, least: float, most: floa
         soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=100)
         header = format_datetime(soon, usegmt=True)
     answer = httpx2.Response(429, headers={"Retry-After": header})
-    with pytest.raises(Busy, match="it asks to wait") as caught:
+    with pytest.raises(Busy, match="the bank asks to wait") as caught:
         require_ok("GET /pix", answer, "")
     assert least <= caught.value.seconds <= most
 

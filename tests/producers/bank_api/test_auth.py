@@ -162,7 +162,7 @@ def test_no_token_is_an_error_that_says_why_and_not_the_secret(
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"access_token": 7}', "{" * 100_000])
 def test_an_answer_without_a_token_is_transient(bank: Bank, content: str) -> None:
     bank.token_answers = [httpx2.Response(200, content=content)]
-    with pytest.raises(Transient, match="holds no token"):
+    with pytest.raises(Transient, match="contains no token"):
         ask(bank, credentials())
 
 

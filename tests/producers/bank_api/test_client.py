@@ -294,7 +294,7 @@ def test_the_bank_may_say_how_long_to_wait(bank: Bank) -> None:
 )
 def test_an_answer_without_a_token_is_transient(bank: Bank, body: str) -> None:
     bank.tells("/token", lambda: PlainTextResponse(body))
-    with pytest.raises(Transient, match="holds no token"):
+    with pytest.raises(Transient, match="contains no token"):
         get(bank)
 
 

@@ -125,7 +125,7 @@ def test_a_busy_bank_is_a_failure_until_it_answers(
     assert str(one.failure) == "later"
     assert next(steps).position is not None
     assert one.failure is None
-    assert "account: later; its window is read again from the beginning" in caplog.text
+    assert "account: later; the window is read again from the beginning" in caplog.text
 
 
 def test_a_refused_feed_pauses_for_long_and_names_its_stream(
@@ -143,7 +143,7 @@ def test_a_refused_feed_pauses_for_long_and_names_its_stream(
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.getMessage() == (
-        "account: refused; its window is read again from the beginning in 300.0 s"
+        "account: refused; the window is read again from the beginning in 300.0 s"
     )
 
 
@@ -154,7 +154,7 @@ DOWN, BUSY, REFUSED = Transient("down"), Busy("busy", 60.0), PixstreamError("HTT
     ("failures", "raised"),
     [
         ([DOWN, DOWN], "^down$"),
-        ([REFUSED, REFUSED], "^account: HTTP 403; every other stream is refused too$"),
+        ([REFUSED, REFUSED], "^account: HTTP 403; the bank refuses every other stream too$"),
         ([REFUSED], "^account: HTTP 403$"),
         ([DOWN, REFUSED], None),
         ([BUSY], None),

@@ -490,7 +490,7 @@ def test_an_account_in_trouble_holds_up_no_other(
 def test_accounts_that_are_all_refused_stop_the_producer(bank: Bank) -> None:
     bank.before = lambda _query, _headers: JSONResponse({}, 403)
     loop = Loop(reader(bank, accounts=[Account(name="a"), Account(name="b")]))
-    with pytest.raises(PixstreamError, match="every other stream is refused too") as caught:
+    with pytest.raises(PixstreamError, match="the bank refuses every other stream too") as caught:
         loop.run(lambda: False)
     assert str(caught.value).startswith("a: GET /pix: HTTP 403")
 
@@ -582,7 +582,7 @@ def test_a_wrong_setting_is_named_by_read_and_by_check(
 
 def test_check_asks_for_one_pix_of_every_account(bank: Bank) -> None:
     accounts = [Account(name="a"), Account(name="b")]
-    assert reader(bank, accounts=accounts).check() == "GET /pix answers, accounts asked: 2"
+    assert reader(bank, accounts=accounts).check() == "GET /pix answers, accounts queried: 2"
     assert [q["paginacao.itensPorPagina"] for q in bank.asked] == ["1", "1"]
     bank.before = lambda _query, _headers: JSONResponse({}, 403)
     with pytest.raises(PixstreamError, match="account a: GET /pix: HTTP 403"):
@@ -610,7 +610,7 @@ def test_a_letter_is_read_again_with_the_ispb_of_its_account(bank: Bank, stream:
 def test_a_letter_of_an_unknown_account_keeps_waiting_where_accounts_differ(bank: Bank) -> None:
     raw = json.dumps(pix(now())).encode()
     accounts = [Account(name="own", ispb="22222222")]
-    with pytest.raises(ConfigError, match="no account gone in bank_api"):
+    with pytest.raises(ConfigError, match="bank_api has no account gone"):
         reader(bank, ispb="11111111", accounts=accounts).parse_again(raw, "gone/returns")
     (draft,) = reader(bank, ispb="11111111").parse_again(raw, "gone")
     assert isinstance(draft, Draft)
@@ -668,7 +668,7 @@ def test_a_cold_start_says_where_it_begins_and_what_it_leaves_out(
         Loop(reader(bank), loop.positions).run(lambda: True)
     (warning,) = [r.getMessage() for r in caplog.records if "no position" in r.getMessage()]
     assert "stream bank_api" in warning
-    assert "(start: 2h); what was received before is not read" in warning
+    assert "(start: 2h); Pix received before are not read" in warning
 
 
 def test_returns_cannot_be_looked_for_beyond_the_banks_history(bank: Bank) -> None:

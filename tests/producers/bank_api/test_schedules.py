@@ -271,7 +271,7 @@ def test_a_position_in_the_future_waits_and_says_so_once(caplog: pytest.LogCaptu
         assert schedule.next(NOW) is None
         assert schedule.next(NOW) is None
     assert caplog.text.count("2027-03-04T05:00:00+00:00") == 1
-    assert "Set the clock right" in caplog.text
+    assert "Correct the clock" in caplog.text
 
 
 def test_a_sweep_that_a_wrong_clock_dated_into_the_future_begins_anew() -> None:

@@ -93,7 +93,7 @@ def test_files_are_read_once_and_moved(tmp_path: Path, caplog: pytest.LogCapture
     assert names(tmp_path) == []
     assert names(tmp_path / "done") == ["0.xml", "1.xml", "2.xml"]
     assert kafka.run() == []
-    assert "taken away" not in caplog.text
+    assert "removed" not in caplog.text
 
 
 def test_remembered_files_stay_and_are_read_once(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_full_position_stops_with_advice(tmp_path: Path, monkeypatch: pytest.M
     kafka = Kafka(producer(tmp_path, finished="remember"))
     kafka.run()
     (tmp_path / "2.xml").write_bytes(message(2))
-    with pytest.raises(PixstreamError, match="take old ones away"):
+    with pytest.raises(PixstreamError, match="remove old ones"):
         kafka.run()
     (tmp_path / "0.xml").unlink()
     assert ids(kafka.run()) == ["E2"]
@@ -343,7 +343,7 @@ def test_a_file_taken_away_before_it_was_read_is_named(
             assert next(running) is None
     running.close()  # type: ignore[attr-defined]  # a generator
     (error,) = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
-    assert "lost.xml was taken away before it was read, 4 bytes" in error
+    assert "lost.xml was removed before it was read, 4 bytes" in error
 
 
 def test_files_that_were_read_and_are_taken_away_are_no_news(

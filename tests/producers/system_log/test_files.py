@@ -247,8 +247,8 @@ def test_a_removed_file_that_rests_is_let_go_with_a_warning(
         reader.read()
         (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
         assert warning == (
-            f"{log} was deleted and is read to byte 2; what is still written to it is not read: "
-            "let its program reopen it"
+            f"{log} was deleted and is read up to byte 2; lines still written to it are not read: "
+            "have its program reopen the file"
         )
         append(log, "b\n")
         assert reader.read() == [b"b"]
@@ -573,7 +573,7 @@ def test_a_file_truncated_below_its_position_is_read_anew_or_stops(
     stopping = LogFiles(
         reader.patterns, reader.positions, owns=bool, settle_seconds=0.0, on_gap="stop"
     )
-    with pytest.raises(PixstreamError, match="was truncated and begins again"):
+    with pytest.raises(PixstreamError, match="was truncated and has the same first line again"):
         stopping.scan()
     stopping.close()
     with caplog.at_level(logging.ERROR):
@@ -603,7 +603,7 @@ def test_what_a_first_start_at_the_end_leaves_out_is_named(
     append(log, "old\nbegun")
     with caplog.at_level(logging.WARNING):
         Reader(log, from_end=True).read()
-    assert "first start at its end: its first 4 bytes are not read" in caplog.text
+    assert "first start, at the end of the file: its first 4 bytes are not read" in caplog.text
 
 
 def test_a_first_start_names_the_rotated_files_that_nobody_will_read(

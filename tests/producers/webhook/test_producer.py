@@ -389,7 +389,7 @@ def test_nothing_to_read_is_said_within_100_ms(hook: Webhook) -> None:
 
 
 def test_more_processes_for_one_port_are_refused() -> None:
-    with pytest.raises(ConfigError, match="add a component of type webhook with another port"):
+    with pytest.raises(ConfigError, match="add another component of type webhook on another port"):
         Webhook(type="webhook", replicas=2)
 
 

@@ -253,7 +253,7 @@ def test_closing_answers_whoever_waits_and_frees_the_port(senders: ThreadPoolExe
 def test_a_server_that_ended_is_noticed() -> None:
     with intake() as server:
         server._server.stop()
-        with pytest.raises(PixstreamError, match="ended unexpectedly"):
+        with pytest.raises(PixstreamError, match="stopped unexpectedly"):
             server.take(0.01)
 
 

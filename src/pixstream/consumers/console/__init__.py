@@ -1,1 +1,1 @@
-"""Console: one line per event on standard output."""
+"""The console consumer, which prints one line per event on standard output."""

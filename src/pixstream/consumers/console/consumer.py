@@ -1,4 +1,4 @@
-"""Kafka → people: one line per event on standard output, nothing personal in it."""
+"""Kafka → terminal: one line per event on standard output, without personal data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LINES = Counter("pix_console_lines_total", "Events shown as lines", short="shown
 _COLUMNS = ["event_time", "category", "status", "amount_centavos", "payer", "payee", "flags"]
 _CATEGORY_WIDTH = max(map(len, Category))
 _SHORT = 6
-"""Characters shown of a pseudonym: enough to see that two are the same."""
+"""Characters shown of a pseudonym: enough to recognise that two are the same."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -39,26 +39,26 @@ class Console(Consumer):
 
     lines_per_second: Annotated[
         Annotated[int, Meta(ge=0)],
-        Meta(description="more events than this are only counted, the first are shown; 0: all"),
+        Meta(description="events shown per second, the others are only counted; 0: show all"),
     ] = 20
 
     def __post_init__(self) -> None:
-        """Start with nothing shown."""
+        """Start with no line shown."""
         super().__post_init__()
         self._second = 0
         self._shown = 0
 
     def check(self) -> str:
-        """Standard output is always there."""
+        """Report success: standard output always exists."""
         return "writes to standard output"
 
     def write(self, batch: EventBatch, reject: Reject) -> None:
-        """Show a batch; lines beyond the limit are summed up in one.
+        """Show a batch; one line sums up the events beyond the limit.
 
         Raises:
-            DestinationError: nobody reads standard output any more.
+            DestinationError: standard output is closed.
         """
-        del reject  # whatever was decoded can be shown
+        del reject  # every decoded row can be shown
         total = batch.table.num_rows
         room = self._room(total)
         lines = [line(event) for event in batch.table.slice(0, room).select(_COLUMNS).to_pylist()]
@@ -68,12 +68,12 @@ class Console(Consumer):
             sys.stdout.write("".join(f"{text}\n" for text in lines))
             sys.stdout.flush()
         except BrokenPipeError:
-            raise DestinationError("standard output is closed: nobody reads it any more") from None
+            raise DestinationError("standard output is closed: its reader has ended") from None
         self.counts.add(WRITTEN, total)
         self.counts.add(LINES, room)
 
     def _room(self, wanted: int) -> int:
-        """How many lines may be shown now."""
+        """Return how many of the wanted lines may be shown now."""
         if self.lines_per_second == 0:
             return wanted
         second = int(time.monotonic())
@@ -85,7 +85,7 @@ class Console(Consumer):
 
 
 def line(event: Mapping[str, Any]) -> str:
-    """One event for people: Brasília time, what happened, how much, from whom to whom."""
+    """Return one event as a line: Brasília time, category, status, amount, payer and payee."""
     when = event["event_time"]
     with contextlib.suppress(OverflowError):  # the first hours of year 1 have no Brasília time
         when = when.astimezone(BRASILIA)
@@ -101,7 +101,7 @@ def line(event: Mapping[str, Any]) -> str:
 
 
 def reais(centavos: int | None) -> str:
-    """An amount as Brazil writes it: `R$ 1.234,56`; a dash where there is none."""
+    """Return an amount in Brazilian notation, `R$ 1.234,56`; a dash if there is none."""
     if centavos is None:
         return "—"
     whole, cents = divmod(centavos, 100)
@@ -109,7 +109,7 @@ def reais(centavos: int | None) -> str:
 
 
 def _party(party: Mapping[str, str | None]) -> str:
-    """The participant and the end of a pseudonym of the person, where they are known."""
+    """Return the participant and the end of the person's pseudonym, as far as known."""
     person = party["document"] or party["account"] or party["key"]
     name = f"{party['ispb'] or '????????':<8}"
     return f"{name}/{person[-_SHORT:]}" if person else name

@@ -1,1 +1,1 @@
-"""Delta Lake: one table per category, each event once."""
+"""The Delta Lake consumer, which keeps one table per category, with each event once."""

@@ -1,9 +1,9 @@
-"""Kafka → Delta Lake: one table per category, each event once, for good when `write` returns.
+"""Kafka → Delta Lake: one table per category, each event once, durable when `write` returns.
 
-Rows and the offsets they end at travel in the same Delta commit, so the table itself knows where
-to go on; after a crash, at any moment, reading starts there. On local disks rows are on the disk
-before the commit that names them, and the commit before `write` returns. A power cut may take
-away commits that were made but not yet returned: Kafka still holds their rows and gives them again.
+Rows and their end offsets are in the same Delta commit, so the table itself stores where to resume.
+After a crash at any moment, reading resumes there. On local disks, rows are synced to disk before
+the commit that names them, and the commit before `write` returns. A power cut may lose commits for
+which `write` has not returned yet: Kafka still has their rows and delivers them again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class DeltaLake(Consumer):
     )
     storage_options: Annotated[
         dict[str, str],
-        secret("settings of the object store (AWS_REGION, …), secrets as ${VAR}"),
+        secret("settings of the object store (AWS_REGION, …); write secrets as ${VAR}"),
     ] = dataclasses.field(default_factory=dict)
     compression: Annotated[
         Literal["zstd", "snappy"], Meta(description="codec of the data files")
@@ -54,19 +54,19 @@ class DeltaLake(Consumer):
     known_ids: Annotated[
         Annotated[int, Meta(ge=0)],
         Meta(
-            description="event ids in memory per table, about 110 bytes each; those of older dates "
+            description="event ids in memory per table, about 110 bytes each; ids of older dates "
             "are looked up in the table"
         ),
     ] = 1_000_000
     maintain_every: Annotated[
         Annotated[int, Meta(ge=0)],
         Meta(
-            description="commits between two turns of merging small files, checkpoint and sweep; "
-            "0: somebody else maintains the tables"
+            description="commits between two maintenance runs (merging small files, checkpoint, "
+            "sweep); 0: other software maintains the tables"
         ),
     ] = 50
     fsync: Annotated[
-        bool, Meta(description="wait for the local disk before offsets are let go to Kafka")
+        bool, Meta(description="sync to the local disk before offsets are committed to Kafka")
     ] = True
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class DeltaLake(Consumer):
         self._feeds: dict[str, TableAppender] = {}
 
     def check(self) -> str:
-        """Open the tables that are there, try the place of each; create none."""
+        """Open the existing tables and test that each location is writable; create no table."""
         found = []
         for category in self.categories:
             location = self._location(category)
@@ -91,9 +91,9 @@ class DeltaLake(Consumer):
     def offsets(
         self, partitions: Collection[TopicIdPartition], cluster_id: str
     ) -> Mapping[TopicIdPartition, int]:
-        """Where the tables say that each partition goes on; absent for those they never saw.
+        """Return the next offset that its table stores for each partition; absent if it has none.
 
-        A table that is not there yet is not created, but its place is tried.
+        A table that does not exist yet is not created, but access to its location is tested.
 
         Raises:
             TopicChangedError: a table was fed from another incarnation of its topic.
@@ -114,7 +114,7 @@ class DeltaLake(Consumer):
         return known
 
     def columns(self) -> Mapping[str, pa.DataType]:
-        """What the tables have beyond an event; nothing is put where two of them disagree."""
+        """Return the tables' columns beyond an event; null type where two tables disagree."""
         found: dict[str, pa.DataType] = {}
         for topic in filter(self._is_there, self.categories):
             table = self._table(topic)
@@ -124,7 +124,7 @@ class DeltaLake(Consumer):
         return found
 
     def set_offsets(self, offsets: Mapping[TopicIdPartition, int], cluster_id: str) -> None:
-        """Let each topic's table remember these offsets, in one commit a table."""
+        """Store these offsets in each topic's table, in one commit per table."""
         for topic in {partition.topic for partition in offsets}:
             mine = {p: offset for p, offset in offsets.items() if p.topic == topic}
             some = next(iter(mine))
@@ -136,7 +136,7 @@ class DeltaLake(Consumer):
 
     def write(self, batch: EventBatch, reject: Reject) -> None:
         """Append each topic's new rows and the new offsets to its table, exactly once."""
-        del reject  # whatever was decoded has the columns of the tables
+        del reject  # every decoded row has the columns of the tables
         by_topic: dict[str, dict[TopicIdPartition, int]] = {}
         for partition, offset in batch.next_offsets.items():
             by_topic.setdefault(partition.topic, {})[partition] = offset
@@ -154,20 +154,20 @@ class DeltaLake(Consumer):
             )
 
     def _tie(self, partition: TopicIdPartition, cluster_id: str) -> None:
-        """Hold the table to the topic's incarnation that feeds it."""
+        """Tie the table to the incarnation of the topic that feeds it."""
         fed_from = self._fed_from(partition, cluster_id)
         self._table(partition.topic).remember(fed_from, partition.topic_id)
 
     def _fed_from(self, partition: TopicIdPartition, cluster_id: str) -> str:
-        """What a table remembers the id of its topic by."""
+        """Return the key under which a table stores the id of its topic."""
         return f"{cluster_id}/{self.name}/{partition.topic}"
 
     def _app(self, partition: TopicIdPartition, cluster_id: str) -> str:
-        """What the application ids of a topic's partitions begin with in its table."""
+        """Return the prefix of the application ids of a topic's partitions in its table."""
         return f"pixstream/{cluster_id}/{self.name}/{partition.topic_id}/"
 
     def _is_there(self, topic: str) -> bool:
-        """Tell whether there is a table, also one whose log a power cut tore: opening mends it."""
+        """Whether a table exists, even with a log torn by a power cut: opening it repairs that."""
         location = self._location(self._table_name(topic))
         if location.directory is not None and (location.directory / durability.LOG).is_dir():
             return True
@@ -177,17 +177,17 @@ class DeltaLake(Consumer):
         return Location(self.uri, name, options=self.storage_options, fsync=self.fsync)
 
     def _table(self, topic: str) -> LakeTable:
-        """The table of a topic, opened or created."""
+        """Return the table of a topic, opened or created."""
         name = self._table_name(topic)
         if name not in self._tables:
             self._tables[name] = LakeTable(self._location(name))
         return self._tables[name]
 
     def _table_name(self, topic: str) -> str:
-        """The last word of the topic."""
+        """Return the last part of the topic's name."""
         name = topic.rsplit(".", 1)[-1]
         if name not in _TABLES:
-            raise DestinationError(f"topic {topic}: is none of the topics of events, has no table")
+            raise DestinationError(f"topic {topic}: not a topic of events, so it has no table")
         return name
 
     def _feed(self, topic: str) -> TableAppender:

@@ -1,1 +1,1 @@
-"""Spark: starts, watches and stops the streaming query."""
+"""The Spark consumer, which starts, monitors and stops the streaming query."""

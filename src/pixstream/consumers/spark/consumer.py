@@ -1,7 +1,7 @@
-"""Kafka → bronze → silver on Spark: the component that starts, watches and stops the query.
+"""Kafka → bronze → silver on Spark: the component that starts, monitors and stops the query.
 
-Spark reads Kafka itself and remembers in its checkpoint how far it is; this process is its driver.
-Tables and session are in the section `spark`, which the jobs of `pixstream jobs` read too.
+Spark reads Kafka itself and keeps its offsets in its checkpoint; this process is its driver.
+Tables and session are configured in the section `spark`, which `pixstream jobs` reads too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Configuration(Protocol):
-    """What it reads of the whole configuration beside its own section."""
+    """The parts of the whole configuration that it reads in addition to its own section."""
 
     data_dir: str
     kafka: KafkaSettings
@@ -48,32 +48,36 @@ class Spark(Consumer):
     batch: Annotated[
         BatchLimits,
         Meta(
-            description="rows: offsets that one batch reads; seconds: from the beginning of one "
-            "batch to the next. Spark counts no bytes"
+            description="rows: most offsets in one batch; seconds: from the start of one batch to "
+            "the next. Spark does not count bytes"
         ),
     ] = dataclasses.field(default_factory=lambda: BatchLimits(rows=200_000, seconds=10.0))
     on_gap: Annotated[
         Literal["stop", "continue"],
         Meta(
-            description="offsets that come next have expired in Kafka: stop, or continue after "
-            "them with an error in the log"
+            description="when the next offsets have expired in Kafka: stop, or continue after them "
+            "with an error in the log"
         ),
     ] = "stop"
 
     def __post_init__(self) -> None:
-        """Refuse what Spark's own query cannot follow.
+        """Reject settings that Spark's streaming query cannot honour.
 
         Raises:
-            ConfigError: more than one replica, or a limit in bytes.
+            ConfigError: there is more than one replica, or a limit in bytes.
         """
         super().__post_init__()
         if self.replicas != 1:
-            raise ConfigError("replicas: one process drives Spark; more cores make it faster")
+            raise ConfigError("replicas: Spark has one driver process; more cores make it faster")
         if self.batch.bytes != BatchLimits().bytes:
-            raise ConfigError("batch.bytes: Spark counts no bytes; set batch.rows")
+            raise ConfigError("batch.bytes: Spark does not count bytes; set batch.rows")
 
     def check(self) -> str:
-        """Tell whether Spark can run on this machine; starting it takes too long for a look."""
+        """Report whether Spark can run on this machine; starting it would take too long here.
+
+        Raises:
+            DestinationError: Spark cannot run here.
+        """
         from pixstream.spark import session
 
         lack = session.missing()
@@ -88,13 +92,13 @@ class Spark(Consumer):
         trigger: Trigger = "continuous",
         settle_since: dt.date | None = None,
     ) -> Loop:
-        """The streaming query, not yet started.
+        """Return the streaming query, not started yet.
 
         Args:
             settings: the whole configuration.
-            stop: set when it is to end.
-            trigger: batch after batch, or what is there now.
-            settle_since: what bronze took since that day goes through silver once more.
+            stop: event that is set when the query is to end.
+            trigger: continuous batches, or only the data that is available now.
+            settle_since: rows that bronze received since that day go through silver again.
 
         Raises:
             DestinationError: Spark cannot run here.

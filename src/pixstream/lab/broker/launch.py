@@ -37,17 +37,17 @@ def launch(
     timeout: float,
     proxy_port: int | None = None,
 ) -> psutil.Process:
-    """Start the broker and return when it answers.
+    """Start the broker and return its process when it answers.
 
     Args:
-        jvm: what runs, and with which files.
-        port_names: the listeners that need a port; one that is lost in the last moment is replaced.
-        properties: Kafka's settings that win over the ones made here.
+        jvm: the Java and the files of the broker.
+        port_names: the listeners that need a port; a port lost at the last moment is replaced.
+        properties: Kafka's settings, which override the ones set here.
         timeout: seconds that Kafka may idle without an answer.
-        proxy_port: of the proxy before the listener PROXIED, if there is one.
+        proxy_port: port of the proxy in front of the listener PROXIED; None: no proxy.
 
     Raises:
-        BrokerError: it ended or stayed silent; no process is left behind.
+        BrokerError: it exited or did not answer; no process is left behind.
         OSError: its directory cannot be written.
     """
     files = jvm.files
@@ -59,7 +59,7 @@ def launch(
         process = _run(jvm, port_names, properties, proxy_port)
         try:
             answered = answers(process, files, timeout)
-        except BaseException:  # interrupted: nothing half started stays behind
+        except BaseException:  # interrupted: leave no half-started process behind
             kill(process)
             raise
         if answered:
@@ -67,16 +67,16 @@ def launch(
         if is_alive(process):
             kill(process)
             raise BrokerError(
-                f"The broker did not answer within {timeout:g} s and was ended again. Look into "
-                f"{files.log}; on a slow machine just start it once more."
+                f"The broker did not answer within {timeout:g} s and was stopped. See {files.log}; "
+                "on a slow machine, just start it again."
             )
         words = jvm.last_words(began)
         if _PORT_TAKEN not in words:
             break
     cause = next((cause for sign, cause in _CAUSES.items() if sign in words), "")
     raise BrokerError(
-        f"The broker ended while it was starting{cause}. Its data is untouched. Look into "
-        f"{files.log} and {files.output}."
+        f"The broker exited during its start{cause}. Its data is untouched. See {files.log} and "
+        f"{files.output}."
     )
 
 
@@ -100,13 +100,13 @@ def _run(
 
 
 def answers(process: psutil.Process, files: BrokerFiles, timeout: float) -> bool:
-    """Wait until Kafka lists itself as a live broker; False when it ended or stayed silent."""
+    """Wait until Kafka lists itself as a live broker; False if it exited or did not answer."""
     port = load_state(files.state).ports[MAIN_LISTENER]
     client: AdminClient | None = None
     patience = Patience(timeout)
     while not patience.exhausted and is_alive(process):
         try:
-            if client is None:  # the client's own retries would be slower than a look at the port
+            if client is None:  # the client's own retries are slower than a probe of the port
                 socket.create_connection((HOST, port), _PROBE_SECONDS).close()
                 client = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0})
             if client.list_topics(timeout=_PROBE_SECONDS).brokers:

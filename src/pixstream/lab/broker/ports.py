@@ -1,4 +1,4 @@
-"""The ports of the embedded broker: the ones it had, unless another program has taken them."""
+"""The ports of the embedded broker: the same at every start, unless another program uses them."""
 
 import logging
 import secrets
@@ -7,14 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pixstream.kafka.embedded import HOST
 
-# Below the ports that systems lend to outgoing connections (Linux: from 32768): otherwise a client
-# that retries while the broker is down could be lent, and so occupy, the broker's own port.
+# Below the ephemeral ports for outgoing connections (Linux: from 32768): otherwise a client that
+# retries while the broker is down could be given, and so occupy, the broker's own port.
 _PORTS = range(20_000, 30_000)
 _log = logging.getLogger(__name__)
 
 
 def choose_ports(names: Sequence[str], kept: Mapping[str, int]) -> dict[str, int]:
-    """Return a free port per name: the kept one, unless another program has taken it meanwhile."""
+    """Return a free port per name: the saved one, unless another program uses it now."""
     ports: dict[str, int] = {}
     for name in names:
         port = kept.get(name)
@@ -22,8 +22,8 @@ def choose_ports(names: Sequence[str], kept: Mapping[str, int]) -> dict[str, int
             ports[name] = _free_port(avoid=ports.values())
             if port is not None:
                 _log.warning(
-                    "port %d of the broker's listener %s is taken by another program: from now on "
-                    "it is %d; clients with the old address must be told",
+                    "port %d of the broker's listener %s is used by another program; the new port "
+                    "is %d: change it in clients that use the old address",
                     port,
                     name,
                     ports[name],
@@ -41,7 +41,7 @@ def _free_port(avoid: Collection[int]) -> int:
 
 
 def _is_free(port: int) -> bool:
-    """Try as Kafka will: connections of the past that still linger do not count."""
+    """Bind like Kafka does: lingering closed connections do not count."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

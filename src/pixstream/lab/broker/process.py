@@ -1,4 +1,4 @@
-"""The operating-system process of the embedded broker: starting it, finding it again, ending it."""
+"""The operating-system process of the embedded broker: starting and stopping it."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ _FORMAT_SECONDS = 600
 _KILL_SECONDS = 10.0
 _LOG_CONFIGURATION = Path(__file__).with_name("log.properties")
 # The broker outlives the command that starts it, so it inherits none of that command's secrets.
-# JDK_JAVA_OPTIONS is Java's own: tests set it to leave out the second compiler, half of a start.
+# JDK_JAVA_OPTIONS is Java's own: tests use it to disable the second compiler, half of a start.
 _ENVIRONMENT = ("HOME", "PATH", "TZ", "LD_LIBRARY_PATH", "JDK_JAVA_OPTIONS")
 
 
@@ -28,8 +28,8 @@ class Jvm:
     Args:
         java: the program.
         jars: the class path.
-        heap: the largest heap, as Java writes it ("512m").
-        files: what it reads and where it writes.
+        heap: the largest heap, in Java's notation ("512m").
+        files: the broker's files.
     """
 
     java: Path
@@ -38,10 +38,10 @@ class Jvm:
     files: BrokerFiles
 
     def format(self, cluster_id: str) -> None:
-        """Prepare the empty data directories; finish what was interrupted.
+        """Prepare the empty data directories, or finish an interrupted preparation.
 
         Raises:
-            BrokerError: Kafka refused, for instance a setting that it does not know.
+            BrokerError: Kafka refused, for instance because of an unknown setting.
         """
         arguments = ["format", "--ignore-formatted", "--cluster-id", cluster_id]
         arguments += ["--config", str(self.files.properties)]
@@ -59,11 +59,11 @@ class Jvm:
             except subprocess.SubprocessError as error:
                 raise BrokerError(
                     "Kafka could not prepare its data directories. The broker was not started. Its "
-                    f"words are in {self.files.output}."
+                    f"output is in {self.files.output}."
                 ) from error
 
     def run(self) -> int:
-        """Start the broker in a session of its own, so that it outlives us; return its pid."""
+        """Start the broker in its own session, so that it outlives us; return its pid."""
         command = [*self._command(), MAIN_CLASS, str(self.files.properties)]
         truncate = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         return os.posix_spawn(
@@ -79,7 +79,7 @@ class Jvm:
         )
 
     def last_words(self, since: float) -> str:
-        """Return what the virtual machine and Kafka wrote after `since`, seconds of the epoch."""
+        """Return the output of Java and Kafka after `since`, in seconds since the epoch."""
         files = [self.files.output, self.files.log]
         fresh = [file for file in files if file.exists() and file.stat().st_mtime >= since - 1]
         return "".join(file.read_text("utf-8", "replace") for file in fresh)
@@ -101,7 +101,7 @@ class Jvm:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        # In the "C" locale Java cannot open a path with an accent.
+        # In the "C" locale Java cannot open a path with an accented letter.
         return kept | {"CLASSPATH": os.pathsep.join(map(str, self.jars)), "LC_ALL": "C.UTF-8"}
 
 
@@ -109,7 +109,7 @@ def end(process: psutil.Process, how: signal.Signals, timeout: float) -> int | N
     """Send a signal and wait; return the exit code if `process` is our child, else None.
 
     Raises:
-        TimeoutError: it still runs after `timeout` seconds.
+        TimeoutError: it is still running after `timeout` seconds.
         BrokerError: it belongs to another user.
     """
     try:
@@ -121,22 +121,22 @@ def end(process: psutil.Process, how: signal.Signals, timeout: float) -> int | N
         raise TimeoutError from error
     except psutil.AccessDenied as error:
         raise BrokerError(
-            f"The broker, pid {process.pid}, belongs to another user and goes on. Let that user "
-            "stop it."
+            f"The broker, pid {process.pid}, belongs to another user and keeps running. Have that "
+            "user stop it."
         ) from error
     return None if code is None else int(code)
 
 
 def kill(process: psutil.Process) -> int | None:
-    """End it at once, wait until it is gone, return as `end`; one that is gone already is fine.
+    """Kill it and wait until it is gone; return like `end`. It may be gone already.
 
     Raises:
-        BrokerError: it does not go, or belongs to another user.
+        BrokerError: it cannot be killed, or belongs to another user.
     """
     try:
         return end(process, signal.SIGKILL, _KILL_SECONDS)
     except TimeoutError as error:
         raise BrokerError(
-            f"The broker, pid {process.pid}, cannot be killed: the system holds it, perhaps in a "
-            "write to a disk that hangs. Look at that disk."
+            f"The broker, pid {process.pid}, cannot be killed: the system blocks it, perhaps in a "
+            "write to a disk that hangs. Check that disk."
         ) from error

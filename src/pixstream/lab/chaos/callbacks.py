@@ -1,7 +1,7 @@
-"""The bank's callbacks to the webhook, and what an answer obliges to.
+"""The bank's callbacks to the webhook, and the obligation that an answer creates.
 
-A body is an obligation when it was answered 200. Most are posted until they are, as banks do; some
-are posted only once, whatever the answer: what was not answered for may be lost, and nothing else.
+A body must arrive once it is answered 200. Most bodies are posted until then, like banks do. Some
+are posted only once, whatever the answer: only a body without a 200 may be lost.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from pixstream.lab.chaos.oracle import NumberedDocument, Oracle
 
 ONCE_SHARE = 0.05
-"""Of the bodies that are not posted again when they are refused."""
+"""Share of bodies that are not posted again after a refusal."""
 
 AGAIN_SHARE = 0.03
-"""Of the bodies answered 200 that are posted once more, later and among others."""
+"""Share of bodies answered 200 that are posted again later, among others."""
 
 LARGEST_BODY = 20
 _POSTERS = 12
@@ -34,7 +34,7 @@ _POST_SECONDS = 30.0
 
 
 class _Body(NamedTuple):
-    """A body on its way; the heap orders by `due`."""
+    """A body to post; the heap orders by `due`."""
 
     due: float
     number: int
@@ -50,9 +50,9 @@ class CallbackSender:
     """The bank's callbacks: posted by many threads, in any order, some of them twice.
 
     Args:
-        url: of the webhook.
-        oracle: notes what is told and what is answered for.
-        rng: chooses which are posted once and which again.
+        url: URL of the webhook.
+        oracle: records what is delivered and acknowledged.
+        rng: chooses the bodies that are posted only once and those posted again.
     """
 
     def __init__(self, url: str, oracle: Oracle, rng: Random) -> None:
@@ -72,17 +72,17 @@ class CallbackSender:
 
     @property
     def pending(self) -> int:
-        """Bodies that are not answered for yet."""
+        """Number of bodies without an acknowledgement."""
         with self._changed:
             return len(self._waiting) + self._under_way
 
     def start(self) -> None:
-        """Begin to post."""
+        """Start posting."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End after the posts under way."""
+        """Stop after the posts in progress."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -99,7 +99,7 @@ class CallbackSender:
         """Post bodies of several Pix; a malformed element has no identifier.
 
         Args:
-            documents: what to post.
+            documents: documents to post.
             poisons: numbers of malformed elements.
             insisting: post every body until it is answered 200.
         """
@@ -109,11 +109,11 @@ class CallbackSender:
             size = self._rng.randint(1, LARGEST_BODY)
             part, bad = tuple(documents[start : start + size]), tuple(rest[:1])
             start, rest = start + size, rest[1:]
-            for told in part:
-                self._oracle.offered.add(told.number, told.bits)
+            for document in part:
+                self._oracle.offered.add(document.number, document.bits)
             for number in bad:
                 self._oracle.poison_offered.add(number, 1)
-            elements = [pix_object(told) for told in part]
+            elements = [pix_object(document) for document in part]
             elements += [
                 msgspec.json.encode({"valor": "1.00", "infoPagador": self._oracle.poison(number)})
                 for number in bad
@@ -164,8 +164,8 @@ class CallbackSender:
 
     def _settle(self, body: _Body, *, answered: bool) -> None:
         if answered:
-            for told in body.documents:
-                self._oracle.acknowledged.add(told.number, told.bits)
+            for document in body.documents:
+                self._oracle.acknowledged.add(document.number, document.bits)
             for number in body.poisons:
                 self._oracle.poison_acknowledged.add(number, 1)
         with self._changed:
@@ -187,6 +187,6 @@ class CallbackSender:
             self._changed.notify()
 
 
-def pix_object(told: NumberedDocument) -> bytes:
-    """The object `Pix` of a document, with its return if it has one."""
-    return msgspec.json.encode(pix(told.transfer, told.transfer.returns))
+def pix_object(document: NumberedDocument) -> bytes:
+    """Return the object `Pix` of a document, with its return if it has one."""
+    return msgspec.json.encode(pix(document.transfer, document.transfer.returns))

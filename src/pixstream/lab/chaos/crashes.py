@@ -1,9 +1,10 @@
-"""What the pipeline's logs tell of ends that nobody foresaw, which the next start heals in silence.
+"""Unexpected exits in the pipeline's logs, which the next start silently repairs.
 
-An exception counts when it is none of `pixstream.errors`: whatever the storm takes away, be it
-disk, broker or connections, must become one of those. So does a component that ended by a signal
-which the storm does not send, one that was killed because it hung, and a traceback on standard
-error, where a process speaks that cannot log. Told are class and place, never a text.
+An exception counts if it is not one of `pixstream.errors`: every fault of the storm, in disk,
+broker or connections, must become one of those. Also counted are a component that exited with a
+signal that the storm does not send, one that was killed because it hung, and a traceback on
+standard error, which is the output of a process that cannot log. Reports contain class and place,
+never a text.
 """
 
 from __future__ import annotations
@@ -25,24 +26,24 @@ FORESEEN = frozenset(
     for name, value in vars(errors).items()
     if isinstance(value, type) and issubclass(value, errors.PixstreamError)
 ) | {"CancelledError"}
-"""Names of exceptions that are no accident. A request still open when the webhook's server ends is
-cancelled, and the server tells of it as of an error."""
+"""Names of expected exceptions. A request that is open when the webhook's server stops is
+cancelled, and the server logs that as an error."""
 
 _ENDED = re.compile(
     r"(?P<who>\S+) (?:ended with (?P<how>signal (?!SIGKILL)SIG\w+)|(?P<hung>hangs):)"
 )
-"""What the supervisor says of a child; SIGKILL is the storm's."""
+"""The supervisor's log lines about a child; SIGKILL comes from the storm."""
 
 _MARKS = (b'"error.type"', b"ended with signal SIG", b" hangs: ")
 _TRACEBACK, _IGNORED = "Traceback (most recent call last):", "Exception ignored in"
 
 
 class _Crash(NamedTuple):
-    """One end, or all that look alike.
+    """One exit, or all identical ones.
 
     Attributes:
-        who: the component's label.
-        when: as the log writes it.
+        who: label of the component.
+        when: time, as in the log.
         what: kind and place.
     """
 
@@ -52,7 +53,7 @@ class _Crash(NamedTuple):
 
 
 class _Line(msgspec.Struct):
-    """What matters of a log line, see `logs`."""
+    """The relevant fields of a log line, see `logs`."""
 
     when: str = msgspec.field(name="@timestamp")
     who: str = msgspec.field(name="service.node.name")
@@ -63,10 +64,10 @@ class _Line(msgspec.Struct):
 
 
 def told_in(directory: Path) -> list[str]:
-    """One text for each kind of accident of each component, its first time and how often.
+    """Return one text per kind of crash and component, with its first time and its number.
 
     Args:
-        directory: of the logs: every `*.log`, rotated ones too, and every `*.err`.
+        directory: directory of the logs: every `*.log`, including rotated ones, and every `*.err`.
     """
     first: dict[tuple[str, str], str] = {}
     more: Counter[tuple[str, str]] = Counter()
@@ -96,7 +97,7 @@ def _logged(raw: bytes) -> Iterator[_Crash]:
     try:
         line = msgspec.json.decode(raw, type=_Line)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # A kill may cut a line, and the next one then stands behind it.
+        # A kill may cut a line, and the next line then follows it without a line feed.
         if _MARKS[0] in raw:
             yield _Crash("a component", "an unknown time", "a log line of an error is cut short")
         return
@@ -112,7 +113,7 @@ def _logged(raw: bytes) -> Iterator[_Crash]:
 
 
 def _printed(name: str, lines: Iterable[str]) -> Iterator[_Crash]:
-    """Tracebacks; one of an exception that Python ignored, at its end say, ended nothing."""
+    """Yield tracebacks; one of an exception that Python ignored, such as at exit, is harmless."""
     start, ignored = 0, False
     for number, line in enumerate(lines, 1):
         if _TRACEBACK in line:

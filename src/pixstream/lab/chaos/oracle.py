@@ -1,9 +1,9 @@
-"""Numbered documents whose whole content follows from their number, and what must come of them.
+"""Numbered documents whose whole content follows from their number, and the expected result.
 
-The number is written into the identifiers, so that a row of a table tells which document it claims
-to come from, and the oracle computes again what that row must hold. What was offered, acknowledged
-and found is one byte a number: a million facts cost a few megabytes, and there is nothing else to
-remember.
+The identifiers contain the number. A row of a table thereby shows which document it claims to come
+from, and the oracle recomputes the content that the row must have. One byte per number records what
+was offered, acknowledged and found. A million facts need a few megabytes, and nothing else is
+stored.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ P, R, E = Category.PAGAMENTO, Category.RECEBIMENTO, Category.ESTORNO
 
 
 class Kind(NamedTuple):
-    """What a document tells: its source, and the category and status of each fact in it."""
+    """A kind of document: its source, and the category and status of each fact in it."""
 
     percent: int
     source: str
@@ -50,20 +50,20 @@ KINDS = (
 )
 
 SKEWED = 97
-"""One document in so many comes from a source whose clock has jumped."""
+"""One in this many documents comes from a source whose clock has jumped."""
 
 SKEWS = (dt.timedelta(days=365 * 30), dt.timedelta(days=-365 * 25), dt.timedelta(hours=2))
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _WIDTH = 6
-"""Characters of a number in base 36: two thousand million documents."""
+"""Characters of a number in base 36: two billion documents."""
 
 _SUFFIX = re.compile(r"([ED])[0-9A-Z]{8}\d{12}([0-9a-z]{6})([0-9a-f]{5})", re.ASCII)
 _POISON = re.compile(rb"poison-([0-9a-z]{6})([0-9a-f]{5})")
 
 
 class Side(NamedTuple):
-    """What one row must hold of a party, in clear; None: its source does not tell."""
+    """The expected fields of a party in a row, in clear; None: its source does not report it."""
 
     ispb: str | None = None
     document: str | None = None
@@ -71,11 +71,12 @@ class Side(NamedTuple):
 
 
 class NumberedFact(NamedTuple):
-    """What one row must hold.
+    """The expected content of a row.
 
     Attributes:
-        event_time: aware, in whole milliseconds.
-        payer: and `payee`: who gives and gets the money in this fact, so a return's change sides.
+        event_time: timezone-aware, in whole milliseconds.
+        payer: the party that pays in this fact; a return swaps payer and payee.
+        payee: the party that is paid in this fact.
     """
 
     category: Category
@@ -88,22 +89,22 @@ class NumberedFact(NamedTuple):
 
     @property
     def direction(self) -> Direction:
-        """Money's way: one side of each transfer is ours, and all that is returned had come in."""
+        """Direction of the money: one side is ours, and all returned Pix were received ones."""
         return Direction.IN if self.category == R else Direction.OUT
 
     @property
     def event_id(self) -> str:
-        """The identity that its row must carry."""
+        """The `event_id` that its row must have."""
         return routing.event_id(self.category, self.identifier, self.status)
 
     @property
     def bit(self) -> int:
-        """1 for a fact named by its EndToEndId, 2 for one named by its RtrId."""
+        """1 for a fact with an EndToEndId, 2 for one with an RtrId."""
         return 1 if self.identifier[0] == "E" else 2
 
 
 class NumberedDocument(NamedTuple):
-    """One document: what it is made of, and the facts in it."""
+    """One document: its number, source and transfer, and the facts in it."""
 
     number: int
     source: str
@@ -112,12 +113,12 @@ class NumberedDocument(NamedTuple):
 
     @property
     def bits(self) -> int:
-        """All of its facts."""
+        """The bits of all its facts."""
         return sum(fact.bit for fact in self.facts)
 
 
 class Marks:
-    """One byte a number: which facts of a document were offered, acknowledged or found."""
+    """One byte per number: which facts of a document were offered, acknowledged or found."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -132,30 +133,31 @@ class Marks:
         self._bytes[number] |= bits
 
     def count(self) -> int:
-        """How many facts are marked."""
+        """Return the number of marked facts."""
         return sum(self._bytes.count(bits) * bits.bit_count() for bits in (1, 2, 3))
 
     def missing_in(self, other: Marks) -> int:
-        """How many facts are marked here and not there."""
+        """Return the number of facts that are marked here but not in `other`."""
         return sum((bits & ~other[n]).bit_count() for n, bits in enumerate(self._bytes) if bits)
 
     def missing_numbers(self, other: Marks) -> Iterator[int]:
-        """The numbers of those."""
+        """Return the numbers of documents with facts marked here but not in `other`."""
         return (n for n, bits in enumerate(self._bytes) if bits & ~other[n])
 
 
 class Oracle:
-    """Makes documents and remembers what became of them.
+    """A generator of documents that records what happens to them.
 
     Args:
-        seed: the same seed and start make the same documents.
-        start: time of the first one, aware; each next one is a millisecond later.
+        seed: the same seed and start produce the same documents.
+        start: time of the first one, timezone-aware; each next one is a millisecond later.
 
     Attributes:
         offered: facts handed to their sources.
-        acknowledged: those that a source has answered for, or holds durably itself: obligations.
-        poison_offered: malformed pieces handed over, which must become dead letters.
-        poison_acknowledged: likewise.
+        acknowledged: facts that were acknowledged, or that their source stores durably; they must
+            arrive.
+        poison_offered: malformed pieces handed to their sources, which must become dead letters.
+        poison_acknowledged: malformed pieces that were acknowledged, or are stored durably.
     """
 
     def __init__(self, seed: int, start: dt.datetime) -> None:
@@ -169,38 +171,38 @@ class Oracle:
         self.poison_offered, self.poison_acknowledged = Marks(), Marks()
 
     def documents(self, facts: int, first: int = 0) -> Iterator[NumberedDocument]:
-        """Documents with exactly so many facts together, by their numbers."""
+        """Yield documents with exactly that many facts in total, by their numbers."""
         number = first
         while facts > 0:
-            told = self.told(number)
+            document = self.told(number)
             number += 1
-            if len(told.facts) <= facts:
-                facts -= len(told.facts)
-                yield told
+            if len(document.facts) <= facts:
+                facts -= len(document.facts)
+                yield document
 
     def told(self, number: int) -> NumberedDocument:
-        """All that one number stands for."""
+        """Return the document of a number."""
         kind = self._kind(number)
         transfer = self._transfer(number, kind)
         facts = tuple(_fact(kind.source, transfer, *step) for step in kind.facts)
         return NumberedDocument(number, kind.source, transfer, facts)
 
     def number(self, identifier: str | None) -> int | None:
-        """The number inside of an identifier; None for one that the oracle never made."""
+        """Return the number in an identifier; None if the oracle did not make it."""
         match = _SUFFIX.fullmatch(identifier or "")
         return None if match is None else self._checked(match[2], match[3])
 
     def poison(self, number: int) -> str:
-        """The marker that a malformed piece carries."""
+        """Return the marker in a malformed piece."""
         return f"poison-{self._suffix(number)}"
 
     def poisons(self, content: bytes) -> set[int]:
-        """Numbers of the malformed pieces that these bytes hold."""
+        """Return the numbers of the malformed pieces in these bytes."""
         found = (self._checked(m[1].decode(), m[2].decode()) for m in _POISON.finditer(content))
         return {number for number in found if number is not None}
 
     def clear_identifiers(self) -> set[str]:
-        """Every clear text of a person that the documents may hold."""
+        """Return every clear text of a person that the documents may contain."""
         return self._world.clear_identifiers()
 
     def _kind(self, number: int) -> Kind:
@@ -265,15 +267,15 @@ class Oracle:
 
 
 def _fact(source: str, transfer: Transfer, category: Category, status: Status) -> NumberedFact:
-    """What a row about this transfer must hold, by the rules of its source."""
+    """Return the expected content of a row about this transfer, by the rules of its source."""
     api = source in {WEBHOOK, BANK_API}
     payer, payee = transfer.payer, transfer.payee
-    # API Pix names the key that was paid, of an account that is ours, and nobody else.
+    # API Pix contains only the paid key, of an account that is ours, and no other party.
     gives = Side() if api else Side(payer.ispb, payer.document)
     gets = Side(payee.ispb, None if api else payee.document, transfer.key)
     if category == E:
         (returned,) = transfer.returns
-        # API Pix tells when a return was settled; a log's line says when it was written about.
+        # API Pix has the time of the settlement; a log line has the time of its step.
         when = returned.settled if api else returned.requested
         return NumberedFact(category, status, returned.rtr_id, returned.centavos, when, gets, gives)
     when = transfer.after(2) if api else transfer.when

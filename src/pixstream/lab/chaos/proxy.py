@@ -21,18 +21,18 @@ _LOOK_SECONDS = 0.01
 
 
 class Proxy:
-    """Forwards every connection from `port` to the upstream port, in a thread of its own.
+    """A proxy that forwards connections from `port` to the upstream port, in its own thread.
 
     Args:
-        port: to listen on, on the loopback address.
+        port: port to listen on, on the loopback address.
 
     Attributes:
-        upstream: port that new connections go to; without one they are closed at once.
-        delay: seconds that every chunk of at most 64 KiB waits.
-        refusing: while True new connections are closed at once.
-        silent: while True answers wait; those of a connection that is cut meanwhile are lost.
-        fuse: how many more chunks of answers pass; then all connections break, and it refuses new
-            ones. None: no end of them.
+        upstream: port for new connections; None: they are closed immediately.
+        delay: delay of every chunk of at most 64 KiB, in seconds.
+        refusing: while True, new connections are closed immediately.
+        silent: while True, answers wait; those of a connection that is cut meanwhile are lost.
+        fuse: number of answer chunks that still pass; then all connections are cut, and new ones
+            are refused. None: no limit.
     """
 
     def __init__(self, port: int) -> None:
@@ -48,20 +48,20 @@ class Proxy:
         self._server: asyncio.Server | None = None
 
     def start(self) -> None:
-        """Listen.
+        """Start listening.
 
         Raises:
-            PixstreamError: the port is taken.
+            PixstreamError: the port is in use.
         """
         self._thread.start()
         try:
             self._server = self._wait(asyncio.start_server(self._serve, _HOST, self.port))
         except OSError:
             self.stop()
-            raise PixstreamError(f"port {self.port} is taken: the proxy cannot listen") from None
+            raise PixstreamError(f"port {self.port} is in use: the proxy cannot listen") from None
 
     def stop(self) -> None:
-        """Close everything; nothing happens when it does not listen."""
+        """Close everything; safe to call if it is not listening."""
         if not self._thread.is_alive():
             self._loop.close()
             return
@@ -71,7 +71,7 @@ class Proxy:
         self._loop.close()
 
     def cut(self) -> int:
-        """Break every connection in mid-word; how many there were."""
+        """Abort every connection, even in the middle of a message; return their number."""
         return self._wait(self._cut())
 
     async def _end(self) -> None:
@@ -106,19 +106,19 @@ class Proxy:
                 self._writers -= pair
                 there_writer.close()
         except OSError:
-            return  # the broker is away: the client sees its connection closed
+            return  # the broker is down: the client sees a closed connection
         finally:
             writer.close()
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False
     ) -> None:
-        """Carry bytes one way until either end is gone, then end the other way too."""
+        """Forward bytes in one direction until either end closes, then close the other too."""
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                # Looked at, not waited for: it is set by other threads.
+                # Polled, not awaited: other threads set it.
                 while answers and self.silent and not writer.transport.is_closing():  # noqa: ASYNC110
                     await asyncio.sleep(_LOOK_SECONDS)
                 if answers and self.fuse is not None:

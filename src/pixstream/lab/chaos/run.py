@@ -1,4 +1,4 @@
-"""One run: a site, its sources, a storm over it, and the verdict."""
+"""One chaos run: a site, its sources, a storm, and the verdict."""
 
 from __future__ import annotations
 
@@ -38,38 +38,38 @@ if TYPE_CHECKING:
     from pixstream.lab.chaos.verdict import Verdict
 
 FRESH_SECONDS = 30.0
-"""When everything has arrived, a new fact must be in its table within this: freshness is back.
-What the processes queue for a processor is not counted."""
+"""Longest time of a new fact to its table after everything has arrived: freshness is back.
+Time in which processes wait for a CPU does not count."""
 
 STALLED_SECONDS = 60.0
-"""Nowhere in the pipeline does anything move, and its processes have idled for so long."""
+"""Longest time without any progress in the pipeline, with idle processes."""
 
 STUCK_SECONDS = 160.0
-"""The same of the tables' commits in a storm, where it takes a while to get on one's feet."""
+"""The same for the tables' commits in a storm, in which recovery takes a while."""
 
 DRAIN_SECONDS = 60.0
 FRESH = 40
-"""Facts told before and after the storm: enough that every source has some."""
+"""Facts delivered before and after the storm: enough for every source to have some."""
 
 _STEP_SECONDS = 0.05
 _POISON_SHARE = 500
 
 
 class Run:
-    """Everything from an empty directory to the verdict.
+    """One run, from an empty directory to the verdict.
 
     Args:
-        site: where it happens; prepared and closed here.
-        weather: how many facts, how long, which faults.
-        say: shows people what happens, a line each call.
-        show: shows the state several times a second.
-        interrupted: tells whether a stop signal came.
-        stalled_seconds: that nothing may have moved for; then what is missing is lost.
+        site: the pipeline; prepared and closed here.
+        weather: number of facts, duration and faults.
+        say: prints a line about the progress.
+        show: shows the state, several times per second.
+        interrupted: returns whether a stop signal was received.
+        stalled_seconds: longest time without progress; then missing facts are lost.
 
     Attributes:
-        settled_seconds: how long after the storm everything had arrived; None: not all did.
-        fresh_seconds: how long the slowest new fact took to its table after that.
-        problems: what is wrong beside the verdict's counts.
+        settled_seconds: time after the storm until everything had arrived; None: not all did.
+        fresh_seconds: time of the slowest new fact to its table after that.
+        problems: errors in addition to the verdict's counts.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Run:
         self._stuck = False
 
     def run(self) -> Verdict:
-        """Do it all; whatever happens, no process, mount or port is left behind.
+        """Do the whole run; no process, mount or port is left behind in any case.
 
         Raises:
             PixstreamError: something could not start, or it was interrupted.
@@ -112,11 +112,11 @@ class Run:
             self._say("starting Apache Kafka behind a proxy")
             site.prepare()
             if not site.own_disk:
-                self._say("no right to mount a disk: disk_full and storage_errors are left out")
+                self._say("no permission to mount a disk: no disk_full and storage_errors faults")
             self.sources = self._make_sources()
             self.sources.start()
             site.start()
-            self._say("waiting until every source's first facts are in their tables")
+            self._say("waiting until the first facts of every source are in their tables")
             self._pass(Patience(self._stalled_seconds))
             self._weather()
             self._settle()
@@ -124,7 +124,7 @@ class Run:
             code = site.drain(DRAIN_SECONDS)
             self._look()
             if code:
-                self.problems.append(f"`pixstream run` ended with exit code {code} after SIGTERM")
+                self.problems.append(f"`pixstream run` exited with code {code} after SIGTERM")
             return self._judge()
         finally:
             if hasattr(self, "sources"):
@@ -143,18 +143,18 @@ class Run:
         )
 
     def _pass(self, patience: Patience, *, in_time: bool = False) -> float:
-        """Tell some facts of every source and wait for all of them; how long the slowest took.
+        """Deliver some facts of every source, wait for all, and return the time of the slowest.
 
         Args:
-            patience: for them.
-            in_time: progress does not help, all must be there.
+            patience: how long to wait.
+            in_time: progress does not extend the wait.
 
         Raises:
-            PixstreamError: they are not in their tables before it runs out.
+            PixstreamError: the patience ran out before all were in their tables.
         """
         documents = list(self.oracle.documents(FRESH, self._next_number))
         self._next_number = documents[-1].number + 1
-        wanted = {fact.event_id for told in documents for fact in told.facts}
+        wanted = {fact.event_id for document in documents for fact in document.facts}
         began = time.monotonic()
         self.sources.tell(documents, insisting=True)
         moved = (lambda: None) if in_time else self._moved
@@ -164,7 +164,7 @@ class Run:
         return time.monotonic() - began
 
     def _weather(self) -> None:
-        """Tell facts at an even pace while faults strike."""
+        """Deliver facts at an even pace during the storm."""
         facts, seconds, seed, _ = self.weather
         self._say(f"storm of {seconds:.0f} s over {facts:,} facts, seed {seed}")
         self.stalls = Stalls(self._site.place.lake)
@@ -200,21 +200,21 @@ class Run:
                 time.sleep(_STEP_SECONDS)
         finally:
             self.storm.stop()
-        self._say("the storm is over; what is on its way must arrive")
+        self._say("the storm is over; waiting for everything to arrive")
 
     def _watch(self, patience: Patience) -> None:
-        """Note, once, that the tables get no commit though facts wait and they could be written."""
+        """Note once that no table gets a commit although facts wait and the disk is writable."""
         waiting = self.stalls.quiet_seconds > 0
         patience.saw((self.stalls.commits, waiting, self.storm.disk_shut))
         if patience.exhausted and waiting and not self.storm.disk_shut and not self._stuck:
             self._stuck = True
             self.problems.append(
-                f"no table got a commit while the processes idled for {patience.spent:.0f} s, left "
-                f"alone by the storm after {SPARE_SECONDS:.0f} s"
+                f"no table got a commit while the processes idled for {patience.spent:.0f} s; the "
+                f"storm spared them after {SPARE_SECONDS:.0f} s"
             )
 
     def _settle(self) -> None:
-        """Wait until everything has arrived, and a new fact passes in good time after that."""
+        """Wait until everything has arrived, then check that new facts arrive in time."""
         began = time.monotonic()
         callbacks, patience = self.sources.callbacks, Patience(self._stalled_seconds)
         self._wait(lambda: not callbacks.pending, "callbacks are refused", patience, self._moved)
@@ -229,10 +229,10 @@ class Run:
         self._caught_up()
 
     def _caught_up(self) -> bool:
-        """Wait until every acknowledged fact has a row and no group is behind.
+        """Wait until every acknowledged fact has a row and no consumer group has a lag.
 
-        False when nothing has moved for too long: then what is missing is lost, and the verdict
-        will name it.
+        False if there is no progress for too long: then missing facts are lost, and the verdict
+        names them.
         """
         patience = Patience(self._stalled_seconds)
         with closing(self._site.client.admin()) as admin:
@@ -241,7 +241,7 @@ class Run:
             since = time.monotonic()
             while True:
                 self._keep_running()
-                with suppress(Transient):  # a busy Kafka is asked again
+                with suppress(Transient):  # a busy Kafka is queried again
                     behind = sum(lag.totals(lag.lag(admin, groups)).values())
                 if (now := self._rows()) != rows:
                     rows, since = now, time.monotonic()
@@ -251,7 +251,7 @@ class Run:
                     return True
                 if patience.exhausted:
                     self.problems.append(
-                        f"nothing has come for {quiet:.0f} s; the lag is {behind:,} offsets"
+                        f"no new row for {quiet:.0f} s; the lag is {behind:,} offsets"
                     )
                     return False
                 self._show(self)
@@ -279,12 +279,12 @@ class Run:
         verdict = self.auditor.audit(dict(self.storm.kills), faults)
         self.problems += crashes.told_in(self._site.place.logs)
         self._say(self.stalls.summary())
-        self._say(f"processes were left alone for {self.storm.spared_seconds:.0f} s of the storm")
+        self._say(f"the storm spared processes for {self.storm.spared_seconds:.0f} s")
         self._site.keep_tables()
         return verdict
 
     def _rows(self) -> int:
-        """Rows of all tables, by their logs."""
+        """Return the number of rows in all tables, from their logs."""
         total = 0
         for category in Category:
             path = str(self._site.place.lake / category.plural)
@@ -301,7 +301,7 @@ class Run:
         return found == wanted
 
     def _moved(self) -> Hashable:
-        """What changes as long as the pipeline gets anything done, wherever it is."""
+        """Return a value that changes whenever any part of the pipeline makes progress."""
         oracle = self.oracle
         answered = oracle.acknowledged.count(), oracle.poison_acknowledged.count()
         return *answered, self.sources.callbacks.pending, self._rows()
@@ -322,15 +322,15 @@ class Run:
             time.sleep(0.3)
 
     def _keep_running(self) -> None:
-        """As `_look`, and start what ended: only while no storm strikes, which does the same."""
+        """Call `_look`, and restart the supervisor if it exited; a storm does that by itself."""
         self._look()
         self._site.revive()
 
     def _look(self) -> None:
-        """Note a supervisor that ended by itself, before the next start heals it.
+        """Note a supervisor that exited on its own, before the next start hides it.
 
         Raises:
-            PixstreamError: a stop signal came.
+            PixstreamError: a stop signal was received.
         """
         ends = self._site.unasked_ends()
         for end in ends[self._ends :]:
@@ -338,4 +338,4 @@ class Run:
             self.problems.append(end)
         self._ends = len(ends)
         if self._interrupted():
-            raise PixstreamError("interrupted; everything was stopped, nothing is judged")
+            raise PixstreamError("interrupted; everything was stopped without a verdict")

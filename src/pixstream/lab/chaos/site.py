@@ -1,4 +1,4 @@
-"""The pipeline under attack: its directory and disk, its broker behind a proxy, its processes."""
+"""The pipeline under test: its directory and disk, its broker behind a proxy, its processes."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ PROCESSOR = "tally"
 REPLICAS = 2
 SESSION_MS = 6_000
 ORPHAN_SECONDS = 30.0
-"""Children of a killed supervisor must not idle for longer."""
+"""Longest time that children of a killed supervisor may idle before they exit."""
 
 _DISK_BYTES, _DISK_BYTES_PER_FACT = 256 * 2**20, 1024
 
 
 class _Place(Place):
-    """The demo's directory, with settings that recover fast and a broker behind the proxy."""
+    """The demo's directory, with settings for fast recovery and a broker behind the proxy."""
 
     def __init__(self, directory: Path, client: str) -> None:
         super().__init__(directory, client)
@@ -63,7 +63,7 @@ class _Place(Place):
         settings["producers"]["bank_api"] |= {
             "poll_seconds": 1,
             "overlap_seconds": 5,
-            # Each look tells every return again: often would be most of a long run's work.
+            # Each sweep reads every return again: frequent sweeps would dominate a long run.
             "returns_every_seconds": 15,
         }
         settings["consumers"][CONSUMER] |= {
@@ -81,13 +81,13 @@ class _Place(Place):
 
 
 class Site:
-    """Everything that can be hit.
+    """Everything that faults can hit.
 
     Args:
         directory: emptied by `prepare`.
         client: `confluent` or `kafka-python`.
-        facts: how many will come; the tables' disk is made to hold them.
-        environment: variables of the pipeline's processes beside our own.
+        facts: number of facts to come; it sizes the disk of the tables.
+        environment: environment variables for the pipeline's processes in addition to our own.
     """
 
     def __init__(
@@ -111,10 +111,10 @@ class Site:
         self.own_disk = False
 
     def prepare(self) -> None:
-        """Directory, disk, broker, topics and proxy; nothing runs on them yet.
+        """Prepare directory, disk, broker, topics and proxy, without starting the pipeline.
 
         Raises:
-            PixstreamError: the broker does not start, or a port is taken.
+            PixstreamError: the broker does not start, or a port is in use.
         """
         self.broker.stop()
         self._unmount()
@@ -133,7 +133,7 @@ class Site:
         self._errors = (self.place.logs / "components.err").open("ab")
 
     def close(self) -> None:
-        """End every process and give the disk back; safe to call at any time."""
+        """Stop every process and unmount the disk; safe to call at any time."""
         if self._joined is not None and self._joined.poll() is None:
             self._joined.kill()
             self._joined.wait()
@@ -157,35 +157,35 @@ class Site:
         self._supervised.start([*command, "--set", replicas, "run"], self._errors)
 
     def unasked_ends(self) -> Sequence[str]:
-        """Every end of the supervisor so far that was not ours, in words."""
+        """Return every unexpected exit of the supervisor so far, as text."""
         self._supervised.look()
         return self._supervised.ends
 
     def revive(self) -> None:
-        """Start another supervisor if it ended by itself: what it left undone can still be judged.
+        """Start another supervisor if it exited on its own, so that the run can still be judged.
 
-        Only when no storm strikes, which does the same with its next kill.
+        Only outside a storm, which does the same with its next kill.
         """
         if not self.is_running():
             self.start()
 
     def is_running(self) -> bool:
-        """Tell whether a supervisor lives."""
+        """Return whether a supervisor is running."""
         return self._supervised.look() is not None
 
     def drain(self, seconds: float) -> int | None:
-        """Stop the supervisor with SIGTERM as an operator would.
+        """Stop the supervisor with SIGTERM, like an operator.
 
         Returns:
-            Its exit code; None when it had ended by itself.
+            Its exit code; None if it had exited on its own.
 
         Raises:
-            PixstreamError: it idles for so many seconds and does not end.
+            PixstreamError: it idles for that many seconds and does not exit.
         """
         return self._supervised.drain(seconds)
 
     def components(self) -> dict[str, psutil.Process]:
-        """The components' living processes by `name-replica`."""
+        """Return the running processes of components, by `name-replica`."""
         supervisor = self._supervised.look()
         if supervisor is None:
             return {}
@@ -199,7 +199,7 @@ class Site:
         return found
 
     def kill_supervisor(self) -> bool:
-        """SIGKILL it, check that its children end, start another; False when none was running.
+        """SIGKILL it, check that its children exit, start another; False if none was running.
 
         Raises:
             PixstreamError: children outlived it.
@@ -215,7 +215,7 @@ class Site:
         return killed
 
     def join(self) -> None:
-        """One more replica of the consumer joins the group; the former extra one, if any, goes."""
+        """Add a replica of the consumer to the group; an earlier extra replica leaves first."""
         self.leave()
         order = ChildSpec(
             config_path=str(self.place.config),
@@ -237,7 +237,7 @@ class Site:
         )
 
     def leave(self) -> None:
-        """The extra replica drains and leaves; it is killed when it does not."""
+        """Drain and stop the extra replica; kill it if it does not stop."""
         if self._joined is None:
             return
         self._joined.terminate()
@@ -249,7 +249,7 @@ class Site:
         self._joined = None
 
     def kill_broker(self, after: Callable[[], None]) -> None:
-        """SIGKILL Kafka, do `after`, and start it again on its data."""
+        """SIGKILL Kafka, call `after`, and start Kafka again on its data."""
         self.broker.kill()
         after()
         self.broker.start()
@@ -257,7 +257,7 @@ class Site:
     # The tables' disk
 
     def fill_disk(self) -> Path | None:
-        """Leave no byte free beside the tables; the file to remove. None without an own disk."""
+        """Fill the tables' disk; return the file to remove, or None without a separate disk."""
         if not self.own_disk:
             return None
         ballast = self.place.lake / ".ballast"
@@ -269,7 +269,7 @@ class Site:
         return ballast
 
     def read_only(self, *, on: bool) -> bool:
-        """Remount the tables' disk read-only or writable; False when that is not possible now."""
+        """Remount the tables' disk read-only or writable; False if that is not possible now."""
         if not self.own_disk:
             return False
         how = "remount,ro" if on else "remount,rw"
@@ -281,7 +281,7 @@ class Site:
         return done.returncode == 0
 
     def _mount(self) -> None:
-        """A disk of its own for the tables, where this user may mount one."""
+        """Mount a separate disk for the tables, if this user may mount one."""
         size = f"size={self._disk_bytes}"
         done = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self.place.lake)],  # noqa: S607
@@ -298,7 +298,7 @@ class Site:
             self.own_disk = False
 
     def keep_tables(self) -> None:
-        """Copy the tables from their own disk beside it: they outlive the run."""
+        """Copy the tables from their separate disk, so that they outlive the run."""
         if self.own_disk:
             shutil.copytree(self.place.lake, self.place.directory / "lake-kept")
 

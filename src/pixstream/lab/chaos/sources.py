@@ -1,7 +1,8 @@
-"""Tells the oracle's documents to every producer, and notes what was answered for.
+"""Delivery of the oracle's documents to every producer, with a record of what was acknowledged.
 
-A log line, an SPI file or a Pix in the bank's books is an obligation as soon as it is there: its
-source keeps it. A body posted to the webhook is one when it was answered 200, see `callbacks`.
+A log line, an SPI file or a Pix recorded at the bank must arrive from the moment it exists, because
+its source keeps it. A body posted to the webhook must arrive once it is answered 200, see
+`callbacks`.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ LARGEST_FILE = 10
 
 
 class LogFile:
-    """The bank's own systems, which write lines and rotate their file whenever they please.
+    """The institution's own systems, which write lines and rotate their file at any time.
 
     Args:
-        path: of the file.
-        oracle: notes what is told.
+        path: path of the file.
+        oracle: records what is delivered.
     """
 
     def __init__(self, path: Path, oracle: Oracle) -> None:
@@ -47,7 +48,7 @@ class LogFile:
 
     @property
     def rotations(self) -> int:
-        """How often the file was renamed in the middle of a line."""
+        """Number of times the file was renamed in the middle of a line."""
         return self._rotations
 
     def rotate(self) -> None:
@@ -55,11 +56,11 @@ class LogFile:
         self._rotate_now.set()
 
     def tell(self, documents: Sequence[NumberedDocument], poisons: Sequence[int]) -> None:
-        """Write a line each."""
-        for told in documents:
-            self._oracle.offered.add(told.number, told.bits)
-            self._write(_line(told))
-            self._oracle.acknowledged.add(told.number, told.bits)
+        """Write one line for each."""
+        for document in documents:
+            self._oracle.offered.add(document.number, document.bits)
+            self._write(_line(document))
+            self._oracle.acknowledged.add(document.number, document.bits)
         for number in poisons:
             self._oracle.poison_offered.add(number, 1)
             self._write(
@@ -87,11 +88,11 @@ class LogFile:
 
 
 class SpiDirectory:
-    """The gateway to the SPI, which lays message files into a directory.
+    """The gateway to the SPI, which puts message files into a directory.
 
     Args:
-        directory: where a file appears whole.
-        oracle: notes what is told.
+        directory: directory in which whole files appear.
+        oracle: records what is delivered.
     """
 
     def __init__(self, directory: Path, oracle: Oracle) -> None:
@@ -100,17 +101,17 @@ class SpiDirectory:
         self._files = 0
 
     def tell(self, documents: Sequence[NumberedDocument], poisons: Sequence[int]) -> None:
-        """Write pacs.008 files, inbound and outbound ones apart; a malformed one is cut short."""
+        """Write pacs.008 files, separately by direction; a malformed file is truncated."""
         ways: dict[bool, list[NumberedDocument]] = {True: [], False: []}
-        for told in documents:
-            ways[told.transfer.payee.own].append(told)
+        for document in documents:
+            ways[document.transfer.payee.own].append(document)
         for inbound, group in ways.items():
             for start in range(0, len(group), LARGEST_FILE):
                 part = group[start : start + LARGEST_FILE]
                 self._mark(part)
                 self._put(self._message(inbound, part))
-                for told in part:
-                    self._oracle.acknowledged.add(told.number, told.bits)
+                for document in part:
+                    self._oracle.acknowledged.add(document.number, document.bits)
         for number in poisons:
             self._oracle.poison_offered.add(number, 1)
             marker = self._oracle.poison(number)
@@ -118,8 +119,8 @@ class SpiDirectory:
             self._oracle.poison_acknowledged.add(number, 1)
 
     def _mark(self, documents: Sequence[NumberedDocument]) -> None:
-        for told in documents:
-            self._oracle.offered.add(told.number, told.bits)
+        for document in documents:
+            self._oracle.offered.add(document.number, document.bits)
 
     def _message(self, inbound: bool, documents: Sequence[NumberedDocument]) -> bytes:  # noqa: FBT001
         return spi_envelope.envelope(
@@ -127,7 +128,7 @@ class SpiDirectory:
             inbound=inbound,
             identifier=f"{documents[0].number:023d}",
             created=documents[0].transfer.when,
-            transactions=[spi_xml.pacs008(told.transfer) for told in documents],
+            transactions=[spi_xml.pacs008(document.transfer) for document in documents],
         ).encode()
 
     def _put(self, content: bytes) -> None:
@@ -139,12 +140,13 @@ class SpiDirectory:
 
 
 class BankBooks:
-    """A bank behind API Pix, in this process: it never dies.
+    """A bank with API Pix in this process: no fault hits it.
 
     Args:
-        client_id: and `secret`: what the producer logs in with.
-        port: of the API.
-        oracle: notes what is told.
+        client_id: client id of the producer.
+        secret: client secret of the producer.
+        port: port of the API.
+        oracle: records what is delivered.
     """
 
     def __init__(self, client_id: str, secret: str, port: int, oracle: Oracle) -> None:
@@ -157,11 +159,11 @@ class BankBooks:
         self._server.start()
 
     def tell(self, documents: Sequence[NumberedDocument]) -> None:
-        """Record Pix; from then on GET /pix lists them."""
-        for told in documents:
-            self._oracle.offered.add(told.number, told.bits)
-            self._bank.store.add(pix_object(told))
-            self._oracle.acknowledged.add(told.number, told.bits)
+        """Record Pix, which GET /pix then lists."""
+        for document in documents:
+            self._oracle.offered.add(document.number, document.bits)
+            self._bank.store.add(pix_object(document))
+            self._oracle.acknowledged.add(document.number, document.bits)
 
     def stop(self) -> None:
         """Close the API."""
@@ -169,11 +171,14 @@ class BankBooks:
 
 
 class Sources:
-    """Every source together, fed at an even pace.
+    """All sources together.
 
     Args:
-        log: and `spi`, `bank`, `callbacks`: who tells what.
-        oracle: makes the documents.
+        oracle: generates the documents.
+        log: source of log lines.
+        spi: source of SPI files.
+        bank: source of Pix in GET /pix.
+        callbacks: source of webhook bodies.
     """
 
     def __init__(
@@ -193,12 +198,12 @@ class Sources:
         self._poisons = count(1)
 
     def start(self) -> None:
-        """Open the bank's doors."""
+        """Start the bank and its callbacks."""
         self.bank.start()
         self.callbacks.start()
 
     def stop(self) -> None:
-        """Close them."""
+        """Stop all sources."""
         self.callbacks.stop()
         self.bank.stop()
         self.log.close()
@@ -213,9 +218,9 @@ class Sources:
         """Hand documents to their sources.
 
         Args:
-            documents: any number.
-            poisoned: with them one malformed piece, by turns of the sources.
-            insisting: no callback is given up that the webhook refuses, as at its start.
+            documents: any number of documents.
+            poisoned: add one malformed piece, for each source in turn.
+            insisting: retry every callback that the webhook refuses, for example at its start.
         """
         by_source: dict[str, list[NumberedDocument]] = {
             SYSTEM_LOG: [],
@@ -223,8 +228,8 @@ class Sources:
             WEBHOOK: [],
             BANK_API: [],
         }
-        for told in documents:
-            by_source[told.source].append(told)
+        for document in documents:
+            by_source[document.source].append(document)
         poisons: dict[str, list[int]] = {SYSTEM_LOG: [], ISO20022: [], WEBHOOK: []}
         if poisoned:
             number = self.next_poison()
@@ -235,12 +240,12 @@ class Sources:
         self.bank.tell(by_source[BANK_API])
 
     def next_poison(self) -> int:
-        """A number that no malformed piece has had."""
+        """Return a number that no malformed piece has used."""
         return next(self._poisons)
 
 
-def _line(told: NumberedDocument) -> bytes:
-    (fact,) = told.facts
-    returned = told.transfer.returns[0] if told.transfer.returns else None
+def _line(document: NumberedDocument) -> bytes:
+    (fact,) = document.facts
+    returned = document.transfer.returns[0] if document.transfer.returns else None
     step = Step(fact.category, fact.status, fact.event_time)
-    return msgspec.json.encode(log_lines.entry(told.transfer, returned, step))
+    return msgspec.json.encode(log_lines.entry(document.transfer, returned, step))

@@ -1,14 +1,13 @@
-"""How long facts waited for a table while nothing at all was committed to it.
+"""Measurement of stalls: how long facts waited for a table without any commit to it.
 
-A loop that stands still in the middle of a storm is healed by the next kill or rebalance, and what
-is asked before and after does not show it. So the log of each table is looked at all the time: a
-file of the next version is all that is asked for.
+The next kill or rebalance restarts a loop that hangs in the middle of a storm, so checks before and
+after the storm do not show the hang. Therefore each table's log is polled all the time for the
+file of the next version.
 
-How long a consumer needs to start and to join its group, against how long the storm leaves it to
-live, depends on the machine: on two busy cores whole storms passed in which nothing was committed.
-So the storm leaves processes alone while no table has got a commit for `SPARE_SECONDS`, and goes on
-after the next one. That none gets one all the same while the processes idle is a stall, see
-`pixstream.patience`.
+Whether a consumer can start and join its group before the storm kills it depends on the machine: on
+two busy cores, nothing was committed in whole storms. Therefore the storm spares processes when no
+table has had a commit for `SPARE_SECONDS`, and resumes after the next commit. If there is still no
+commit while the processes idle, that is a stall, see `pixstream.patience`.
 """
 
 from __future__ import annotations
@@ -29,26 +28,26 @@ LOOK_SECONDS = 0.5
 SPARE_SECONDS = 40.0
 
 _COMMITTED = b'"txn"'
-"""What a commit has that moves offsets; compaction and properties of a table have none."""
+"""Mark of a commit that advances offsets; compactions and property changes do not have it."""
 
 
 class Stall(NamedTuple):
-    """The longest of one table: seconds, and when it began."""
+    """The longest stall of a table: its duration in seconds, and its start."""
 
     seconds: float
     since: dt.datetime
 
 
 class Stalls:
-    """Looks at the tables of every category.
+    """The stalls of the tables of every category.
 
     Args:
         lake: directory of the tables.
 
     Attributes:
-        longest: by category; none where no fact had to wait.
-        quiet_seconds: how long no table has got a commit, while facts wait.
-        commits: how many have moved offsets.
+        longest: longest stall by category; none where no fact had to wait.
+        quiet_seconds: time without a commit to any table, while facts wait.
+        commits: number of commits that advanced offsets.
     """
 
     def __init__(self, lake: Path) -> None:
@@ -62,19 +61,19 @@ class Stalls:
         self._see_commits()
 
     def told(self, documents: Iterable[NumberedDocument]) -> None:
-        """Facts that wait from now on; not the webhook's, which may still be refused."""
+        """Note facts that wait from now on; not the webhook's, which may still be refused."""
         now = dt.datetime.now(dt.UTC)
-        for told in documents:
-            if told.source != WEBHOOK:
-                for fact in told.facts:
+        for document in documents:
+            if document.source != WEBHOOK:
+                for fact in document.facts:
                     self._waiting.setdefault(fact.category, Stall(0.0, now))
 
     def look(self, now: float, *, disk_shut: bool) -> None:
-        """See what was committed; a few times a second.
+        """Look for new commits; called several times per second.
 
         Args:
             now: monotonic seconds.
-            disk_shut: the tables' disk takes nothing at this moment: such time does not count.
+            disk_shut: the tables' disk accepts no writes now: this time does not count.
         """
         passed = 0.0 if self._looked is None else now - self._looked
         if self._looked is not None and passed < LOOK_SECONDS:
@@ -94,7 +93,7 @@ class Stalls:
                 self.longest[category] = longer
 
     def summary(self) -> str:
-        """One line for people."""
+        """Return one line for people."""
         longest = [
             f"{category.plural} {stall.seconds:.1f} s (from {stall.since:%H:%M:%S} UTC)"
             for category, stall in sorted(self.longest.items())
@@ -102,7 +101,7 @@ class Stalls:
         return "longest stalls in the storm: " + (", ".join(longest) or "none")
 
     def _see_commits(self) -> list[Category]:
-        """The tables whose offsets moved since the last look."""
+        """Return the tables whose offsets advanced since the last look."""
         moved: list[Category] = []
         for category, log in self._logs.items():
             while (entry := log / f"{self._versions[category] + 1:020d}.json").exists():

@@ -1,7 +1,7 @@
-"""Decides which fault strikes when, and strikes: two lanes that do not wait for each other.
+"""The schedule and injection of faults, in two lanes that do not wait for each other.
 
-One lane hits processes, the other the world around them: broker, connections, disk, sources. The
-seed decides the order; how far a process had come when it was hit is left to chance.
+One lane hits processes, the other their environment: broker, connections, disk, sources. The seed
+determines the order; the state of a process at the time of a fault is random.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PROCESS_FAULTS = {
     "stop": 0.5,
     "join": 0.5,
 }
-"""Strikes a minute of the first lane, which a busy machine stretches: see `stalls`."""
+"""Faults per minute of the first lane, which takes longer on a busy machine: see `stalls`."""
 
 WORLD_FAULTS = {
     "kill_broker": 0.85,
@@ -53,24 +53,24 @@ WORLD_FAULTS = {
     "rotate": 2.0,
     "poison_at_end": 2.0,
 }
-"""Strikes a minute of the second lane."""
+"""Faults per minute of the second lane."""
 
 KILLED = ("producers", "consumers", "processors", "supervisor", "broker")
 _BURST_SECONDS = 10.0
 _VICTIM_SECONDS = 20.0
-"""A supervisor that lives starts a component before nothing has moved for so long."""
+"""Longest idle time before a running supervisor has started a component."""
 
 _LOOK_SECONDS = 0.5
 
 
 class Weather(NamedTuple):
-    """What comes over the site.
+    """The parameters of a storm.
 
     Attributes:
-        facts: distinct facts that are told while it lasts, at an even pace.
-        seconds: how long it lasts, while the pipeline gets something done.
-        seed: of facts and strikes.
-        rates: strikes a minute by fault; one that is not named is left out.
+        facts: distinct facts delivered during the storm, at an even pace.
+        seconds: duration, not counting the time in which processes are spared.
+        seed: seed of facts and faults.
+        rates: faults per minute by name; a fault without a rate is omitted.
     """
 
     facts: int
@@ -80,28 +80,28 @@ class Weather(NamedTuple):
 
 
 class _Later(NamedTuple):
-    """What puts a fault right, and when (monotonic seconds)."""
+    """The action that ends a fault, and its time (monotonic seconds)."""
 
     when: float
     action: Callable[[], None]
 
 
 class Storm:
-    """Strikes as often as the weather says, however long that takes.
+    """A storm that injects as many faults as the weather demands, however long that takes.
 
     Args:
-        site: what is hit.
-        sources: rotate, and tell malformed pieces.
+        site: the pipeline to hit.
+        sources: rotate the log, and deliver malformed pieces.
         oracle: numbers the malformed pieces.
-        weather: how long and how hard.
-        spare: tells whether processes have been hit too often to get anything done: then they are
-            left alone, and the rest of their lane is put off.
+        weather: duration and rates.
+        spare: returns whether processes were hit too often to make progress: then they are spared,
+            and the rest of their lane is postponed.
 
     Attributes:
-        kills: SIGKILLs that hit a living process, by what it was.
-        faults: everything else that struck.
-        spared_seconds: how long processes were left alone.
-        disk_shut: the tables' disk takes nothing at this moment.
+        kills: number of SIGKILLs that hit a running process, by kind.
+        faults: number of all other faults, by name.
+        spared_seconds: how long processes were spared.
+        disk_shut: the tables' disk accepts no writes now.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Storm:
         self._over = threading.Event()
         self._error: BaseException | None = None
         self._later: list[_Later] = []
-        # Not the lane's: it may be waiting for a supervisor's children, one of them frozen.
+        # Not in the lane: it may be waiting for a supervisor's children, one of them frozen.
         self._wakings: list[threading.Timer] = []
         self._threads = [
             threading.Thread(target=self._lane, args=lane, name=f"storm-{n}", daemon=True)
@@ -134,23 +134,23 @@ class Storm:
         self.disk_shut = False
 
     def start(self) -> None:
-        """Begin to strike."""
+        """Start injecting faults."""
         self._started = time.monotonic()
         for thread in self._threads:
             thread.start()
 
     def over(self) -> bool:
-        """Tell whether it has passed.
+        """Return whether the storm is over.
 
         Raises:
-            PixstreamError: a fault found what must never be: an orphan, a broker that stays down.
+            PixstreamError: a fault found a broken promise: an orphan, or a broker that stays down.
         """
         if self._error is not None:
             raise self._error
         return not any(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
-        """End early, with everything put right again."""
+        """End early, and undo every fault."""
         self._over.set()
         for thread in [*self._threads, *self._wakings]:
             thread.join()
@@ -168,7 +168,7 @@ class Storm:
             self._put_right(later, everything=True)
 
     def _wait_for(self, due: float, later: list[_Later], *, spare: bool) -> None:
-        """Return at the second `due` of a lane, or when it is all over."""
+        """Return at the second `due` of a lane, or when the storm is over."""
         while not self._over.is_set():
             self._put_right(later)
             late = self.spared_seconds if spare else 0.0
@@ -181,7 +181,7 @@ class Storm:
             self.spared_seconds += (time.monotonic() - began) * spared
 
     def _schedule(self, rates: dict[str, float]) -> list[tuple[float, str]]:
-        """Every strike with its second: evenly spread, each at a moment of its own stretch."""
+        """Return every fault with its second: evenly spread, each at random in its interval."""
         strikes: list[tuple[float, str]] = []
         for name in rates:
             count = round(self._rates.get(name, 0.0) * self._seconds / 60)
@@ -190,7 +190,7 @@ class Storm:
         return sorted(strikes)
 
     def _put_right(self, lane: list[_Later], *, everything: bool = False) -> None:
-        """Let leave who joined, when the time has come."""
+        """Undo the faults whose time has come."""
         now = time.monotonic()
         due = [item for item in lane if everything or item.when <= now]
         lane[:] = [item for item in lane if item not in due]
@@ -204,7 +204,7 @@ class Storm:
         return [process for label, process in living if kind in {None, _kind(label)}]
 
     def _kill(self, kind: str | None = None) -> None:
-        """SIGKILL one living component, of a kind; waits while the supervisor lives for one."""
+        """SIGKILL a running component of a kind; wait for one while the supervisor is running."""
         patience = Patience(_VICTIM_SECONDS)
         while self._site.is_running() and not (patience.exhausted or self._over.is_set()):
             living = self._site.components()
@@ -232,7 +232,7 @@ class Storm:
         self.kills["supervisor"] += self._site.kill_supervisor()
 
     def _burst(self) -> None:
-        """Some member dies every 0.1 to 1 s: none lives long enough to finish anything."""
+        """Kill a member every 0.1 to 1 s: none lives long enough to finish anything."""
         self.faults["bursts"] += 1
         deadline = time.monotonic() + min(_BURST_SECONDS, self._seconds / 6)
         while time.monotonic() < deadline and not self._over.is_set():
@@ -240,7 +240,7 @@ class Storm:
             time.sleep(self._rng.uniform(0.1, 1.0))
 
     def _stop(self) -> None:
-        """A member freezes for longer than its session and its transaction, then goes on."""
+        """Freeze a member for longer than its session and its transaction, then resume it."""
         victims = list(self._site.components().values())
         if not victims:
             return
@@ -257,13 +257,13 @@ class Storm:
         self._wakings.append(waking)
 
     def _join(self) -> None:
-        """A replica more for some seconds: the group rebalances twice."""
+        """Add a replica for some seconds: the group rebalances twice."""
         self._site.join()
         self.faults["joins"] += 1
         until = time.monotonic() + self._rng.uniform(6, 15)
         self._later.append(_Later(until, self._site.leave))
 
-    # The world around them
+    # The environment
 
     def _kill_broker(self) -> None:
         self._site.kill_broker(lambda: time.sleep(self._rng.uniform(0, 2)))
@@ -277,7 +277,7 @@ class Storm:
         self._site.proxy.refusing = False
 
     def _lose_answers(self) -> None:
-        """What was asked meanwhile is done, and nobody hears of it: the connections are cut."""
+        """Lose the answers to requests that Kafka has executed, by cutting the connections."""
         self._site.proxy.silent = True
         self._over.wait(self._rng.uniform(0.1, 1))
         self._site.proxy.cut()
@@ -300,7 +300,7 @@ class Storm:
             self.disk_shut = False
 
     def _storage_error(self) -> None:
-        """The tables' disk turns read-only; it is busy, and refuses, while a file is written."""
+        """Make the tables' disk read-only; the remount fails while a file is being written."""
         for _ in range(50):
             if self._site.read_only(on=True):
                 self.faults["storage_errors"] += 1
@@ -316,7 +316,7 @@ class Storm:
         self._sources.log.rotate()
 
     def _poison_at_end(self) -> None:
-        """What is no event as the last record of a partition: a batch may end with it."""
+        """Write a record that is not an event to a partition's end: a batch may end with it."""
         number = self._sources.next_poison()
         topic = self._rng.choice(sorted(EVENT_TOPICS.values()))
         self._oracle.poison_offered.add(number, 1)
@@ -334,7 +334,7 @@ class Storm:
 
 
 def _kind(label: str) -> str:
-    """The kind of a component, by its label."""
+    """Return the kind of a component, by its label."""
     kinds = {CONSUMER: "consumers", PROCESSOR: "processors"}
     return kinds.get(label.rpartition("-")[0], "producers")
 
@@ -343,4 +343,4 @@ def _wake(process: psutil.Process) -> None:
     try:
         process.resume()
     except psutil.NoSuchProcess:
-        log.info("a stopped member was gone before it was woken")
+        log.info("a stopped member exited before it was resumed")

@@ -1,4 +1,4 @@
-"""The supervisor under attack: its process, and every end of it that nobody here asked for."""
+"""The supervisor under test: its process, and each of its unexpected exits."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LOOK_SECONDS = 0.05
 
 
 class Supervised:
-    """One `pixstream run` after the other; looked at from several threads.
+    """One `pixstream run` after the other; used by several threads.
 
     Args:
-        environment: of each process.
+        environment: environment of each process.
 
     Attributes:
-        ends: those that were not ours, in words: any exit code or signal, but for our own SIGKILL
-            and SIGTERM. The next start would heal them without a word.
+        ends: texts about unexpected exits: any exit code or signal except our own SIGKILL and
+            SIGTERM. The next start would silently repair them.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -38,37 +38,37 @@ class Supervised:
         self.ends: list[str] = []
 
     def look(self) -> int | None:
-        """Its process number; None when none runs. Notes one that ended by itself."""
+        """Return its pid, None if none is running, and note one that exited on its own."""
         with self._lock:
             process = self._living()
             return None if process is None else process.pid
 
     def start(self, command: Sequence[str], errors: IO[bytes] | None) -> None:
-        """Start another; `errors` takes what it and its children write to standard error."""
+        """Start another; `errors` receives its standard error and that of its children."""
         with self._lock:
             self._started = time.monotonic()
             self._process = subprocess.Popen(command, stderr=errors, env=self._environment)
 
     def kill(self) -> bool:
-        """SIGKILL it and wait for its end; False when none was running."""
+        """SIGKILL it and wait for its exit; False if none was running."""
         with self._lock:
             process = self._living()
             if process is None:
                 return False
             process.kill()
-            if process.wait() != -signal.SIGKILL:  # it was faster
+            if process.wait() != -signal.SIGKILL:  # it exited just before
                 self._note(process.returncode)
             self._process = None
             return True
 
     def drain(self, seconds: float) -> int | None:
-        """Stop it with SIGTERM as an operator would.
+        """Stop it with SIGTERM, like an operator.
 
         Returns:
-            Its exit code; None when none was running.
+            Its exit code; None if none was running.
 
         Raises:
-            PixstreamError: it idles for so many seconds and does not end.
+            PixstreamError: it idles for that many seconds and does not exit.
         """
         with self._lock:
             process = self._living()
@@ -79,7 +79,7 @@ class Supervised:
             while (code := process.poll()) is None:
                 if patience.exhausted:
                     raise PixstreamError(
-                        f"`pixstream run` did not end within {seconds:g} s of SIGTERM"
+                        f"`pixstream run` did not exit within {seconds:g} s of SIGTERM"
                     )
                 time.sleep(_LOOK_SECONDS)
             self._process = None
@@ -95,6 +95,6 @@ class Supervised:
         how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
         now = dt.datetime.now(dt.UTC)
         self.ends.append(
-            f"`pixstream run` ended by itself with {how}, seen at {now:%H:%M:%S} UTC, "
+            f"`pixstream run` exited on its own with {how}, seen at {now:%H:%M:%S} UTC, "
             f"{time.monotonic() - self._started:.0f} s after its start"
         )

@@ -1,8 +1,8 @@
-"""A processor for the storm: numbers the events of each partition, so that any mistake shows.
+"""A processor for the storm: it numbers the events of each partition, so that any error shows.
 
-Each event becomes one record of `pix.chaos`: its key says where the event lies in Kafka, its value
-is the event's number in its partition. A batch that is lost or doubled shows in the keys, a state
-that was forgotten, or kept though its batch was not committed, in the numbers.
+Each event becomes one record of `pix.chaos`: its key is the event's partition and offset in Kafka,
+its value the event's number in its partition. The keys show a lost or duplicated batch. The numbers
+show a state that was lost, or kept although its batch was not committed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _READ, _DONE = 1, 2
 
 @dataclasses.dataclass(kw_only=True)
 class Tally(Processor):
-    """Numbers the events of each partition."""
+    """A processor that numbers the events of each partition."""
 
     type: str = "chaos_tally"
     writes: ClassVar[Mapping[str, TopicSettings]] = MappingProxyType(
@@ -36,7 +36,7 @@ class Tally(Processor):
     )
 
     def __post_init__(self) -> None:
-        """Begin without a partition."""
+        """Start without a partition."""
         super().__post_init__()
         self._numbers: dict[TopicPartition, int] = {}
         self._changed: set[TopicPartition] = set()
@@ -65,15 +65,15 @@ class Tally(Processor):
 
 
 class Tallied:
-    """What the processor made of all that lies in the topics of events.
+    """The processor's output, compared with all records in the topics of events.
 
     Args:
-        client: Kafka.
-        name: of the component, for its letters.
+        client: Kafka client.
+        name: name of the component, for its letters.
 
     Attributes:
         lost: records that became neither an output nor a letter.
-        duplicates: further outputs or letters of a record, and numbers that were given twice.
+        duplicates: second outputs or letters of a record, and numbers that were used twice.
         unknown: outputs and letters of records that do not exist.
     """
 
@@ -107,7 +107,7 @@ class Tallied:
     def _mark(
         self, marks: dict[TopicPartition, bytearray], place: TopicPartition, number: int
     ) -> bool:
-        """Mark a number; whether it was marked before."""
+        """Mark a number; return whether it was marked before."""
         found = marks.setdefault(place, bytearray())
         found.extend(bytes(max(0, number + 1024 - len(found))))
         before, found[number] = found[number], _READ

@@ -1,7 +1,7 @@
-"""What the storm has left: every obligation once, nothing unknown, nothing altered.
+"""The verdict after a storm: every acknowledged fact once, nothing unknown, nothing altered.
 
-Tables and dead letters are read as any reader would, and compared with what the oracle computes;
-no counter of the pipeline is asked.
+Tables and dead letters are read like by any other reader, and compared with what the oracle
+computes; the pipeline's counters are not used.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAMING = (
     *("event_id", "end_to_end_id", "return_id", "source", "revision", "letter-id"),
     *("number", "reason", "stage", "stream", "position", "origin-topic", "origin-offset"),
 )
-"""What names a row or letter without telling anything of a person."""
+"""Fields that identify a row or letter without personal data."""
 
 _ROWS = 20_000
 
@@ -43,13 +43,13 @@ class Verdict(msgspec.Struct, kw_only=True):
 
     Attributes:
         offered: facts and malformed pieces handed to their sources.
-        acknowledged: those that must have arrived.
-        kills: SIGKILLs by what they hit.
-        faults: everything else that struck.
-        lost: acknowledged ones that are nowhere, and records that the processor left out.
-        duplicates: further rows of a fact, further letters of a malformed piece, further outputs.
-        unknown: rows and letters that the oracle never made, outputs of records that are not there.
-        altered: rows whose payload is not the one that was told.
+        acknowledged: facts and malformed pieces that must have arrived.
+        kills: number of SIGKILLs by kind of process.
+        faults: number of all other faults by name.
+        lost: acknowledged ones that are missing, and records that the processor omitted.
+        duplicates: second rows of a fact, second letters of a malformed piece, second outputs.
+        unknown: rows and letters that the oracle never made, outputs of records that do not exist.
+        altered: rows whose payload differs from the delivered one.
     """
 
     offered: int
@@ -63,23 +63,23 @@ class Verdict(msgspec.Struct, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Tell whether what must be zero is."""
+        """Whether the counts that must be zero are zero."""
         return not (self.lost or self.duplicates or self.unknown or self.altered)
 
 
 class Auditor:
-    """Reads everything once and compares.
+    """A comparison of tables and dead letters with the oracle.
 
     Args:
-        oracle: what was told.
+        oracle: the delivered documents.
         lake: directory of the tables.
-        client: Kafka, for the dead letters.
-        pseudonym: what documents and keys must have become.
-        vault: opens the letters.
-        letters: where large ones lie.
+        client: Kafka client, for the dead letters.
+        pseudonym: computes the pseudonyms that documents and keys must have become.
+        vault: decrypts the letters.
+        letters: directory of large letters.
 
     Attributes:
-        examples: up to ten of what is wrong, for people; no personal data.
+        examples: up to ten examples of errors, for people; without personal data.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Auditor:
         self.examples: list[str] = []
 
     def audit(self, kills: dict[str, int], faults: dict[str, int]) -> Verdict:
-        """Read tables and letters, and judge."""
+        """Read tables and letters, and return the verdict."""
         for category in Category:
             self._table(category)
         self._read_letters()
@@ -154,7 +154,7 @@ class Auditor:
             self._note("altered", row)
 
     def _fact(self, identifier: str) -> NumberedFact | None:
-        """The fact that a row claims to be, if it was ever offered."""
+        """Return the fact that a row claims to be, if it was ever offered."""
         number = self._oracle.number(identifier)
         if number is None:
             return None
@@ -166,7 +166,7 @@ class Auditor:
     def _same(
         self, row: dict[str, Any], fact: NumberedFact, source: str, category: Category
     ) -> bool:
-        told: dict[str, Any] = {
+        expected: dict[str, Any] = {
             "category": fact.category.value,
             "amount_centavos": fact.centavos,
             "event_time": fact.event_time,
@@ -174,13 +174,13 @@ class Auditor:
             "source": source,
             "direction": fact.direction.value,
         }
-        same = all(row[name] == value for name, value in told.items())
+        same = all(row[name] == value for name, value in expected.items())
         sides = ((row["payer"], fact.payer), (row["payee"], fact.payee))
-        parties = all(_told_of(party) == self._hidden(side) for party, side in sides)
+        parties = all(_side(party) == self._hidden(side) for party, side in sides)
         return same and parties and row["category"] == category.value
 
     def _hidden(self, side: Side) -> Side:
-        """The same as a row tells it: of the keys, the CPF and CNPJ are all digits."""
+        """Return a side with pseudonyms, as in a row; a key of digits only is a CPF or CNPJ."""
         kind = "document" if (side.key or "").isdigit() else "key"
         return Side(side.ispb, self._as("document", side.document), self._as(kind, side.key))
 
@@ -194,7 +194,7 @@ class Auditor:
     def _read_letters(self) -> None:
         for letter in dead_letters.views(self._client.scan(DLQ)):
             if letter.component == PROCESSOR:
-                continue  # of the same records; see `Tallied`
+                continue  # these are letters of the same records; see `Tallied`
             content = dead_letters.content(letter, self._vault, self._letters)
             numbers = self._oracle.poisons(content)
             offered = [n for n in numbers if self._oracle.poison_offered[n]]
@@ -208,11 +208,11 @@ class Auditor:
                 self._poison_found.add(number, 1)
 
     def _note(self, what: str, where: dict[str, Any]) -> None:
-        """Keep a few, by what names them: identifiers of our own making, never a payload."""
+        """Keep a few examples with their identifying fields, which are synthetic; no payload."""
         if len(self.examples) < 10:  # noqa: PLR2004  enough to begin with
-            told = ", ".join(f"{name} {where[name]}" for name in _NAMING if where.get(name))
-            self.examples.append(f"{what}: {told}")
+            fields = ", ".join(f"{name} {where[name]}" for name in _NAMING if where.get(name))
+            self.examples.append(f"{what}: {fields}")
 
 
-def _told_of(party: dict[str, Any]) -> Side:
+def _side(party: dict[str, Any]) -> Side:
     return Side(party["ispb"], party["document"], party["key"])

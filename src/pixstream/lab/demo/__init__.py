@@ -1,1 +1,1 @@
-"""The demonstration: everything at once against the sandbox bank, then a proof that it adds up."""
+"""The demo: the whole pipeline against the sandbox bank, then a proof that the counts add up."""

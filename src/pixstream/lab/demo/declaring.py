@@ -1,4 +1,4 @@
-"""Creates the declared topics on a Kafka that has just started."""
+"""Creation of the declared topics on a Kafka that has just started."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from pixstream.kafka.ports import Admin, TopicSpec
 
 IDLE_SECONDS = 60.0
-"""A Kafka that answers nothing for so long while it has nothing to do, hangs."""
+"""A Kafka that idles and does not answer for this long hangs."""
 
 _PAUSE_SECONDS = 0.2
 
 
 def create(topics: Sequence[TopicSpec], admin: Admin) -> None:
-    """Create what is missing, again and again while Kafka is too busy to say that it has.
+    """Create the missing topics; try again while Kafka is too busy to confirm them.
 
     Args:
-        topics: every one that should exist.
-        admin: of the Kafka.
+        topics: every topic that should exist.
+        admin: admin client of the Kafka.
 
     Raises:
         KafkaError: Kafka refuses a topic.
-        Transient: it idles and does not answer.
+        Transient: Kafka idles and does not answer.
     """
     patience = Patience(IDLE_SECONDS)
     while True:
@@ -46,6 +46,6 @@ def create(topics: Sequence[TopicSpec], admin: Admin) -> None:
 
 
 def _nobody(topic: str) -> dict[str, int]:
-    """Lags of the consumers of a topic that does not exist yet."""
+    """Return the consumer lags of a topic that does not exist yet: none."""
     del topic
     return {}

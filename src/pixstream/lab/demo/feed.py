@@ -1,4 +1,4 @@
-"""Delivers the plan's offers to their sources, and keeps the ledger of what was offered."""
+"""Delivery of the plan's offers to their sources, with the ledger of what was offered."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ if TYPE_CHECKING:
     from pixstream.lab.simulation.offers import Offer
 
 ANSWER_SECONDS = 300.0
-"""The bank is this very process: however busy, it answers."""
+"""Generous timeout: the bank runs in this process and always answers, however busy."""
 
 STRAY_SHARE = 1000
-"""One stray record, written to a topic by somebody else, for so many facts."""
+"""One in this many facts is a stray record, which another program writes to a topic."""
 
 
 class Feeder:
-    """Plays every source: the bank behind its API and its callbacks, log files, SPI files.
+    """All sources: the bank with its API and its callbacks, log files, SPI files.
 
-    Besides, it plays somebody who writes to the topics what is no event: the consumer's letters.
+    It also acts as another program that writes records to the topics that are not events; they
+    become the consumer's letters.
 
     Args:
-        place: where files go, and the bank's and the webhook's ports.
-        events: facts to offer, malformed and stray ones included.
-        seed: of the traffic.
+        place: directory of the files, and the ports of bank and webhook.
+        events: facts to offer, including malformed and stray ones.
+        seed: seed of the traffic.
         ledger: filled as offers are delivered.
-        client: Kafka, for the stray records.
+        client: Kafka client, for the stray records.
     """
 
     def __init__(
@@ -64,22 +65,22 @@ class Feeder:
 
     @property
     def offered(self) -> int:
-        """Distinct facts delivered so far, or handed to the bank for delivery."""
+        """Number of distinct facts delivered so far, or handed to the bank for delivery."""
         return self.ledger.offered
 
     @property
     def done(self) -> bool:
-        """Tell whether everything was delivered and every callback acknowledged."""
+        """Whether everything is delivered and every callback acknowledged."""
         callbacks = self._bank.callbacks.stats()
         return self._fed.is_set() and not callbacks["pending"]
 
     def start(self) -> None:
-        """Open the bank and begin to deliver."""
+        """Open the bank and start delivering."""
         self._server.start()
         self._thread.start()
 
     def check(self) -> None:
-        """Raise what went wrong in the feeder's thread."""
+        """Raise the error of the feeder's thread, if there is one."""
         if self._error is not None:
             raise self._error
 
@@ -90,7 +91,7 @@ class Feeder:
         self._server.stop()
 
     def clear_identifiers(self) -> set[str]:
-        """Every clear identifier that the offers may hold."""
+        """Return every clear identifier that the offers may contain."""
         return self._plan.clear_identifiers()
 
     def _feed(self) -> None:
@@ -133,7 +134,7 @@ class Feeder:
         self.ledger.malformed.update(offer.malformed)
 
     def _write_file(self, offer: Offer) -> None:
-        """A file appears whole: written aside, then renamed into the directory."""
+        """Write a file under another name, then rename it: it appears whole."""
         draft = self._place.spi / f".{offer.name}.part"
         draft.write_bytes(offer.content)
         draft.rename(self._place.spi / offer.name)
@@ -150,12 +151,12 @@ class Feeder:
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     def _register(self, bank: httpx2.Client, key: str) -> None:
-        """PUT /webhook/{chave}, as a receiver does once per key."""
+        """Send PUT /webhook/{chave}, as a receiver does once per key."""
         path = f"/pix/v2/webhook/{key.replace('+', '%2B')}"
         bank.put(path, json={"webhookUrl": self._place.webhook_url}).raise_for_status()
 
     def _write_strays(self) -> None:
-        """Records that are no events: somebody else's program wrote to our topics."""
+        """Write records that are not events, as another program might write to our topics."""
         topics = list(EVENT_TOPICS.values())
         with (
             closing(Writer(self._client, "pixstream/demo-stray/0")) as writer,

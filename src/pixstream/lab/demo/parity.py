@@ -1,4 +1,4 @@
-"""Compares Spark's silver tables with what the Delta consumer's tables come to."""
+"""Comparison of Spark's silver tables with the merged tables of the Delta consumer."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INGESTED = "_ingested_at"
-"""When a consumer decoded a record: the one column in which the two may differ."""
+"""Time at which a consumer decoded a record: the only column in which the tables may differ."""
 
 
 def equal(lake: Path, silver: Path) -> bool:
-    """Tell whether the tables of every category hold the same events.
+    """Return whether the tables of every category contain the same events.
 
     Args:
         lake: directory of the Delta consumer's tables.
-        silver: directory of Spark's.
+        silver: directory of Spark's tables.
     """
     return all(
         same(tables.read(lake / category.plural), tables.read(silver / category.plural))
@@ -33,7 +33,7 @@ def equal(lake: Path, silver: Path) -> bool:
 
 
 def same(rows: pa.Table | None, silver: pa.Table | None) -> bool:
-    """Tell whether silver is what these rows, revisions merged, come to."""
+    """Return whether silver equals these rows with their revisions merged."""
     wanted = merging.merged(EVENT_SCHEMA.empty_table() if rows is None else _cast(rows))
     if silver is None:
         return bool(wanted.num_rows == 0)
@@ -48,11 +48,11 @@ def _cast(rows: pa.Table) -> pa.Table:
 
 
 def _facts(rows: pa.Table) -> tuple[Any, Any]:
-    """What must be equal: columns in one order, and the tellings of the few that have several."""
+    """Return what must be equal: the sorted rows, and the versions of events with several."""
     rows = rows.sort_by("event_id")
-    told = rows.filter(pc.is_valid(rows[merging.TELLINGS]))[merging.TELLINGS].to_pylist()
-    for telling in (one for several in told for one in several):
-        del telling[INGESTED]
+    versions = rows.filter(pc.is_valid(rows[merging.TELLINGS]))[merging.TELLINGS].to_pylist()
+    for version in (one for several in versions for one in several):
+        del version[INGESTED]
     plain = rows.drop_columns([merging.TELLINGS, INGESTED])
-    # Equal by content: Spark's files may say otherwise which columns can be null.
-    return plain.to_pylist(), told
+    # Equal by content: Spark's files may declare other columns as nullable.
+    return plain.to_pylist(), versions

@@ -1,6 +1,6 @@
-"""Where a demo happens: one directory with its own configuration, keys, inputs, tables and logs.
+"""The place of a demo: one directory with its own configuration, keys, inputs, tables and logs.
 
-The configuration is a file like any other, so that every command can look at the demo afterwards:
+The configuration is an ordinary file, so that every command can inspect the demo afterwards:
 `pixstream -c data/demo/kafka_config.yaml dead-letters list`.
 """
 
@@ -28,9 +28,9 @@ class Place:
     """The directory of one demo.
 
     Args:
-        directory: emptied by `prepare`; an old demo's broker must have been stopped.
+        directory: emptied by `prepare`; the broker of an old demo must be stopped before.
         client: `confluent` or `kafka-python`.
-        spark: run the Spark job beside the Delta consumer.
+        spark: run the Spark job in addition to the Delta consumer.
     """
 
     def __init__(self, directory: Path, client: str, *, spark: bool = False) -> None:
@@ -50,11 +50,11 @@ class Place:
 
     @property
     def webhook_url(self) -> str:
-        """What is registered at the bank; it posts to this address with /pix behind it."""
+        """The URL registered at the bank, which posts to it with /pix appended."""
         return f"http://127.0.0.1:{self.webhook_port}/hooks"
 
     def prepare(self) -> None:
-        """Empty the directory, make the keys, and write the configuration."""
+        """Empty the directory, create the keys, and write the configuration."""
         shutil.rmtree(self.directory, ignore_errors=True)
         for directory in (self.spi, self.app_log.parent, self.logs):
             directory.mkdir(parents=True)
@@ -80,7 +80,7 @@ class Place:
                 "encryption_key": f"file:{keys / 'encryption.key'}",
             },
             "kafka": {"client": self.client},
-            # Any free one: demos and storms run beside other supervisors.
+            # Any free port: demos and storms run beside other supervisors.
             "metrics": {"port": 0},
             "logging": {"file": str(self.logs / "pixstream.log")},
             "topics": {
@@ -122,7 +122,7 @@ class Place:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
+    """Return a free port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

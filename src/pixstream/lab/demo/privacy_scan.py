@@ -1,7 +1,8 @@
-"""Looks for clear identifiers where none may be: topics, tables, dead letters and logs.
+"""A search for clear identifiers in topics, tables, dead letters and logs, which must have none.
 
-A text is cut into tokens in several ways and each token is looked up among the identifiers that
-went in, so that the cost does not depend on how many there are.
+Personal data is only allowed there as pseudonyms or encrypted. A text is split into tokens in
+several ways, and each token is looked up among the identifiers that went in. The cost does not
+depend on their number.
 """
 
 from __future__ import annotations
@@ -13,25 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NUMBERS = re.compile(r'"(?:amount_centavos|revision|schema_version)":\d+')
-"""Numbers of ours that could equal an identifier by chance: an amount is no account."""
+"""Our own numbers that could equal an identifier by chance: an amount is not an account."""
 
 _TOKENS = (
     re.compile(r'"((?:[^"\\]|\\.)*)"'),  # whole texts of JSON
     re.compile(r">([^<]+)<"),  # whole texts of XML
     re.compile(r"[^\s\"'<>{}()\[\],;=|]+"),  # e-mail, phone, UUID, masked by nothing
-    re.compile(r"[^\s\"'<>{}()\[\],;=|:/]+"),  # the same inside of URLs and key:value
+    re.compile(r"[^\s\"'<>{}()\[\],;=|:/]+"),  # the same inside URLs and key:value
     re.compile(r"[0-9A-Za-z]+"),  # documents and accounts between punctuation
 )
-# From the beginning of a word on: else a long text without spaces costs the square of its length.
+# Only from the start of a word: otherwise a long text without spaces takes quadratic time.
 _WORDS = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?: [^\W\d_]++)+")
 _LONGEST_NAME = 7
 
 
 class PrivacyScan:
-    """Counts the places where an identifier stands in clear.
+    """A count of the places that contain an identifier in clear.
 
     Args:
-        identifiers: documents, keys, accounts, names, devices and addresses that went in, clear.
+        identifiers: documents, keys, accounts, names, devices and addresses that went in, in clear.
     """
 
     def __init__(self, identifiers: Iterable[str]) -> None:
@@ -40,26 +41,26 @@ class PrivacyScan:
         self.places: dict[str, int] = {}
 
     def text(self, place: str, text: str) -> None:
-        """Scan a text; `place` is what a report names, never the identifier itself."""
+        """Scan a text; a report names `place`, never the identifier itself."""
         hits = len(self._identifiers & tokens(text))
         if hits:
             self.found += hits
             self.places[place] = self.places.get(place, 0) + hits
 
     def raw(self, place: str, raw: bytes | None) -> None:
-        """Scan bytes; those that are no UTF-8 are read character by character."""
+        """Scan bytes; those that are not UTF-8 are escaped."""
         if raw:
             self.text(place, raw.decode("utf-8", "backslashreplace"))
 
 
 def tokens(text: str) -> set[str]:
-    """Every piece of a text that could be an identifier on its own."""
+    """Return every piece of a text that could be an identifier on its own."""
     text = _NUMBERS.sub("", text)
     found: set[str] = set()
     for pattern in _TOKENS:
         found.update(pattern.findall(text))
     for run in set(_WORDS.findall(text)):
-        # A name may stand between other words: every run of words inside of the run.
+        # A name may be between other words: take every run of words inside the run.
         words = run.split()
         for first in range(len(words)):
             for last in range(first + 2, min(len(words), first + _LONGEST_NAME) + 1):

@@ -1,8 +1,8 @@
-"""What went in against what came out: nothing lost, nothing doubled, nobody's data in clear.
+"""The reconciliation of input and output: nothing lost, nothing duplicated, no clear personal data.
 
-The ledger of what was offered comes from the simulator; what arrived is read from Kafka and from
-the Delta tables themselves, never from the pipeline's own counters. Only `deduplicated` is a
-counter, and it must fit between two figures that are not.
+The simulator provides the ledger of offered facts. What arrived is read from Kafka and from the
+Delta tables themselves, never from the pipeline's own counters. Only `deduplicated` is a counter,
+and it must match two figures that are not.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 _ORIGIN = ("origin-topic-id", "origin-partition", "origin-offset")
 
 SCANNED_TOGETHER = 1000
-"""Values that are searched for identifiers in one go."""
+"""Values that are searched for identifiers together."""
 
 
 class Ledger:
-    """What was offered.
+    """The offered facts.
 
     Attributes:
-        facts: event id → category, of every distinct fact.
+        facts: event id → category, for every distinct fact.
         malformed: SHA-256 of every malformed input, byte for byte.
     """
 
@@ -50,12 +50,12 @@ class Ledger:
         self.malformed: set[str] = set()
 
     def fact(self, category: Category, identifier: str, status: Status) -> None:
-        """Note an offered fact."""
+        """Record an offered fact."""
         self.facts[routing.event_id(category, identifier, status)] = category.plural
 
     @property
     def offered(self) -> int:
-        """Distinct facts, malformed ones too."""
+        """Number of distinct facts, including malformed ones."""
         return len(self.facts) + len(self.malformed)
 
 
@@ -75,7 +75,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Tell whether the three counts that must be zero are, and Spark's tables are equal."""
+        """Whether the three counts that must be zero are zero and Spark's tables are equal."""
         counts = self.lost or self.duplicates or self.clear_identifiers
         return not counts and self.spark_equal is not False
 
@@ -95,18 +95,18 @@ class TableCount(msgspec.Struct, kw_only=True):
 
 
 class Reconciliation:
-    """Reads everything once more and compares.
+    """A comparison that reads everything again.
 
     Args:
-        ledger: what was offered.
-        client: Kafka.
+        ledger: the offered facts.
+        client: Kafka client.
         lake: directory of the Delta tables.
-        vault: opens the dead letters.
-        letters_directory: where large letters lie.
-        scan: looks for clear identifiers in all that is read.
+        vault: decrypts the dead letters.
+        letters_directory: directory of large letters.
+        scan: searches everything that is read for clear identifiers.
 
     Attributes:
-        consumer_letters: dead letters of the Delta consumer.
+        consumer_letters: number of dead letters of the Delta consumer.
         refused: reason and origin of every consumer's letters, by its name.
     """
 
@@ -136,8 +136,8 @@ class Reconciliation:
 
         Args:
             deduplicated: rows that the consumer dropped, by its own counter.
-            logs: files that the components wrote.
-            seconds: how long the run took.
+            logs: log files of the components.
+            seconds: duration of the run.
         """
         letters = self._read_letters()
         for category in Category:
@@ -161,7 +161,7 @@ class Reconciliation:
         )
 
     def problems(self, outcome: Outcome) -> list[str]:
-        """Sums that must fit and do not; empty when all is well."""
+        """Return the sums that do not match; empty if all do."""
         found = []
         accounted = outcome.delta + outcome.deduplicated + self.consumer_letters
         if outcome.kafka != accounted:
@@ -171,14 +171,14 @@ class Reconciliation:
             )
         unknown = sum(t.unknown for t in self.tables)
         if unknown:
-            found.append(f"{unknown:,} events in Delta that nobody offered")
+            found.append(f"{unknown:,} events in Delta that were never offered")
         found.extend(
             f"{count:,} clear identifiers in {place}" for place, count in self._scan.places.items()
         )
         return found
 
     def _read_letters(self) -> int:
-        """Every malformed input must lie in a dead letter, byte for byte."""
+        """Check that every malformed input is in a dead letter, byte for byte; count letters."""
         missing = set(self._ledger.malformed)
         count = 0
         for letter in dead_letters.views(self._scanned(DLQ)):
@@ -232,7 +232,7 @@ class Reconciliation:
         )
 
     def _scan_table(self, place: str, table: pa.Table) -> None:
-        """Scan every value of every column, those inside of structs, lists and maps too."""
+        """Scan every value of every column, including those in structs, lists and maps."""
         for name in table.column_names:
             column = table[name]
             values = pc.unique(column) if _plain(column.type) else column

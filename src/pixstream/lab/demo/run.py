@@ -1,4 +1,4 @@
-"""Runs the demo: broker, topics, sandbox bank, every producer, the Delta consumer, the proof."""
+"""The demo's run: broker, topics, sandbox bank, every producer, the Delta consumer, the proof."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pixstream.metrics import Counter
 
 STALLED_SECONDS = 120.0
-"""When nothing has moved, and the processes have idled for this long, what is missing is lost."""
+"""After this long without progress, with idle processes, missing facts are lost."""
 
 QUIET_SECONDS = 3.0
 
@@ -53,11 +53,11 @@ class Demo:
     """One run, from an empty directory to the reconciliation.
 
     Args:
-        place: where it happens.
+        place: directory of the demo.
         events: distinct facts to offer.
-        seed: of the simulated traffic; the same seed offers the same facts.
-        console: for people.
-        interrupted: how many stop signals came.
+        seed: seed of the simulated traffic; the same seed offers the same facts.
+        console: console for progress.
+        interrupted: returns the number of stop signals received.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Demo:
         self.reconciliation: Reconciliation | None = None
 
     def run(self) -> Outcome:
-        """Run it all; broker, bank and components are stopped at the end, whatever happens.
+        """Run the demo; broker, bank and components are always stopped at the end.
 
         Raises:
             PixstreamError: something could not start, or the demo was interrupted.
@@ -120,7 +120,7 @@ class Demo:
         return Supervisor(base, components, settings.supervisor, errors)
 
     def _work(self, supervisor: Supervisor, feeder: Feeder, admin: Admin) -> None:
-        """Feed the sources and watch until everything has arrived, or nothing moves any more."""
+        """Feed the sources until everything has arrived, or there is no progress any more."""
         self._say("starting the sandbox bank and every component")
         feeder.start()
         supervisor.start()
@@ -136,7 +136,7 @@ class Demo:
                 supervisor.step(0.2)
                 with suppress(
                     Transient
-                ):  # a busy Kafka: what it said last is shown until it answers
+                ):  # a busy Kafka: its last answer is shown until the next one
                     found = lag.totals(lag.lag(admin, groups))
                 behind = {name: found[group_id(name)] for name in consumers}
                 stages = [
@@ -154,16 +154,16 @@ class Demo:
                     return
                 patience.saw((former, self._files_of_spark()))
                 if patience.exhausted:
-                    self._say("nothing has moved for a long time; reconciling what is there")
+                    self._say("no progress for a long time; reconciling what has arrived")
                     return
-        raise PixstreamError("interrupted; everything was stopped, nothing is reconciled")
+        raise PixstreamError("interrupted; everything was stopped without a reconciliation")
 
     def _files_of_spark(self) -> int:
-        """Files of tables and checkpoints: Spark's counts move when a whole batch is done."""
+        """Count the files of tables and checkpoints: Spark's counts change only per batch."""
         return sum(len(files) for _, _, files in os.walk(self._place.silver))
 
     def _complete(self, ledger: Ledger) -> bool:
-        """Tell whether every offered fact stands in its table; letters are counted at the end."""
+        """Whether every offered fact is in its table; letters are counted at the end."""
         for category in EVENT_TOPICS:
             offered = {i for i, c in ledger.facts.items() if c == category}
             table = tables.read(self._place.lake / category, ["event_id"])
@@ -225,10 +225,10 @@ def _count(counts: Mapping[str, float], counter: Counter) -> int:
 
 
 def _settled(state: tuple[object, ...]) -> tuple[object, ...]:
-    """The part of the state whose change is progress: a poll that finds nothing is none."""
+    """Return the part of the state whose change means progress; an empty poll does not."""
     return tuple((s.taken, s.dropped, s.letters) if isinstance(s, Stage) else s for s in state)
 
 
 def as_line(outcome: Outcome) -> str:
-    """The last line of the demo."""
+    """Return the last line of the demo."""
     return msgspec.json.encode(outcome).decode()

@@ -1,4 +1,4 @@
-"""Reading the demo's Delta tables whole."""
+"""Reading whole Delta tables of the demo."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table | None:
-    """The rows of a table, or None where there is none yet.
+    """Return the rows of a table, or None if it does not exist yet.
 
-    Arrow reads through a file system of its own: over deltalake's, which is written in Python, its
-    threads abort the process now and then when the interpreter ends (apache/arrow#34314).
+    Arrow reads through its own file system. With deltalake's, which is written in Python, its
+    threads sometimes abort the process when the interpreter exits (apache/arrow#34314).
     """
     if not DeltaTable.is_deltatable(str(path)):
         return None

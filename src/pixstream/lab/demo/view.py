@@ -1,4 +1,4 @@
-"""What a person sees while the demo runs: a live table, or plain lines without a terminal."""
+"""The demo's display: a live table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PLAIN_SECONDS = 2.0
 
 
 class Stage(NamedTuple):
-    """One row: what a component has done so far.
+    """One row: the work of a component so far.
 
-    `lag` is records behind Kafka's end and `freshness` seconds from a record's arrival in Kafka to
-    its commit in the destination, both of consumers alone.
+    `lag` is the number of records up to the end of the partitions, and `freshness` the seconds from
+    a record's arrival in Kafka to its commit in the destination. Only consumers have them.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Stage(NamedTuple):
 
 
 class View:
-    """Draws stages while it is open.
+    """A display of stages, while its context is open.
 
     Args:
-        console: where to.
-        goal: distinct facts that are offered in all.
+        console: console to draw on.
+        goal: total of distinct facts to offer.
     """
 
     def __init__(self, console: Console, goal: int) -> None:
@@ -54,19 +54,19 @@ class View:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        """Begin to draw, when there is a terminal."""
+        """Start drawing if there is a terminal."""
         if self._console.is_terminal:
             self._live = Live(console=self._console, refresh_per_second=4, transient=False)
             self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the last picture standing."""
+        """Stop drawing; the last picture stays."""
         if self._live is not None:
             self._live.stop()
 
     def update(self, stages: Sequence[Stage], offered: int, arrived: int) -> None:
-        """Show the state of now."""
+        """Show the current state."""
         for stage in stages:
             self._measure(stage)
         if self._live is not None:
@@ -76,7 +76,7 @@ class View:
             self._console.print(self._line(stages, offered, arrived), highlight=False)
 
     def _measure(self, stage: Stage) -> None:
-        """Smooth the rate of what a stage takes in, records a second."""
+        """Update the smoothed rate of a stage's input, in records per second."""
         now = time.monotonic()
         before, taken = self._last.get(stage.name, (self._started, 0))
         if now - before < 0.5:  # noqa: PLR2004  shorter spans only show noise

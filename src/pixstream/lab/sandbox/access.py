@@ -1,7 +1,7 @@
-"""Who may call the sandbox bank, and the faults it can be told to show.
+"""Access to the sandbox bank, and the faults that it can simulate.
 
-OAuth2 client credentials as RFC 6749 §4.4 has them: the client's id and secret by HTTP Basic or in
-the form, a token that lives for some seconds, scopes of API Pix.
+OAuth2 client credentials as in RFC 6749 §4.4: the client's id and secret by HTTP Basic or in the
+form, a token with a limited lifetime, scopes of API Pix.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 SCOPES = frozenset({"pix.read", "pix.write", "webhook.read", "webhook.write"})
-"""The scopes of the endpoints that the sandbox has."""
+"""The scopes of the sandbox's endpoints."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class TokenRefused(Exception):  # noqa: N818  what RFC 6749 §5.2 calls an error response
-    """A request for a token that is not granted; `error` is the code of RFC 6749."""
+    """A refused request for a token; `error` is the code of RFC 6749."""
 
     def __init__(self, status: int, error: str) -> None:
         super().__init__(error)
@@ -41,13 +41,13 @@ class TokenRefused(Exception):  # noqa: N818  what RFC 6749 §5.2 calls an error
 
 
 class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What goes wrong at the bank, for tests and demonstrations.
+    """Faults of the bank, for tests and demos.
 
     Attributes:
         error_rate: share of requests answered 503.
-        throttle_rate: share answered 429 with `Retry-After: 1`.
-        delay_seconds: every answer waits so long.
-        revoke_rate: share of requests whose token is forgotten before its time (401).
+        throttle_rate: share of requests answered 429 with `Retry-After: 1`.
+        delay_seconds: delay of every answer.
+        revoke_rate: share of requests whose token is revoked before it expires (401).
     """
 
     error_rate: Share = 0.0
@@ -61,9 +61,9 @@ class AccessControl:
 
     Args:
         clients: secret by client id; every client may have every scope.
-        token_seconds: life of a token.
-        faults: what goes wrong from the start.
-        seed: of the faults' randomness.
+        token_seconds: lifetime of a token.
+        faults: initial faults.
+        seed: seed of the faults' randomness.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class AccessControl:
         self._tokens: dict[str, tuple[frozenset[str], float]] = {}
 
     def grant(self, authorization: str | None, form: bytes) -> dict[str, str | int]:
-        """The token endpoint's answer.
+        """Return the answer of the token endpoint.
 
         Args:
             authorization: the request's header of that name.
             form: the body, application/x-www-form-urlencoded.
 
         Raises:
-            TokenRefused: wrong client, grant type or scope.
+            TokenRefused: the client, grant type or scope is wrong.
         """
         fields = dict(parse_qsl(form.decode("ascii", "replace")))
         client, secret = _basic(authorization) or (
@@ -114,10 +114,10 @@ class AccessControl:
         }
 
     async def check(self, request: Request, scope: str) -> None:
-        """Let a request through, or not.
+        """Return if a request is allowed.
 
         Raises:
-            Problem: 401 without a living token, 403 without the scope, 429 and 503 by `faults`.
+            Problem: 401 without a valid token, 403 without the scope, 429 and 503 by `faults`.
         """
         await asyncio.sleep(self.faults.delay_seconds)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -148,7 +148,7 @@ class AccessControl:
 
 
 def _basic(authorization: str | None) -> tuple[str, str] | None:
-    """Client id and secret of an HTTP Basic header; None without a readable one."""
+    """Return the client id and secret of an HTTP Basic header; None if it cannot be read."""
     scheme, _, encoded = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,6 +1,6 @@
-"""The sandbox bank: what it knows, whom it calls back, and what a receiver may order.
+"""The sandbox bank: its Pix, its callbacks, and the operations that a receiver may request.
 
-`bank_server.create_app` puts API Pix 2.9.0 in front of it. It lives in memory and ends with its
+`server.create_app` serves it through API Pix 2.9.0. It keeps everything in memory and ends with its
 process.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class RegisteredWebhook(msgspec.Struct, frozen=True):
-    """Where the callbacks of a key go."""
+    """The URL for the callbacks of a key."""
 
     key: str
     url: str
@@ -42,11 +42,11 @@ class Bank:
 
     Args:
         clients: secret by client id.
-        default_webhook: URL for callback bodies that `offer` gets for keys without a webhook.
-        callbacks: the engine; `create_app` starts and stops it.
-        token_seconds: life of a token.
-        faults: what goes wrong from the start.
-        clock: time of recording, aware.
+        default_webhook: URL for callback bodies passed to `offer` for keys without a webhook.
+        callbacks: the callback engine; `create_app` starts and stops it.
+        token_seconds: lifetime of a token.
+        faults: initial faults.
+        clock: time of recording, timezone-aware.
     """
 
     def __init__(
@@ -79,23 +79,23 @@ class Bank:
         payer_document: str | None = None,
     ) -> None:
         """Record a received Pix or its newer state, and call back; see `Store.add`."""
-        self._tell(*self.store.add(pix, created=created, payer_document=payer_document))
+        self._call_back(*self.store.add(pix, created=created, payer_document=payer_document))
 
     def add_return(self, e2e: str, devolucao: dict[str, Any]) -> None:
         """Record a return of a Pix, and call back when it is final.
 
         Raises:
-            KeyError: no such Pix.
+            KeyError: there is no such Pix.
         """
-        self._tell(*self.store.add_return(e2e, devolucao))
+        self._call_back(*self.store.add_return(e2e, devolucao))
 
     def offer(self, offer: Offer) -> None:
-        """Take an offer of a plan: an object of API Pix, or a body for a webhook as it is.
+        """Accept an offer of a plan: an object of API Pix, or a body to post to a webhook.
 
-        A body for a key without webhook waits until one is registered, unless there is a default.
+        A body for a key without a webhook waits until one is registered, unless there is a default.
 
         Raises:
-            ValueError: an offer for a source that is no bank.
+            ValueError: the offer is for a source that is not a bank.
         """
         if offer.source == BANK_API:
             self.store.add(
@@ -108,7 +108,7 @@ class Bank:
         self.offered += 1
 
     def register(self, key: str, url: str) -> None:
-        """Set the webhook of a key; bodies that wait for it go out.
+        """Set the webhook of a key, and post the bodies that wait for it.
 
         Raises:
             Problem: WebhookOperacaoInvalida.
@@ -129,15 +129,15 @@ class Bank:
             self.callbacks.send(_pix_url(url), body)
 
     def order_return(self, e2e: str, number: str, order: dict[str, Any]) -> dict[str, Any]:
-        """Begin a return; `settle_return` ends it.
+        """Start a return; `settle_return` completes it.
 
         Args:
-            e2e: the Pix.
+            e2e: EndToEndId of the Pix.
             number: `id` of the return.
             order: the object `DevolucaoSolicitada`.
 
         Raises:
-            Problem: NaoEncontrado, or PixDevolucaoInvalida with everything that is wrong.
+            Problem: NaoEncontrado, or PixDevolucaoInvalida with all violations.
         """
         with self._lock:
             pix = self.store.get(e2e)
@@ -161,7 +161,7 @@ class Bank:
         return devolucao
 
     def settle_return(self, e2e: str, number: str) -> None:
-        """Bring a return under way to DEVOLVIDO, and call back."""
+        """Set a return in progress to DEVOLVIDO, and call back."""
         with self._lock:
             for devolucao in (self.store.get(e2e) or {}).get("devolucoes", ()):
                 if devolucao["id"] == number and devolucao["status"] not in FINAL:
@@ -169,7 +169,7 @@ class Bank:
                     self.add_return(e2e, devolucao | {"horario": times, "status": "DEVOLVIDO"})
 
     def stats(self) -> dict[str, Any]:
-        """Counts for people and for a demo that waits for the end."""
+        """Return counts, for people and for a demo that waits for its end."""
         held = sum(len(bodies) for bodies in self._held.values())
         return {
             "offered": self.offered,
@@ -179,8 +179,8 @@ class Bank:
             "callbacks": self.callbacks.stats(),
         }
 
-    def _tell(self, record: StoredPix, news: bool) -> None:  # noqa: FBT001  the store's own pair
-        """Call back for a Pix with a txid whose key has a webhook, as API Pix says."""
+    def _call_back(self, record: StoredPix, news: bool) -> None:  # noqa: FBT001  the store's pair
+        """Call back for a Pix with a txid whose key has a webhook, as API Pix specifies."""
         webhook = self.webhooks.get(record.key or "")
         if news and record.txid and webhook:
             self.callbacks.notify(webhook.key, _pix_url(webhook.url), record.raw)

@@ -1,7 +1,7 @@
-"""The bank's callbacks: every body is posted until the webhook answers 200, nothing is lost.
+"""The bank's callbacks: every body is posted until the webhook answers 200; none is lost.
 
-Single Pix of a key are gathered for a moment and go as one body, as API Pix allows. A refused body
-waits longer each time while others overtake it.
+Single Pix of a key are collected for a moment and posted as one body, as API Pix allows. A refused
+body waits longer after each attempt, while others overtake it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LARGEST_BODY = 50
-"""Pix of one key that go together at most."""
+"""Most Pix of one key in one body."""
 
 
 class _Job(NamedTuple):
-    """A body to post; the heap orders by `due` and, within, by `number`."""
+    """A body to post; the heap orders by `due`, then by `number`."""
 
     due: float
     number: int
@@ -36,7 +36,7 @@ class _Job(NamedTuple):
 
 
 class _Gathering(NamedTuple):
-    """Pix of one key on their way into a body."""
+    """Pix of one key that are being collected into a body."""
 
     due: float
     url: str
@@ -44,15 +44,15 @@ class _Gathering(NamedTuple):
 
 
 class Callbacks:
-    """Posts bodies with a few threads over kept connections.
+    """An engine that posts bodies with a few threads over kept-alive connections.
 
     Args:
-        workers: bodies under way at the same time.
-        linger_seconds: how long Pix of a key are gathered.
-        timeout_seconds: for one answer.
-        first_delay_seconds: before the second attempt; doubles from attempt to attempt.
-        longest_delay_seconds: bound of that doubling.
-        tls: context for https webhooks, with the bank's client certificate where they ask for one.
+        workers: most concurrent posts.
+        linger_seconds: how long Pix of a key are collected.
+        timeout_seconds: timeout of one answer.
+        first_delay_seconds: pause before the second attempt; doubles with each attempt.
+        longest_delay_seconds: upper limit of the pause.
+        tls: context for https webhooks, with the bank's client certificate if they require one.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Callbacks:
         self._counts: Counter[str] = Counter()
 
     def start(self) -> None:
-        """Begin to post; bodies sent before wait for this."""
+        """Start posting; bodies sent before wait for this."""
         self._threads = [
             Thread(target=self._work, name=f"callbacks-{n}", daemon=True)
             for n in range(self._workers)
@@ -93,7 +93,7 @@ class Callbacks:
             thread.start()
 
     def stop(self) -> None:
-        """End after the posts under way; what is pending stays pending and counted."""
+        """Stop after the posts in progress; pending bodies stay pending and counted."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -102,12 +102,12 @@ class Callbacks:
         self._client.close()
 
     def send(self, url: str, body: bytes) -> None:
-        """Post `body` to `url`, as it is, until that answers 200."""
+        """Post `body` unchanged to `url` until it answers 200."""
         with self._changed:
             self._push(url, body)
 
     def notify(self, key: str, url: str, pix: bytes) -> None:
-        """Post one Pix of `key`, together with others of the same moment."""
+        """Post one Pix of `key`, together with others of the same time."""
         with self._changed:
             gathering = self._gatherings.get(key)
             if gathering is None:
@@ -119,14 +119,14 @@ class Callbacks:
                 self._close(key)
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait until nothing is pending; False when the time is over before."""
+        """Wait until nothing is pending; False if that takes too long."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: not self._pending and not self._gatherings, timeout_seconds
             )
 
     def stats(self) -> dict[str, int]:
-        """Bodies sent, acknowledged and pending; attempts and how many of them failed."""
+        """Return the numbers of sent, acknowledged and pending bodies, attempts and failures."""
         with self._changed:
             names = ("sent", "acknowledged", "attempts", "failures")
             return {name: self._counts[name] for name in names} | {
@@ -164,7 +164,7 @@ class Callbacks:
         self._changed.notify()
 
     def _take(self) -> _Job | None:
-        """The next body that is due; None at the end."""
+        """Wait for the next body that is due; None at the end."""
         with self._changed:
             while not self._stopping:
                 now = time.monotonic()
@@ -183,9 +183,9 @@ class Callbacks:
                 job.url, content=job.body, headers={"Content-Type": "application/json"}
             )
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            logger.info("callback not delivered (%s); it is tried again", type(error).__name__)
+            logger.info("callback not delivered (%s); it is retried", type(error).__name__)
             return False
         if answer.status_code != httpx2.codes.OK:
-            logger.info("webhook answered %d; the callback is tried again", answer.status_code)
+            logger.info("webhook answered %d; the callback is retried", answer.status_code)
             return False
         return True

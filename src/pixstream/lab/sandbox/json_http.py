@@ -1,4 +1,4 @@
-"""JSON in and out of the sandbox bank's endpoints."""
+"""JSON requests and answers of the sandbox bank's endpoints."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer with a JSON body."""
+    """Return an answer with a JSON body."""
     return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
 
 
 def read(body: bytes, kind: type[T], problem: str = "RequisicaoInvalida") -> T:
-    """A request's body as a value of `kind`.
+    """Return a request's body as a value of `kind`.
 
     Raises:
-        Problem: of the type `problem`, status 400: no JSON, or not of that kind.
+        Problem: of type `problem`, status 400: the body is not JSON, or not of that kind.
     """
     try:
         return msgspec.json.decode(body, type=kind)

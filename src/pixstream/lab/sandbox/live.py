@@ -1,4 +1,4 @@
-"""Traffic of this very moment for a sandbox that somebody tries by hand."""
+"""Live traffic for a sandbox that is tried by hand."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def live(bank: Bank, *, per_second: float, seed: int, stop: Event) -> None:
     """Record receipts and returns, and call back, until `stop` is set.
 
     Args:
-        bank: who receives; its registered keys with a txid are called back.
-        per_second: events, on average.
-        seed: of the people and of their traffic; the times are those of the clock.
-        stop: ends it.
+        bank: the receiving bank; it calls back for Pix with a txid to registered keys.
+        per_second: average number of events per second.
+        seed: seed of the people and their traffic; the times come from the clock.
+        stop: event that ends the traffic.
     """
     world = World(seed)
     for chunk in count():

@@ -1,4 +1,4 @@
-"""The endpoints of API Pix 2.9.0 that the sandbox bank has, and its token endpoint."""
+"""The sandbox bank's endpoints of API Pix 2.9.0, and its token endpoint."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class PixApi:
     """The endpoints of the specification.
 
     Args:
-        bank: what to serve.
-        settle_seconds: how long an ordered return stays EM_PROCESSAMENTO.
+        bank: bank to serve.
+        settle_seconds: how long a requested return stays EM_PROCESSAMENTO.
     """
 
     def __init__(self, bank: Bank, settle_seconds: float) -> None:
@@ -69,7 +69,7 @@ class PixApi:
         return answer(granted, headers={"Cache-Control": "no-store"})
 
     async def list_pix(self, request: Request) -> Response:
-        """GET /pix: received Pix by time of recording."""
+        """GET /pix: received Pix, by time of recording."""
         query = pix_query(request.query_params)
         total, items = self._bank.store.find(query)
         pages = paging(query.page, query.page_size, total)
@@ -88,7 +88,7 @@ class PixApi:
         raise Problem("PixDevolucaoNaoEncontrada", 404, "Não há devolução com este id.")
 
     async def put_return(self, request: Request) -> Response:
-        """PUT /pix/{e2eid}/devolucao/{id}: order a return; it settles a little later."""
+        """PUT /pix/{e2eid}/devolucao/{id}: request a return; it settles a little later."""
         e2e, number = request.path_params["e2eid"], request.path_params["id"]
         order = read(await request.body(), dict[str, Any], "PixDevolucaoInvalida")
         devolucao = self._bank.order_return(e2e, number, order)

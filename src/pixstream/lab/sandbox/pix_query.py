@@ -1,4 +1,4 @@
-"""The query parameters of GET /pix and GET /webhook, checked as API Pix 2.9.0 says."""
+"""The query parameters of GET /pix and GET /webhook, checked as API Pix 2.9.0 specifies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CNPJ = re.compile(r"[0-9A-Z]{14}", re.ASCII)
 
 
 class PixQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """A valid query; `echo` is what the answer repeats of it under `parametros`."""
+    """A valid query; `echo` is the part that the answer repeats under `parametros`."""
 
     start: dt.datetime
     end: dt.datetime
@@ -36,7 +36,7 @@ class PixQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unfiltered(self) -> bool:
-        """Tell whether times and pages are all that it asks for."""
+        """Whether it has only times and pages."""
         return (
             self.txid is None
             and self.has_txid is None
@@ -45,7 +45,7 @@ class PixQuery(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def meets(self, record: StoredPix) -> bool:
-        """Tell whether a Pix within the times passes the filters."""
+        """Return whether a Pix within the times passes the filters."""
         return (
             self.txid in (None, record.txid)
             and self.has_txid in (None, record.txid is not None)
@@ -58,7 +58,7 @@ def pix_query(params: QueryParams) -> PixQuery:
     """Read the parameters of GET /pix.
 
     Raises:
-        Problem: PixConsultaInvalida with everything that is wrong.
+        Problem: PixConsultaInvalida with all violations.
     """
     wrong = Violations()
     start, end = window(params, wrong, required=True)

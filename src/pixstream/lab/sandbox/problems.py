@@ -1,4 +1,4 @@
-"""The errors of API Pix: RFC 7807 bodies with the types that the Banco Central names."""
+"""The errors of API Pix: RFC 7807 bodies with the types of the Banco Central."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ _TITLES = {
     "WebhookNaoEncontrado": "Webhook não encontrado.",
     "WebhookConsultaInvalida": "Consulta inválida.",
 }
-"""Types of the specification; it names none for 401 and 429, these two are the sandbox's."""
+"""Types of the specification; it has none for 401 and 429, so these two are the sandbox's."""
 
 
 class Violations(list[dict[str, str]]):
-    """What is wrong with a request, field by field (`violacoes`)."""
+    """The violations in a request, field by field (`violacoes`)."""
 
     def add(self, field: str, reason: str, value: str | None = None) -> None:
-        """Note that `field` is wrong; leave the value out where it is personal."""
+        """Add that `field` is wrong; omit the value if it is personal."""
         self.append({"razao": reason, "propriedade": field} | ({"valor": value} if value else {}))
 
 
 class Problem(PixstreamError):  # noqa: N818  the name in RFC 7807
-    """A request that the bank does not fulfil.
+    """A request that the bank refuses.
 
     Args:
-        kind: the last part of its type.
+        kind: last part of the problem's type.
         status: HTTP status.
         detail: one sentence for people.
-        violations: of the single fields.
-        headers: of the answer.
+        violations: violations of single fields.
+        headers: headers of the answer.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Problem(PixstreamError):  # noqa: N818  the name in RFC 7807
 
 
 async def answer(request: Request, error: Exception) -> Response:
-    """The HTTP answer of a `Problem`, or of an unknown path, for Starlette's exception handlers."""
+    """Return the HTTP answer of a `Problem` or unknown path, for Starlette's error handlers."""
     del request
     if isinstance(error, HTTPException):
         error = Problem("NaoEncontrado", error.status_code, "Não há este endpoint ou método.")

@@ -1,4 +1,4 @@
-"""Single query parameters of API Pix: times, pages, texts, truth values; with their violations."""
+"""Single query parameters of API Pix: times, pages, texts, booleans; with their violations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 
 
 def paging(page: int, page_size: int, total: int) -> dict[str, int]:
-    """The object `Paginacao`; there is always at least one page."""
+    """Return the object `Paginacao`; there is always at least one page."""
     return {
         "paginaAtual": page,
         "itensPorPagina": page_size,
@@ -31,7 +31,7 @@ def paging(page: int, page_size: int, total: int) -> dict[str, int]:
 
 
 def pages(params: QueryParams, wrong: Violations) -> tuple[int, int]:
-    """Page and page size, noting what is wrong with them."""
+    """Return page and page size, and add their violations."""
     page = _number(params, PAGE, 0, wrong)
     page_size = _number(params, PAGE_SIZE, DEFAULT_PAGE_SIZE, wrong)
     if page < 0:
@@ -44,7 +44,7 @@ def pages(params: QueryParams, wrong: Violations) -> tuple[int, int]:
 def window(
     params: QueryParams, wrong: Violations, *, required: bool
 ) -> tuple[dt.datetime | None, dt.datetime | None]:
-    """The times `inicio` and `fim` in UTC, noting what is wrong with them."""
+    """Return the times `inicio` and `fim` in UTC, and add their violations."""
     start, end = (_time(params, name, wrong, required=required) for name in ("inicio", "fim"))
     if start and end and end < start:
         wrong.add("fim", "O timestamp é anterior ao do parâmetro inicio.", params["fim"])
@@ -71,7 +71,7 @@ def _rfc3339(text: str) -> dt.datetime | None:
     try:
         return dt.datetime.fromisoformat(text.upper()).astimezone(dt.UTC)
     except (ValueError, OverflowError):
-        return None  # a day that no calendar has
+        return None  # a date that does not exist
 
 
 def _number(params: QueryParams, name: str, default: int, wrong: Violations) -> int:
@@ -85,7 +85,7 @@ def _number(params: QueryParams, name: str, default: int, wrong: Violations) -> 
 
 
 def boolean(params: QueryParams, name: str, wrong: Violations) -> bool | None:
-    """A truth value; None where the parameter is absent or wrong."""
+    """Return a boolean; None if the parameter is absent or wrong."""
     text = params.get(name)
     if text not in (None, "true", "false"):
         wrong.add(name, "O parâmetro não é true nem false.", text)
@@ -100,7 +100,7 @@ def matching(
     *,
     personal: bool = False,
 ) -> str | None:
-    """A text as it is, noting where it does not fit; a personal one is not repeated there."""
+    """Return a text unchanged, and add a violation if it does not match, without a personal one."""
     text = params.get(name)
     if text is not None and not pattern.fullmatch(text):
         wrong.add(name, "O parâmetro não respeita o schema.", None if personal else text)

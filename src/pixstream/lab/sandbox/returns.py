@@ -1,4 +1,4 @@
-"""The rules for a return that a receiver orders (API Pix, PixDevolucaoInvalida)."""
+"""The rules for a return that a receiver requests (API Pix, PixDevolucaoInvalida)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LONGEST_TEXT = 140
 def violations(
     pix: dict[str, Any], number: str, order: dict[str, Any], now: dt.datetime
 ) -> Violations:
-    """Everything that is wrong with an order.
+    """Return all violations of a requested return.
 
     Args:
-        pix: the Pix to give back from, with its earlier returns.
+        pix: the Pix to return, with its earlier returns.
         number: `id` of the new return.
         order: the object `DevolucaoSolicitada`.
-        now: aware.
+        now: current time, timezone-aware.
     """
     wrong = Violations()
     returns = pix.get("devolucoes", [])

@@ -1,4 +1,4 @@
-"""The sandbox's own endpoints, under /sandbox: stats, faults, and offers to deliver."""
+"""The sandbox's own endpoints, under /sandbox: stats, faults, and delivery of offers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Sandbox:
-    """The endpoints for whoever runs the sandbox; they ask for no token.
+    """The endpoints for the person who runs the sandbox; they need no token.
 
     Args:
-        bank: what they look into.
+        bank: bank that they inspect and change.
     """
 
     def __init__(self, bank: Bank) -> None:
@@ -41,7 +41,7 @@ class Sandbox:
         return answer(self._bank.stats())
 
     async def faults(self, request: Request) -> Response:
-        """GET or PUT /sandbox/faults: all faults as one object; those left out are switched off."""
+        """GET or PUT /sandbox/faults: all faults as one object; omitted ones are switched off."""
         if request.method == "PUT":
             self._bank.access.faults = read(await request.body(), Faults)
         return answer(self._bank.access.faults)

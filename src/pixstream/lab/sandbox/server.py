@@ -1,6 +1,7 @@
-"""Puts API Pix in front of the sandbox bank and serves it, in a thread or as a process of its own.
+"""The HTTP server of the sandbox bank with API Pix, in a thread or in its own process.
 
-`/oauth/token`, `/pix/v2/…` with the specification's paths, `/sandbox/…` for whoever runs it.
+It serves `/oauth/token`, `/pix/v2/…` with the specification's paths, and `/sandbox/…` for the
+person who runs it.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
 
 def create_app(bank: Bank, *, settle_seconds: float = 1.0) -> Starlette:
-    """The bank as an ASGI application; its callbacks run while the application does.
+    """Return the bank as an ASGI application; its callbacks run while the application runs.
 
     Args:
-        bank: what to serve.
-        settle_seconds: how long an ordered return stays EM_PROCESSAMENTO.
+        bank: bank to serve.
+        settle_seconds: how long a requested return stays EM_PROCESSAMENTO.
     """
 
     @asynccontextmanager
@@ -58,13 +59,13 @@ class BankServer:
     """A running bank: `with BankServer(bank) as server: … server.url …`.
 
     Args:
-        bank: what to serve.
+        bank: bank to serve.
         host: address to listen on.
-        port: 0 takes a free one.
-        settle_seconds: how long an ordered return stays EM_PROCESSAMENTO.
+        port: port to listen on; 0: any free one.
+        settle_seconds: how long a requested return stays EM_PROCESSAMENTO.
 
     Raises:
-        PixstreamError: the address or port cannot be had.
+        PixstreamError: the address or port is not available.
     """
 
     def __init__(
@@ -89,15 +90,15 @@ class BankServer:
         self.stop()
 
     def start(self) -> None:
-        """Serve from now on; returns when the bank answers.
+        """Start serving; return when the bank answers.
 
         Raises:
-            PixstreamError: it does not within 10 s.
+            PixstreamError: the bank does not answer within 10 s.
         """
         self._server.start()
 
     def stop(self) -> None:
-        """End the requests and callbacks under way, then the server."""
+        """Finish the requests and callbacks in progress, then stop the server."""
         self._server.stop()
 
 
@@ -105,7 +106,7 @@ def serve(bank: Bank, host: str, port: int, *, settle_seconds: float = 1.0) -> N
     """Serve in this thread until SIGINT or SIGTERM.
 
     Raises:
-        PixstreamError: the address or port cannot be had.
+        PixstreamError: the address or port is not available.
     """
     listening = listen(host, port)
     try:

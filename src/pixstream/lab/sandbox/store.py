@@ -1,8 +1,8 @@
-"""What the sandbox bank has recorded: Pix by EndToEndId and by time of recording.
+"""The Pix recorded by the sandbox bank, by EndToEndId and by time of recording.
 
 GET /pix filters by the time of recording ("data de criação"), not by `horario`: a Pix that the bank
-learns late appears late, and whoever polls windows up to now misses nothing. Threads may add while
-the server reads.
+records late appears late, and a client that polls windows up to now misses nothing. Threads may add
+while the server reads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FINAL = frozenset({"DEVOLVIDO", "NAO_REALIZADO"})
 
 
 class _Head(msgspec.Struct):
-    """The fields of a Pix that the bank looks at; the rest stays bytes."""
+    """The fields of a Pix that the bank uses; the rest stays bytes."""
 
     endToEndId: str  # noqa: N815  the specification's name
     txid: str | None = None
@@ -34,7 +34,7 @@ class _Head(msgspec.Struct):
 
 
 class StoredPix(msgspec.Struct):
-    """One Pix as recorded; `raw` is the JSON object that the API shows."""
+    """One recorded Pix; `raw` is the JSON object that the API returns."""
 
     e2e: str
     created: dt.datetime
@@ -47,10 +47,10 @@ class StoredPix(msgspec.Struct):
 
 
 class Store:
-    """Pix in memory.
+    """The recorded Pix, in memory.
 
     Args:
-        clock: gives the time of recording, aware; tests pass their own.
+        clock: returns the time of recording, timezone-aware; tests pass their own.
     """
 
     def __init__(self, clock: Callable[[], dt.datetime] | None = None) -> None:
@@ -70,18 +70,18 @@ class Store:
         created: dt.datetime | None = None,
         payer_document: str | None = None,
     ) -> tuple[StoredPix, bool]:
-        """Record a Pix, or its newer state; its time of recording is the first one's.
+        """Record a Pix, or its newer state; a newer state keeps the first time of recording.
 
         Args:
             pix: the object `Pix` of the specification, as JSON or decoded.
-            created: time of recording, aware; None: now.
-            payer_document: by whom `cpf` and `cnpj` find it.
+            created: time of recording, timezone-aware; None: now.
+            payer_document: the payer's document, for the filters `cpf` and `cnpj`.
 
         Returns:
             The record, and whether it is news for a webhook: a new Pix, or one more final return.
 
         Raises:
-            msgspec.DecodeError: no JSON object, or one without endToEndId.
+            msgspec.DecodeError: it is not a JSON object, or has no endToEndId.
         """
         raw = pix if isinstance(pix, bytes) else msgspec.json.encode(pix)
         head = msgspec.json.decode(raw, type=_Head)
@@ -109,7 +109,7 @@ class Store:
         """Add a return to a Pix, or replace the one with its `id`; see `add`.
 
         Raises:
-            KeyError: no such Pix.
+            KeyError: there is no such Pix.
         """
         with self._lock:
             pix = self.get(e2e)
@@ -119,7 +119,7 @@ class Store:
             return self.add(pix | {"devolucoes": [*others, devolucao]})
 
     def get(self, e2e: str) -> dict[str, Any] | None:
-        """The Pix, decoded."""
+        """Return the decoded Pix; None if there is none."""
         record = self._records.get(e2e)
         if record is None:
             return None
@@ -127,7 +127,7 @@ class Store:
         return decoded
 
     def find(self, query: PixQuery) -> tuple[int, list[msgspec.Raw]]:
-        """How many Pix a query meets, and the one page of them that it asks for."""
+        """Return how many Pix match a query, and the requested page of them."""
         first = query.page * query.page_size
         with self._lock:
             start = bisect_left(self._times, query.start)

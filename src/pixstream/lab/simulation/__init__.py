@@ -1,1 +1,1 @@
-"""A seeded world of Pix traffic and the sandbox bank that serves it."""
+"""The simulation: a seeded world of Pix traffic, and the documents that report it."""

@@ -1,6 +1,6 @@
-"""A transfer as API Pix 2.9.0 shows it to its receiver, and as Efí tells a sent one.
+"""The API Pix 2.9.0 documents of received transfers, and Efí's documents of sent ones.
 
-The standard object names no payer; Efí adds one under `gnExtras`, with a masked CPF.
+The standard object does not contain the payer; Efí adds one under `gnExtras`, with a masked CPF.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _SENT_STATUS = {
 def received(
     source: str, transfer: Transfer, returns: Sequence[Return], extras: dict[str, Any] | None = None
 ) -> Piece:
-    """A received Pix with the returns known so far.
+    """Return a received Pix with the returns known so far.
 
     Args:
         source: `bank_api` (an object of GET /pix) or `webhook` (an element of a callback).
-        transfer: what happened.
-        returns: those of its returns that the document shows.
-        extras: what a bank adds beyond the specification.
+        transfer: the transfer.
+        returns: those of its returns that the document contains.
+        extras: fields that a bank adds to the specification.
     """
     document = pix(transfer, returns) | (extras or {})
     settled = Fact(Category.RECEBIMENTO, transfer.e2e, Status.SETTLED)
@@ -57,7 +57,7 @@ def received(
 
 
 def pix(transfer: Transfer, returns: Sequence[Return]) -> dict[str, Any]:
-    """The object `Pix` of the specification."""
+    """Return the object `Pix` of the specification."""
     document: dict[str, Any] = {"endToEndId": transfer.e2e}
     if transfer.txid:
         document["txid"] = transfer.txid
@@ -75,7 +75,7 @@ def pix(transfer: Transfer, returns: Sequence[Return]) -> dict[str, Any]:
 
 
 def devolucao(returned: Return) -> dict[str, Any]:
-    """The object `Devolucao`; the nature ORIGINAL is left out, as the specification allows."""
+    """Return the object `Devolucao`; the nature ORIGINAL is omitted, as the standard allows."""
     times = {"solicitacao": moment(returned.requested)}
     if returned.outcome == Status.SETTLED:
         times["liquidacao"] = moment(returned.settled)
@@ -96,7 +96,7 @@ def devolucao(returned: Return) -> dict[str, Any]:
 
 
 def payer_extras(transfer: Transfer) -> dict[str, Any]:
-    """Efí's extension of a received Pix: the payer, a CPF masked in the middle."""
+    """Return Efí's extension of a received Pix: the payer, with a masked CPF."""
     payer = transfer.payer
     who = {"nome": payer.name, "codigoBanco": payer.ispb}
     if payer.company:
@@ -107,7 +107,7 @@ def payer_extras(transfer: Transfer) -> dict[str, Any]:
 
 
 def sent(transfer: Transfer, status: Status, rng: Random) -> Piece:
-    """A sent Pix as Efí's webhook tells it: `chave` is the sender's, a refused one has no time."""
+    """Return a sent Pix of Efí's webhook: `chave` is the sender's; a refused one has no time."""
     extras: dict[str, Any] = {"idEnvio": f"{rng.getrandbits(80):020x}"}
     if status == Status.REJECTED:
         extras["erro"] = {
@@ -145,7 +145,7 @@ def _beneficiary(transfer: Transfer) -> dict[str, Any]:
 
 
 def _components(transfer: Transfer) -> dict[str, Any]:
-    """Pix Saque is all withdrawal; Pix Troco a purchase and some change."""
+    """Return the components: Pix Saque is all withdrawal, Pix Troco a purchase and change."""
     provider = transfer.payee.ispb
     if transfer.purpose == "OTHR":
         agent = {"modalidadeAgente": "AGPSS", "prestadorDoServicoDeSaque": provider}

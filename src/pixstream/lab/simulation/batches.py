@@ -1,4 +1,4 @@
-"""Gathers pieces into documents: callback bodies by key, log lines, SPI files by message."""
+"""Batching of pieces into documents: callback bodies by key, log lines, SPI files by message."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One document for one source.
 
     Attributes:
-        source: the producer that reads it.
-        name: the key a webhook body is for, an SPI file's name, the EndToEndId of an API object.
+        source: name of the producer that reads it.
+        name: the key of a webhook body, the name of an SPI file, the EndToEndId of an API object.
         content: a body, whole log lines with their newlines, a file, or one object of API Pix.
-        facts: what it tells for the first time.
-        repeats: how many facts it tells again.
+        facts: facts that it reports for the first time.
+        repeats: number of facts that it repeats.
         malformed: SHA-256 (hex) of every piece that must become a dead letter.
-        created: when the bank recorded an object of API Pix; None: on arrival.
-        payer_document: by whom GET /pix finds it.
+        created: time at which the bank recorded an object of API Pix; None: on arrival.
+        payer_document: the payer's document, for GET /pix.
     """
 
     source: str
@@ -46,7 +46,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     payer_document: str | None = None
 
     def again(self) -> Offer:
-        """The same document, delivered once more; a file under another name."""
+        """Return the same document for another delivery; a file gets another name."""
         return msgspec.structs.replace(
             self,
             name=f"again-{self.name}" if self.source == ISO20022 else self.name,
@@ -56,10 +56,10 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Batches:
-    """Open batches, by group.
+    """The open batches, by group.
 
     Args:
-        rng: chooses how many pieces a batch takes, and the names of SPI messages.
+        rng: chooses the sizes of batches, and the ids of SPI messages.
     """
 
     def __init__(self, rng: Random) -> None:
@@ -68,7 +68,7 @@ class Batches:
         self._files = count(1)
 
     def add(self, piece: Piece) -> Iterator[Offer]:
-        """Take a piece; yield the document that it is, or that it completes."""
+        """Add a piece; yield the document that it is or completes."""
         if piece.whole:
             yield self._offer(piece.group, [piece])
             return
@@ -81,7 +81,7 @@ class Batches:
             yield self._offer(piece.group, pieces)
 
     def close(self) -> Iterator[Offer]:
-        """Yield what is open, complete or not."""
+        """Yield the open batches, complete or not."""
         while self._open:
             group = next(iter(self._open))
             _, pieces = self._open.pop(group)
@@ -101,7 +101,7 @@ class Batches:
         )
 
     def _document(self, group: Group, pieces: list[Piece]) -> tuple[str, bytes]:
-        """Name and content."""
+        """Return name and content."""
         contents = [piece.content for piece in pieces]
         if group.source == SYSTEM_LOG:
             return "", b"".join(content + b"\n" for content in contents)

@@ -1,11 +1,11 @@
-"""A plan as files: what `pixstream simulate` writes.
+"""A plan as files: the output of `pixstream simulate`.
 
-webhook/*.json   one callback body a file
-logs/*.jsonl     the lines of the own systems, in files of about 10,000
-spi/*.xml        one SPI message a file
-api/pix.jsonl    one object of API Pix a line, in the order in which the bank would show them
+webhook/*.json   one callback body per file
+logs/*.jsonl     log lines of the own systems, in files of about 10,000
+spi/*.xml        one SPI message per file
+api/pix.jsonl    one object of API Pix per line, in the order in which the bank would list them
 labels.jsonl     the transfers of fraud patterns
-ledger.jsonl     every distinct fact and every malformed piece, with the file that tells it
+ledger.jsonl     every distinct fact and every malformed piece, with the file that reports it
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ LINES_PER_LOG = 10_000
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written.
+    """The numbers of what was written.
 
     Attributes:
         facts: distinct facts.
         malformed: pieces that must become dead letters.
-        repeats: further deliveries of the same facts.
+        repeats: repeated deliveries of the same facts.
         labels: transfers of fraud patterns.
         documents: files and API objects.
     """
@@ -60,17 +60,17 @@ def simulate(
     """Write a plan's documents; the same arguments write the same bytes.
 
     Args:
-        directory: made if absent; must be empty.
+        directory: created if absent; must be empty.
         events: distinct facts and malformed pieces together.
-        seed: of everything.
-        start: first moment of the traffic, aware.
-        days: how long the traffic lasts.
-        sources: which kinds of files.
-        progress: called with the number of events so far, now and then.
+        seed: seed of all randomness.
+        start: start of the traffic, timezone-aware.
+        days: duration of the traffic.
+        sources: sources to write files for.
+        progress: called from time to time with the number of events so far.
 
     Raises:
         PixstreamError: the directory is not empty, or cannot be written.
-        ValueError: no event, no time, or an unknown source.
+        ValueError: there is no event or no time, or a source is unknown.
     """
     plan = TrafficPlan(
         events, seed, now=start + dt.timedelta(days=days), days=days, sources=sources
@@ -79,15 +79,15 @@ def simulate(
         return _write(plan, directory, progress or (lambda _: None))
     except OSError as error:
         raise PixstreamError(
-            f"the simulation cannot write below {directory} ({error.strerror}); "
-            "nothing reads the files that it left"
+            f"the simulation cannot write to {directory} ({error.strerror}); the files written so "
+            "far are incomplete: delete them"
         ) from error
 
 
 def _write(plan: TrafficPlan, directory: Path, progress: Callable[[int], None]) -> Summary:
     directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
-        raise PixstreamError(f"{directory} is not empty; name a new directory for the simulation")
+        raise PixstreamError(f"{directory} is not empty; choose a new directory for the simulation")
     documents = 0
     with ExitStack() as stack:
         writer = _Writer(directory, stack)
@@ -107,7 +107,7 @@ def _write(plan: TrafficPlan, directory: Path, progress: Callable[[int], None]) 
 
 
 class _Writer:
-    """Knows where each source's documents go."""
+    """A writer that puts each source's documents in their place."""
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
         self._directory = directory
@@ -140,7 +140,7 @@ class _Writer:
             )
 
     def _document(self, offer: Offer, number: int) -> str:
-        """Write an offer; return the name of the file that holds it."""
+        """Write an offer; return the name of the file that contains it."""
         if offer.source == BANK_API:
             self._api = self._api or self._open("api/pix.jsonl")
             self._api.write(offer.content + b"\n")
@@ -155,7 +155,7 @@ class _Writer:
         return name
 
     def _append(self, lines: bytes) -> str:
-        """Append whole lines to the log; a full file is followed by the next."""
+        """Append whole lines to the log; a full file is closed by a new one."""
         if self._log is None or self._lines >= LINES_PER_LOG:
             self._log_name = f"logs/pix-{self._logs:04d}.jsonl"
             self._log = self._open(self._log_name)

@@ -1,8 +1,8 @@
 """Fraud patterns as short stories of transfers, each labelled with its pattern and case.
 
-The patterns and their limits follow the DICT's situation types and the rules of the field: a mule
-passes on within two hours, a new device may pay R$ 200 at once and R$ 1,000 a day, a person at
-night R$ 1,000; R$ 15,000 is the limit of institutions without authorisation.
+The patterns and their limits follow the DICT's situation types and the rules of Pix: a mule passes
+money on within two hours; a new device may pay R$ 200 per transaction and R$ 1,000 per day; a
+person may pay R$ 1,000 at night; R$ 15,000 is the limit of institutions without authorisation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NIGHT_STARTS, NIGHT_ENDS = 20, 6
 
 
 class Scene(msgspec.Struct):
-    """Where and when a story happens, and the label of its transfers."""
+    """The world and start of a story, and the label of its transfers."""
 
     world: World
     rng: Random
@@ -35,11 +35,11 @@ class Scene(msgspec.Struct):
     case: str
 
     def minutes(self, low: float, high: float) -> dt.datetime:
-        """A moment between so many minutes after the start."""
+        """Return a random time between `low` and `high` minutes after the start."""
         return self.start + dt.timedelta(minutes=self.rng.uniform(low, high))
 
     def pay(self, payer: Holder, payee: Holder, when: dt.datetime, reais: float) -> Transfer:
-        """A transfer of the story."""
+        """Return a transfer of the story."""
         return transfer(
             self.rng,
             payer,
@@ -52,7 +52,7 @@ class Scene(msgspec.Struct):
 
 
 def mule(scene: Scene) -> Iterator[Transfer]:
-    """Many payers to one account, and nearly all of it onwards within two hours."""
+    """Many payers pay one account, which passes nearly all of it on within two hours."""
     rng, world = scene.rng, scene.world
     account = rng.choice(world.own_people)
     total = 0.0
@@ -66,7 +66,7 @@ def mule(scene: Scene) -> Iterator[Transfer]:
 
 
 def account_takeover(scene: Scene) -> Iterator[Transfer]:
-    """A new device drains an account towards payees that it never paid, at the limits' edges."""
+    """A new device drains an account to payees that it never paid, just at the limits."""
     rng, world = scene.rng, scene.world
     victim, device = rng.choice(world.own_people), world.new_device()
     for payee in rng.sample(world.other_people, rng.randint(4, 6)):
@@ -75,7 +75,7 @@ def account_takeover(scene: Scene) -> Iterator[Transfer]:
 
 
 def social_engineering(scene: Scene) -> Iterator[Transfer]:
-    """One or two high payments to a payee seen for the first time, with the words of a scam."""
+    """One or two high payments go to an unknown payee, with the message of a scam."""
     rng, world = scene.rng, scene.world
     victim, payee = rng.choice(world.own_people), rng.choice(world.other_people)
     for _ in range(rng.randint(1, 2)):
@@ -84,7 +84,7 @@ def social_engineering(scene: Scene) -> Iterator[Transfer]:
 
 
 def fragmentation(scene: Scene) -> Iterator[Transfer]:
-    """Many payments just below a limit to the same payee on one day."""
+    """Many payments just below a limit go to the same payee on one day."""
     rng, world = scene.rng, scene.world
     payer, payee = rng.choice(world.own_people), rng.choice(world.other_people)
     limit = rng.choice((200, 1_000, 15_000))
@@ -93,7 +93,7 @@ def fragmentation(scene: Scene) -> Iterator[Transfer]:
 
 
 def coercion(scene: Scene) -> Iterator[Transfer]:
-    """Payments at the full night limit, one after the other, in the local night."""
+    """Payments at the full night limit follow each other during the local night."""
     rng, world = scene.rng, scene.world
     scene.start = _next_night(scene.start)
     victim = rng.choice(world.own_people)
@@ -102,7 +102,7 @@ def coercion(scene: Scene) -> Iterator[Transfer]:
 
 
 def return_chain(scene: Scene) -> Iterator[Transfer]:
-    """A receipt given back in several parts, as returns of fraud and as the payee's own."""
+    """A receipt is returned in several parts, as fraud returns and as the payee's own."""
     rng, world = scene.rng, scene.world
     payee = rng.choice((rng.choice(world.own_shops), rng.choice(world.own_people)))
     for payer in rng.sample(world.other_people, rng.randint(2, 4)):
@@ -132,7 +132,7 @@ STORIES: tuple[Story, ...] = (
 
 
 def night(when: dt.datetime) -> bool:
-    """Tell whether it is night by the rules of the field, Brasília time."""
+    """Return whether it is night by the rules of Pix, in Brasília time."""
     return not NIGHT_ENDS <= when.astimezone(BRASILIA).hour < NIGHT_STARTS
 
 

@@ -1,6 +1,6 @@
-"""How people and shops pay on ordinary days: whom, how much, in which form, and what is given back.
+"""The ordinary payments of people and shops: payee, amount, form of initiation, and returns.
 
-Amounts are log-normal around the median of their kind; payers mostly pay the few they know.
+Amounts are log-normal around the median of their kind; payers mostly pay the few payees they know.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ FORMS = {"DICT": 80, "MANU": 12, "QRES": 6, "AUTO": 2}
 
 
 class Habits:
-    """Makes honest transfers.
+    """A generator of honest transfers.
 
     Args:
-        world: who pays and is paid.
+        world: the payers and payees.
         rng: randomness of the traffic.
-        end: no return is ordered after it.
+        end: latest time of a return.
     """
 
     def __init__(self, world: World, rng: Random, end: dt.datetime) -> None:
@@ -51,7 +51,7 @@ class Habits:
         self._end = end
 
     def ordinary(self, moment: dt.datetime) -> Transfer:
-        """An honest transfer of that moment, with the fate that chance gives it."""
+        """Return an honest transfer at that time, with a random fate."""
         rng = self._rng
         kind = rng.choices(KINDS, KIND_WEIGHTS)[0]
         payer, payee = self._sides(kind)
@@ -99,7 +99,7 @@ class Habits:
         return self._pair(world.own_shops, world.other_shops)
 
     def _pair(self, payers: list[Holder], payees: list[Holder]) -> tuple[Holder, Holder]:
-        """A payer and, four times in five, one of the six payees that this payer knows."""
+        """Return a payer and, in four of five cases, one of the six payees this payer knows."""
         rng = self._rng
         place = rng.randrange(len(payers))
         circle = place * 31 + rng.randrange(6) * 17 + 1
@@ -118,7 +118,7 @@ class Habits:
         return self._rng.choices(list(forms), list(forms.values()))[0]
 
     def _returns(self, origin: Transfer) -> tuple[Return, ...]:
-        """One return, whole or in part; now and then two parts; some under way or refused."""
+        """Return one full or partial return, sometimes two; some are in progress or refused."""
         rng = self._rng
         parts = 1 if self._happens(0.85) else 2
         centavos = origin.centavos if self._happens(0.6) else max(1, origin.centavos // 3)
@@ -137,7 +137,7 @@ class Habits:
         )
 
     def _old_return(self, made: Transfer) -> Transfer:
-        """The return, told now, of a Pix that is about two months old."""
+        """Return a Pix that is about two months old, whose return is reported now."""
         rng = self._rng
         when = made.when - dt.timedelta(days=rng.uniform(50, 70))
         when = when.replace(microsecond=when.microsecond // 1000 * 1000)

@@ -1,7 +1,7 @@
-"""The small share of documents that break the rules and must be kept all the same.
+"""The small share of documents that break the rules and must be kept nevertheless.
 
-Each way was seen in published payloads: ids of 26 characters, a day 34, an object where an array
-belongs, numbers for texts, times without zone, a masked CPF.
+Published payloads contain each of these irregularities: ids of 26 characters, a day 34, an object
+in place of an array, numbers in place of texts, times without a zone, a masked CPF.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pixstream.lab.simulation.transfers import Transfer
 
 EVERY = 1_200
-"""One in so many transfers told by webhook or log: under one fact in a thousand."""
+"""One in this many transfers by webhook or log is irregular: under one fact in a thousand."""
 
 _SHORT = 26
 _DAY = slice(15, 17)
 
 
 def identifier(transfer: Transfer, rng: Random) -> Transfer:
-    """The transfer with an EndToEndId of 26 characters, or of a day that no calendar has."""
+    """Return the transfer with an EndToEndId of 26 characters, or with an impossible day."""
     if rng.random() < 0.5:  # noqa: PLR2004  one half each
         e2e = transfer.e2e[:_SHORT]
     else:
@@ -37,7 +37,7 @@ def identifier(transfer: Transfer, rng: Random) -> Transfer:
 
 
 def shape(piece: Piece, rng: Random) -> Piece:
-    """A Pix object or log entry in a shape that its format does not allow; the facts stay."""
+    """Return a Pix object or log entry in a shape that its format forbids; the facts stay."""
     document = msgspec.json.decode(piece.content)
     bent = _line(document, rng) if piece.group.source == SYSTEM_LOG else _pix(document, rng)
     return msgspec.structs.replace(piece, content=msgspec.json.encode(bent))
@@ -58,13 +58,13 @@ def _line(document: dict[str, Any], rng: Random) -> dict[str, Any]:
 
 
 def _number_or_zone(document: dict[str, Any], rng: Random) -> dict[str, Any]:
-    """An amount as a number, or a time without its zone."""
+    """Write the amount as a number, or the time without its zone."""
     if rng.randrange(2) or document["horario"] is None:
         return document | {"valor": float(document["valor"])}
     return document | {"horario": _naive(document["horario"])}
 
 
 def _naive(text: str) -> str:
-    """The same time as a local one of Brasília, its zone left out."""
+    """Return the same time in Brasília, without the zone."""
     local = dt.datetime.fromisoformat(text).astimezone(BRASILIA)
     return local.replace(tzinfo=None).isoformat(timespec="milliseconds")

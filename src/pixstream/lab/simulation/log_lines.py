@@ -1,6 +1,6 @@
-"""A transfer as the own systems log it: one JSON line a step, with parties, channel and device.
+"""The log lines of a transfer: one JSON line per step, with parties, channel and device.
 
-In a line about a return the payer is who gives the money back.
+In a line about a return, the payer is the party that returns the money.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WORDS = {
 
 
 class Step(NamedTuple):
-    """One line to write: which event, how far, when."""
+    """One line to write: category of the event, status and time."""
 
     category: Category
     status: Status
@@ -39,9 +39,9 @@ class Step(NamedTuple):
 
 
 def lines(transfer: Transfer, rng: Random) -> list[Piece]:
-    """The lines of a transfer and its returns, in the order of writing.
+    """Return the lines of a transfer and its returns, in the order of writing.
 
-    A transfer inside the own institution is a payment and a receipt.
+    A transfer within the own institution is both a payment and a receipt.
     """
     pieces = [_line(transfer, None, step) for step in _steps(transfer, rng)]
     for returned in transfer.returns:
@@ -66,7 +66,7 @@ def _steps(transfer: Transfer, rng: Random) -> Iterator[Step]:
 def _course(
     outcome: Status, start: dt.datetime, rng: Random
 ) -> Iterator[tuple[Status, dt.datetime]]:
-    """Initiated, mostly accepted, then the outcome; not every system logs every step."""
+    """Yield initiated, usually accepted, then the outcome; not every system logs every step."""
     yield Status.INITIATED, start
     if outcome == Status.INITIATED:
         return
@@ -87,7 +87,7 @@ def _line(transfer: Transfer, returned: Return | None, step: Step) -> Piece:
 
 
 def entry(transfer: Transfer, returned: Return | None, step: Step) -> dict[str, Any]:
-    """The JSON object of one line; what a step does not know is left out."""
+    """Return the JSON object of one line; fields that a step does not know are omitted."""
     payer, payee = _party(transfer.payer, None), _party(transfer.payee, transfer.key)
     written = step.when + dt.timedelta(milliseconds=40)
     document: dict[str, Any] = {

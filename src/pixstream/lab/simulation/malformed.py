@@ -1,7 +1,7 @@
-"""Bytes that hold no Pix event and must become dead letters, each of them unique.
+"""Bytes that contain no Pix event and must become dead letters, each of them unique.
 
-The kinds are what reaches such systems in practice: bodies cut off, charges and settings sent to
-the webhook of Pix, log lines cut by a full disk, SPI messages about something else.
+The kinds are those that such systems receive in practice: truncated bodies, charges and settings
+sent to the Pix webhook, log lines cut by a full disk, SPI messages about something else.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from pixstream.lab.simulation.transfers import Transfer
 
 SHARE = 0.005
-"""Malformed pieces for one fact."""
+"""Malformed pieces per fact."""
 
 
 class Spoiler:
-    """Makes one kind of malformed piece after the other.
+    """A generator of malformed pieces, of one kind after the other.
 
     Args:
         rng: randomness of the plan.
-        sources: only pieces for these; `bank_api` has none, its bank checks what it serves.
+        sources: sources of the pieces; `bank_api` has none, because the bank serves valid ones.
     """
 
     def __init__(self, rng: Random, sources: Collection[str]) -> None:
@@ -55,9 +55,9 @@ class Spoiler:
         return bool(self._kinds)
 
     def spoil(self, transfer: Transfer) -> Piece:
-        """A malformed piece that tells of `transfer` what is left of it."""
+        """Return a malformed piece made from `transfer`."""
         source, whole, make = next(self._turns)
-        # a body's group is the key it is told for; SPI files of their own need no group
+        # a body's group is the key it is posted for; separate SPI files need no group
         name = transfer.payee.keys[0] if source == WEBHOOK else ""
         return Piece(
             group=Group(source, name),
@@ -137,13 +137,13 @@ class Spoiler:
         ).encode()
 
     def _message_cut(self, transfer: Transfer) -> bytes:
-        """Cut before its only transaction ends: nothing of it can be read."""
+        """Return a message cut before its only transaction ends: none of it can be read."""
         message = self._message(transfer)
         return message[: self._rng.randint(600, message.index(b"</CdtTrfTxInf>"))]
 
     def _message_about_nothing(self, transfer: Transfer) -> bytes:
-        """An echo of the connection (pibr.002): well-formed, of the SPI, no Pix."""
+        """Return an echo of the connection (pibr.002): a well-formed SPI message without a Pix."""
         message = self._message(transfer).decode()
         head = message[: message.index("<Document>")].replace("pacs.008", "pibr.002")
-        told = f"<Document><EchoTxtResp>{moment(transfer.told)}</EchoTxtResp></Document></Envelope>"
-        return (head + told).encode()
+        echo = f"<Document><EchoTxtResp>{moment(transfer.told)}</EchoTxtResp></Document></Envelope>"
+        return (head + echo).encode()

@@ -1,7 +1,7 @@
-"""Words of the simulated world: names of people and shops, and what payers write.
+"""Words of the simulated world: names of people and shops, and messages of payers.
 
-Common Brazilian given names and surnames combined at random; no list of real people. Texts carry
-an ampersand and accents on purpose: they must survive XML and JSON.
+Common Brazilian given names and surnames are combined at random; this is not a list of real people.
+Texts contain an ampersand and accents on purpose: they must survive XML and JSON.
 """
 
 

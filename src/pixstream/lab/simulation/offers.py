@@ -1,8 +1,8 @@
-"""The plan of a demo: exactly so many distinct facts, and the documents that deliver them.
+"""The plan of a demo: an exact number of distinct facts, and the documents that deliver them.
 
-The plan is its own ledger: every offer says which facts it tells for the first time, how many it
-repeats, and the SHA-256 of every piece that must become a dead letter. What a pipeline did with
-the offers can be compared with it, set against set.
+The plan is its own ledger: every offer lists the facts that it reports for the first time, the
+number of repeated facts, and the SHA-256 of every piece that must become a dead letter. The output
+of a pipeline can be compared with it, set against set.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ __all__ = ["Offer", "TrafficPlan", "plan"]
 
 FACTS_PER_TRANSFER = 1.75
 REDELIVERED = 0.015
-"""Share of webhook bodies and SPI files that arrive twice."""
+"""Share of webhook bodies and SPI files that are delivered twice."""
 
 
 class TrafficPlan:
-    """Offers with exactly `events` distinct facts and malformed pieces together.
+    """Offers with exactly `events` distinct facts and malformed pieces in total.
 
-    Iterate it once; the counters and labels are complete when the iteration is.
+    Iterate it once; counters and labels are complete at the end of the iteration.
 
     Args:
-        events: how many, at least 1.
-        seed: the same arguments make the same bytes.
-        now: no document is written after it, aware.
-        days: over how many days before `now` the traffic spreads.
-        sources: the producers to feed, of `pieces.SOURCES`.
-        world: who pays and is paid; None: the world of the seed.
+        events: number of facts and malformed pieces, at least 1.
+        seed: the same arguments produce the same bytes.
+        now: latest time of a document, timezone-aware.
+        days: number of days before `now` that the traffic covers.
+        sources: the producers to feed, from `pieces.SOURCES`.
+        world: the payers and payees; None: the world of the seed.
 
     Attributes:
-        facts: distinct facts told so far.
-        malformed: malformed pieces told so far.
-        repeats: further deliveries of facts already told, at least: polling may add its own.
+        facts: distinct facts reported so far.
+        malformed: malformed pieces delivered so far.
+        repeats: least number of repeated deliveries of facts: polling may add its own.
         counts: facts by source and category.
-        labels: the transfers of fraud patterns that were told.
+        labels: the reported transfers of fraud patterns.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class TrafficPlan:
         self._now = now.astimezone(dt.UTC)
         self._days = days
         self._seed = seed
-        self._teller = SourceChooser(self._rng, sources)
+        self._chooser = SourceChooser(self._rng, sources)
         self._spoiler = malformed.Spoiler(self._rng, sources)
         self._batches = Batches(self._rng)
         self._later: list[tuple[int, int, Piece | Offer]] = []
@@ -83,14 +83,14 @@ class TrafficPlan:
         self._digests: set[str] = set()
 
     def __iter__(self) -> Iterator[Offer]:
-        """The offers, in the order of delivery."""
+        """Yield the offers in the order of delivery."""
         turn = 0
         for turn, transfer in enumerate(self._traffic()):
             while self._later and self._later[0][0] <= turn:
                 yield from self._deliver(heapq.heappop(self._later)[2], turn)
             if self._room() <= 0:
                 break
-            for delay, piece in self._told(transfer):
+            for delay, piece in self._pieces(transfer):
                 self._count(piece)
                 if delay:
                     heapq.heappush(self._later, (turn + delay, next(self._number), piece))
@@ -99,7 +99,7 @@ class TrafficPlan:
         yield from self._rest(turn)
 
     def clear_identifiers(self) -> set[str]:
-        """Every clear text of a person, account, key or device that the offers may hold."""
+        """Return every clear text of a person, account, key or device in the offers."""
         return self._world.clear_identifiers()
 
     def _traffic(self) -> Traffic:
@@ -107,7 +107,7 @@ class TrafficPlan:
             self._world,
             self._seed,
             start=self._now - dt.timedelta(days=self._days),
-            # the last steps of a transfer come some seconds after its order
+            # the last steps of a transfer follow some seconds after its order
             end=self._now - dt.timedelta(seconds=30),
             expected=round(self.events / FACTS_PER_TRANSFER),
         )
@@ -115,9 +115,9 @@ class TrafficPlan:
     def _room(self) -> int:
         return self.events - self.facts - self.malformed
 
-    def _told(self, transfer: Transfer) -> Iterator[Telling]:
-        told = self._teller.tell(transfer, self._room())
-        if told and transfer.pattern:
+    def _pieces(self, transfer: Transfer) -> Iterator[Telling]:
+        pieces = self._chooser.tell(transfer, self._room())
+        if pieces and transfer.pattern:
             self.labels.append(
                 {
                     "end_to_end_id": transfer.e2e,
@@ -125,7 +125,7 @@ class TrafficPlan:
                     "case": transfer.case,
                 }
             )
-        yield from told
+        yield from pieces
         spoils = self._rng.random() < malformed.SHARE * FACTS_PER_TRANSFER
         if spoils and self._spoiler and self._room() > 0:
             piece = self._spoiler.spoil(transfer)
@@ -140,9 +140,9 @@ class TrafficPlan:
         self.counts.update((piece.group.source, fact.category) for fact in piece.facts)
 
     def _deliver(self, item: Piece | Offer, turn: int) -> Iterator[Offer]:
-        """An offer as it is; the documents that a piece completes, a few of them once more later.
+        """Yield an offer as it is, or the documents that a piece completes; a few come again later.
 
-        A document with something malformed is never repeated: a second letter would count twice.
+        A document with a malformed piece is never repeated: a second letter would count twice.
         """
         if isinstance(item, Offer):
             yield item
@@ -160,7 +160,7 @@ class TrafficPlan:
             heapq.heappush(self._later, (due, next(self._number), again))
 
     def _rest(self, turn: int) -> Iterator[Offer]:
-        """What is due later, then what is open, until nothing is left."""
+        """Yield the later deliveries, then the open batches, until nothing is left."""
         while self._later:
             yield from self._deliver(heapq.heappop(self._later)[2], turn)
         for offer in self._batches.close():
@@ -171,5 +171,5 @@ class TrafficPlan:
 
 
 def plan(events: int, seed: int, *, now: dt.datetime, **options: Any) -> TrafficPlan:
-    """The plan of `events` facts; see `TrafficPlan` for the options."""
+    """Return the plan of `events` facts; see `TrafficPlan` for the options."""
     return TrafficPlan(events, seed, now=now, **options)

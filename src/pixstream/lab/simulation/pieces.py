@@ -1,4 +1,4 @@
-"""What the renderers hand over: the smallest piece of a document and the facts that it tells."""
+"""The output of the renderers: the smallest pieces of documents, and the facts they report."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Fact(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Pieces of one group go into one document together.
+    """A group of pieces that share a document.
 
     Attributes:
-        source: which producer reads it.
-        name: a key for a webhook body, a message and its way for an SPI file, else empty.
+        source: name of the producer that reads it.
+        name: the key of a webhook body, the message and direction of an SPI file, else empty.
     """
 
     source: str
@@ -40,15 +40,15 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One Pix object, log line or SPI transaction.
 
     Attributes:
-        group: where it belongs.
-        content: its bytes; a whole document when `whole`.
-        when: when its source writes it.
-        facts: what it tells for the first time, in no order.
-        repeats: how many facts it tells again.
+        group: its group.
+        content: its bytes; a whole document if `whole`.
+        when: time at which its source writes it.
+        facts: facts that it reports for the first time, in no order.
+        repeats: number of facts that it repeats.
         malformed: it must become a dead letter, byte for byte.
-        whole: it is a document of its own.
-        created: when the bank recorded it, for an object of API Pix; None: on arrival.
-        payer_document: by whom GET /pix finds it; the standard object does not say.
+        whole: it is a separate document.
+        created: time at which the bank recorded it, for an object of API Pix; None: on arrival.
+        payer_document: the payer's document, for GET /pix; the standard object does not contain it.
     """
 
     group: Group
@@ -63,19 +63,19 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the bytes, as it stands in the ledger."""
+        """SHA-256 of the bytes, as in the ledger."""
         return hashlib.sha256(self.content).hexdigest()
 
     def again(self) -> Piece:
-        """The same piece, delivered once more."""
+        """Return the same piece for another delivery."""
         return msgspec.structs.replace(self, facts=(), repeats=len(self.facts) + self.repeats)
 
 
 def money(centavos: int) -> str:
-    """Reais with two decimals, as API Pix, logs and SPI write them."""
+    """Return reais with two decimals, the format of API Pix, logs and SPI."""
     return f"{centavos // 100}.{centavos % 100:02d}"
 
 
 def moment(when: dt.datetime) -> str:
-    """An aware UTC time with milliseconds and Z, as the SPI demands."""
+    """Return a UTC time with milliseconds and Z, as the SPI requires."""
     return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}Z"

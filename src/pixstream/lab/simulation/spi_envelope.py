@@ -1,6 +1,6 @@
-"""The envelope of an SPI file: its header, the group header and the transactions in it.
+"""The envelope of an SPI file: header, group header and transactions.
 
-Structure, order and names of elements after the message catalogue 5.13.1.
+Structure, order and names of elements follow the message catalogue 5.13.1.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def envelope(
     created: dt.datetime,
     transactions: Sequence[str],
 ) -> str:
-    """A whole file: header, group header and the transactions.
+    """Return a whole file: header, group header and transactions.
 
     Args:
         message: pacs.008, pacs.002, pacs.004 or camt.054.
-        inbound: from the SPI to the own institution; else the other way.
-        identifier: MsgId, 23 characters long without its leading M and ISPB.
+        inbound: from the SPI to the own institution; else the other direction.
+        identifier: MsgId without its leading M and ISPB, 23 characters.
         created: time of the message.
-        transactions: texts of `spi_xml`, all of this message.
+        transactions: texts from `spi_xml`, all for this message.
     """
     sender, receiver = (SPI_ISPB, OWN_ISPB) if inbound else (OWN_ISPB, SPI_ISPB)
     version, when = VERSIONS[message], moment(created)
@@ -85,7 +85,7 @@ def _body_pacs004(msg_id: str, when: str, transactions: Sequence[str]) -> str:
 
 
 def _body_camt054(msg_id: str, when: str, transactions: Sequence[str]) -> str:
-    """One notification an entry: the catalogue allows many of these, each with one entry."""
+    """Return one notification per entry: the catalogue allows many, each with one entry."""
     notifications = "".join(
         f"""
       <Ntfctn>

@@ -1,7 +1,8 @@
-"""A transfer as the SPI's ISO 20022 messages: pacs.008, pacs.002, pacs.004 and camt.054.
+"""The ISO 20022 messages of a transfer in the SPI: pacs.008, pacs.002, pacs.004 and camt.054.
 
-Structure after the message catalogue 5.13.1. One file holds transactions of one message, all going
-the same way. Only what crosses the SPI is told: not a transfer inside the own institution.
+The structure follows the message catalogue 5.13.1. One file contains transactions of one message,
+all in the same direction. Only transfers that cross the SPI have messages, not those within the own
+institution.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ P, R, E = Category.PAGAMENTO, Category.RECEBIMENTO, Category.ESTORNO
 
 
 def transactions(transfer: Transfer, rng: Random) -> list[Piece]:
-    """The transactions about a transfer and its returns, as the own institution sees them."""
+    """Return the transactions of a transfer and its returns that the own institution sees."""
     if transfer.payer.own == transfer.payee.own:
         return []
     pieces = [] if transfer.old else list(_payment(transfer, rng))
@@ -35,7 +36,7 @@ def transactions(transfer: Transfer, rng: Random) -> list[Piece]:
 
 
 def _payment(transfer: Transfer, rng: Random) -> Iterator[Piece]:
-    """Order, the payee's bank's word where that is ours, then the SPI's report or booking."""
+    """Yield order, acceptance if the payee's bank is ours, then the SPI's report or booking."""
     out, e2e, when = transfer.payer.own, transfer.e2e, transfer.when
     refund = transfer.purpose in RETURN_PURPOSES
     category = E if refund else P if out else R
@@ -50,7 +51,7 @@ def _payment(transfer: Transfer, rng: Random) -> Iterator[Piece]:
         return
     fact = (category, e2e, Status.SETTLED)
     if refund or rng.randrange(4) == 0:
-        # a pacs.002 does not tell the purpose, so only the booking can tell a settled refund
+        # a pacs.002 does not contain the purpose, so only the booking reports a settled refund
         yield _piece("camt.054", "in", spi_xml.camt054(transfer, None), transfer.after(4), fact)
         return
     if not out:
@@ -61,7 +62,7 @@ def _payment(transfer: Transfer, rng: Random) -> Iterator[Piece]:
 
 
 def _returned(transfer: Transfer, returned: Return, rng: Random) -> Iterator[Piece]:
-    """The same for a return, which the original payee orders."""
+    """Yield the same for a return, which the original payee orders."""
     out, rtr, when = transfer.payee.own, returned.rtr_id, returned.requested
     way = "out" if out else "in"
     yield _piece(

@@ -1,6 +1,6 @@
-"""The transactions of SPI messages as XML texts, one function a message.
+"""The transactions of SPI messages as XML texts, one function per message.
 
-Structure, order and names of elements after the message catalogue 5.13.1.
+Structure, order and names of elements follow the message catalogue 5.13.1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def pacs008(transfer: Transfer) -> str:
-    """A CdtTrfTxInf: the order of a payment."""
+    """Return a CdtTrfTxInf: the order of a payment."""
     txid = f"<TxId>{transfer.txid}</TxId>" if transfer.txid else ""
     return f"""
       <CdtTrfTxInf>
@@ -40,16 +40,16 @@ def pacs008(transfer: Transfer) -> str:
 def pacs002(
     instruction: str, e2e: str, status: str, when: dt.datetime, reason: str | None = None
 ) -> str:
-    """A TxInfAndSts: what became of a payment or return.
+    """Return a TxInfAndSts: the status of a payment or return.
 
     Args:
         instruction: EndToEndId of the payment or RtrId of the return.
         e2e: EndToEndId of the payment.
         status: ACSP, ACSC, ACCC or RJCT.
-        when: of the settlement, where it is one.
-        reason: of the rejection.
+        when: time of the settlement, if it is settled.
+        reason: reason of the rejection.
     """
-    told = f"<StsRsnInf><Rsn><Cd>{reason}</Cd></Rsn></StsRsnInf>" if reason else ""
+    why = f"<StsRsnInf><Rsn><Cd>{reason}</Cd></Rsn></StsRsnInf>" if reason else ""
     settled = ""
     if status in {"ACSC", "ACCC"}:
         settled = (
@@ -60,12 +60,12 @@ def pacs002(
       <TxInfAndSts>
         <OrgnlInstrId>{instruction}</OrgnlInstrId>
         <OrgnlEndToEndId>{e2e}</OrgnlEndToEndId>
-        <TxSts>{status}</TxSts>{told}{settled}
+        <TxSts>{status}</TxSts>{why}{settled}
       </TxInfAndSts>"""
 
 
 def pacs004(transfer: Transfer, returned: Return) -> str:
-    """A TxInf: a return; its agents keep their parts of the original payment."""
+    """Return a TxInf: a return; its agents keep their roles in the original payment."""
     return f"""
       <TxInf>
         <RtrId>{returned.rtr_id}</RtrId>
@@ -82,7 +82,7 @@ def pacs004(transfer: Transfer, returned: Return) -> str:
 
 
 def camt054(transfer: Transfer, returned: Return | None) -> str:
-    """A Ntry of the own PI account; a return is named by Refs/InstrId and told by RtrInf."""
+    """Return a Ntry of the own PI account; Refs/InstrId and RtrInf identify a return."""
     paid = transfer.payee.own if returned else transfer.payer.own
     when = returned.settled if returned else transfer.after(2)
     name = "pacs.004.spi.1.5" if returned else "pacs.008.spi.1.16"

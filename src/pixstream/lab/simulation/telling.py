@@ -1,8 +1,9 @@
-"""Who tells of a transfer: one source for most, now and then the same fact twice.
+"""The choice of the source that reports a transfer; sometimes a second source repeats a fact.
 
-A shop's receipts come through API Pix, with a txid also through its webhook; a shop's own payments
-through Efí's webhook; everything through the own systems' logs, and what crosses the SPI through
-its messages. A refund of MED travels as a pacs.008, so only the SPI tells it.
+A shop's receipts come through API Pix, those with a txid also through its webhook. A shop's own
+payments come through Efí's webhook. The logs of the institution's own systems can report every
+transfer, and SPI messages report those that cross the SPI. A refund of the MED is a pacs.008, so
+only the SPI reports it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pixstream.lab.simulation.transfers import Transfer
 
 REPEATED = 0.01
-"""Share of pieces that a source delivers twice, and of transfers told by a second source."""
+"""Share of pieces that a source delivers twice, and of transfers that a second source reports."""
 
 RECEIPT_WEIGHTS = {BANK_API: 42, WEBHOOK: 50, SYSTEM_LOG: 4, ISO20022: 4}
 SENT_WEIGHTS = {WEBHOOK: 60, SYSTEM_LOG: 15, ISO20022: 25}
@@ -33,18 +34,18 @@ WEIGHTS = {SYSTEM_LOG: 42, ISO20022: 58}
 
 
 class Telling(NamedTuple):
-    """A piece, and after how many further transfers its source delivers it."""
+    """A piece, and the number of transfers after which its source delivers it."""
 
     delay: int
     piece: Piece
 
 
 class SourceChooser:
-    """Chooses sources and renders pieces.
+    """A chooser of sources that also renders their pieces.
 
     Args:
         rng: randomness of the plan.
-        sources: the producers that run.
+        sources: the producers that are running.
     """
 
     def __init__(self, rng: Random, sources: Collection[str]) -> None:
@@ -53,7 +54,7 @@ class SourceChooser:
         self._turn = 0
 
     def tell(self, transfer: Transfer, room: int) -> list[Telling]:
-        """The pieces of one transfer with at most `room` new facts; none if no source sees it."""
+        """Return a transfer's pieces with at most `room` new facts; none if no source sees it."""
         source = self._source(transfer)
         if source is None:
             return []
@@ -61,10 +62,10 @@ class SourceChooser:
         bend = None if transfer.pattern else self._bend(source)
         if bend == "identifier":
             transfer = irregular.identifier(transfer, self._rng)
-        told = self._pieces(source, transfer, room)
+        pieces = self._pieces(source, transfer, room)
         if bend == "shape":
-            told[0] = told[0]._replace(piece=irregular.shape(told[0].piece, self._rng))
-        return told if bend else told + list(self._repeats(source, transfer, told))
+            pieces[0] = pieces[0]._replace(piece=irregular.shape(pieces[0].piece, self._rng))
+        return pieces if bend else pieces + list(self._repeats(source, transfer, pieces))
 
     def _pieces(self, source: str, transfer: Transfer, room: int) -> list[Telling]:
         if source == ISO20022:
@@ -76,7 +77,7 @@ class SourceChooser:
         return [Telling(0, piece) for piece in self._sent(transfer)[:room]]
 
     def _bend(self, source: str) -> Literal["identifier", "shape"] | None:
-        """Whether this transfer is told irregularly: by turns in its identifier and its shape."""
+        """Return the irregularity of a transfer, if any: alternately in identifier and shape."""
         if source not in {WEBHOOK, SYSTEM_LOG}:
             return None
         self._turn += 1
@@ -90,7 +91,7 @@ class SourceChooser:
         return self._rng.choices(list(weights), list(weights.values()))[0] if weights else None
 
     def _received(self, source: str, transfer: Transfer, room: int) -> Iterator[Telling]:
-        """The Pix with its returns; half of the time first without them, then again with them."""
+        """Yield the Pix with its returns; in half of the cases first without, then with them."""
         rng, returns = self._rng, transfer.returns[: room - 1]
         extras = payer_extras(transfer) if source == WEBHOOK and self._happens(0.3) else None
         if returns and self._happens(0.5):
@@ -102,17 +103,17 @@ class SourceChooser:
         yield Telling(0, received(source, transfer, returns, extras))
 
     def _sent(self, transfer: Transfer) -> list[Piece]:
-        """A sent Pix, one in six told before its outcome too."""
+        """Return a sent Pix; one in six is also reported before its outcome."""
         pieces = [sent(transfer, transfer.outcome, self._rng)]
         if self._rng.randrange(6) == 0:
             pieces.insert(0, sent(transfer, Status.INITIATED, self._rng))
         return pieces
 
-    def _repeats(self, source: str, transfer: Transfer, told: list[Telling]) -> Iterator[Telling]:
-        """The same line again, the same Pix by GET /pix, or a fact of the SPI in a log."""
-        facts = {fact for _, piece in told for fact in piece.facts}
+    def _repeats(self, source: str, transfer: Transfer, first: list[Telling]) -> Iterator[Telling]:
+        """Yield the same line again, the same Pix through GET /pix, or an SPI fact in a log."""
+        facts = {fact for _, piece in first for fact in piece.facts}
         if source == SYSTEM_LOG:
-            for _, piece in told:
+            for _, piece in first:
                 if self._happens(REPEATED):
                     yield Telling(self._rng.randint(1, 100), piece.again())
         elif not self._happens(2 * REPEATED):
@@ -130,7 +131,7 @@ class SourceChooser:
 
 
 def _weights(transfer: Transfer) -> dict[str, int]:
-    """The sources that see this transfer, and how often each is the one that tells it."""
+    """Return the sources that see a transfer, with their weights in the choice."""
     if transfer.purpose in RETURN_PURPOSES:
         return {ISO20022: 1}
     crosses = transfer.payer.own != transfer.payee.own

@@ -1,7 +1,7 @@
-"""An endless stream of transfers in the rhythm of Brazilian days, with stories of fraud in it.
+"""An endless stream of transfers with the daily rhythm of Brazil, including stories of fraud.
 
-Order and rhythm: transfers come in the order of telling; hours and weekdays weigh as people live
-in Brasília time. Every transfer has the own institution on one side.
+Transfers come in the order in which they are reported. Their frequency depends on the hour and
+weekday in Brasília time. Every transfer has the own institution on one side.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ LONGEST_STORY = dt.timedelta(hours=2)
 
 
 class Traffic:
-    """Transfers between `start` and `end`, endless: once at `end`, times stay just before it.
+    """Transfers from `start` to `end`, without end: after `end`, times stay just before it.
 
     Args:
-        world: who pays and is paid.
-        seed: the same seed, world and times make the same transfers.
-        start: first moment, aware.
-        end: no document is told after it.
-        expected: how many transfers should fill the time.
+        world: the payers and payees.
+        seed: the same seed, world and times produce the same transfers.
+        start: time of the first transfer, timezone-aware.
+        end: latest time of a document.
+        expected: number of transfers that should fill the time.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class Traffic:
         self._habits = Habits(world, self._rng, end)
 
     def __iter__(self) -> Iterator[Transfer]:
-        """Transfers in the order of telling."""
+        """Yield transfers in the order in which they are reported."""
         pending: list[tuple[dt.datetime, int, Transfer]] = []
         number = count()
         for moment in self._moments():
             while pending and pending[0][0] <= moment:
                 yield heapq.heappop(pending)[2]
             if self._rng.randrange(STORY_EVERY) == 0 and moment + LONGEST_STORY < self._end:
-                for told in self._story(moment):
-                    heapq.heappush(pending, (told.told, next(number), told))
+                for transfer in self._story(moment):
+                    heapq.heappush(pending, (transfer.told, next(number), transfer))
             yield self._habits.ordinary(moment)
 
     def _moments(self) -> Iterator[dt.datetime]:
@@ -80,4 +80,4 @@ class Traffic:
         story = fraud.STORIES[number % len(fraud.STORIES)]
         pattern = story.__name__
         scene = fraud.Scene(self._world, self._rng, moment, pattern, f"{pattern}-{number}")
-        return (told for told in story(scene) if told.told <= self._end)
+        return (transfer for transfer in story(scene) if transfer.told <= self._end)

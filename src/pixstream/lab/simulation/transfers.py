@@ -1,7 +1,7 @@
-"""The values of the simulated traffic: one Pix, its returns, and how to make them.
+"""The values of the simulated traffic: a Pix, its returns, and functions that create them.
 
-Amounts are integer centavos, times aware UTC. A transfer knows nothing of the documents that tell
-it; those are the work of `api_documents`, `log_lines` and `spi_messages`.
+Amounts are integer centavos, times timezone-aware UTC. A transfer does not know the documents that
+report it; `api_documents`, `log_lines` and `spi_messages` write them.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ NATURES = {
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
-    """Money given back, wholly or in part.
+    """A full or partial return (devolução).
 
     Attributes:
-        number: the `id` that the receiver chose; unique per Pix.
-        outcome: initiated (still under way), settled or rejected.
-        reason: code of the pacs.004.
+        number: the `id` chosen by the receiver; unique per Pix.
+        outcome: initiated (still in progress), settled or rejected.
+        reason: reason code of the pacs.004.
     """
 
     rtr_id: str
@@ -52,7 +52,7 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def settled(self) -> dt.datetime:
-        """When it reached its outcome."""
+        """Time of its outcome."""
         return self.requested + dt.timedelta(seconds=4)
 
 
@@ -61,9 +61,9 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outcome: settled or rejected.
-        told: when its documents appear; later than `when` for a return of an old Pix.
-        pattern: name of the fraud pattern it belongs to, None for honest traffic.
-        case: which occurrence of the pattern.
+        told: time of its documents; later than `when` for a return of an old Pix.
+        pattern: name of its fraud pattern; None for honest traffic.
+        case: name of the occurrence of the pattern.
     """
 
     e2e: str
@@ -87,11 +87,11 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def old(self) -> bool:
-        """Tell whether the Pix itself was told long ago and only its return is news."""
+        """Whether the Pix itself was reported long ago and only its return is new."""
         return self.told != self.when
 
     def after(self, seconds: float) -> dt.datetime:
-        """So many seconds after the payer's order."""
+        """Return the time that many seconds after the payer's order."""
         return self.when + dt.timedelta(seconds=seconds)
 
 
@@ -108,10 +108,11 @@ def transfer(  # noqa: PLR0913  one argument a fact of the order
     pattern: str | None = None,
     case: str | None = None,
 ) -> Transfer:
-    """A settled Pix with an EndToEndId of the payer's bank, key and txid as its initiation asks.
+    """Return a settled Pix with the EndToEndId, key and txid that its form of initiation requires.
 
-    SPI rules: MANU and AUTO carry no key; QRDN and APDN a txid of 26 to 35 characters; QRES, APES
-    and INIC one of up to 25; DICT and MANU none.
+    The EndToEndId has the ISPB of the payer's bank. SPI rules: MANU and AUTO have no key. QRDN and
+    APDN have a txid of 26 to 35 characters; QRES, APES and INIC one of up to 25; DICT and MANU
+    none.
     """
     return Transfer(
         e2e=identifiers.e2e(payer.ispb, when, rng),
@@ -141,7 +142,7 @@ def give_back(
     reason: str = "MD06",
     text: str | None = None,
 ) -> Return:
-    """A return ordered by the payee of `origin`, with an RtrId of the payee's bank."""
+    """Return a return ordered by the payee of `origin`, with an RtrId of the payee's bank."""
     return Return(
         rtr_id=identifiers.rtr(origin.payee.ispb, requested, rng),
         number="".join(rng.choices(_ALNUM, k=12)),

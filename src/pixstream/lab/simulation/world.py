@@ -1,8 +1,8 @@
-"""The people, shops and banks of the simulation, all made from one seed.
+"""The people, shops and banks of the simulation, all generated from one seed.
 
-Documents have valid check digits, keys have the form of their kind, accounts have twelve digits so
-that a scan for clear identifiers does not meet them by chance inside other numbers. Addresses are
-of 198.18.0.0/15, the range set aside for benchmarks, e-mail keys of example.com.
+Documents have valid check digits, and keys have the form of their kind. Accounts have twelve
+digits, so that a scan for clear identifiers does not find them by chance inside other numbers. IP
+addresses are from 198.18.0.0/15, the range reserved for benchmarks; e-mail keys use example.com.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OWN_ISPB = "99999004"
-"""The simulated institution: made up, on no list of participants."""
+"""The simulated institution: fictitious, not on any list of participants."""
 
 OTHER_ISPBS = ("99999101", "99999102", "99999103", "99999104", "9999A105")
-"""The other made-up participants; one is alphanumeric, as the SPI allows."""
+"""The other fictitious participants; one is alphanumeric, as the SPI allows."""
 
 ACCOUNT_TYPES = ("CACC", "CACC", "CACC", "SVGS", "TRAN", "TRAN")
 SYSTEMS = ("Android 14", "Android 15", "iOS 17", "iOS 18")
@@ -31,7 +31,7 @@ PHONE_AREAS = (11, 19, 21, 27, 31, 41, 48, 51, 61, 62, 71, 81, 85, 91)
 
 
 class Device(msgspec.Struct, frozen=True, gc=False):
-    """What a payment was ordered from."""
+    """The device from which a payment is ordered."""
 
     identifier: str
     system: str
@@ -39,7 +39,7 @@ class Device(msgspec.Struct, frozen=True, gc=False):
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """A person or shop with its one account, keys and usual device."""
+    """A person or shop with one account, keys and a usual device."""
 
     name: str
     document: str
@@ -52,22 +52,22 @@ class Holder(msgspec.Struct, frozen=True):
 
     @property
     def own(self) -> bool:
-        """Tell whether the simulated institution keeps the account."""
+        """Whether the simulated institution keeps the account."""
         return self.ispb == OWN_ISPB
 
     @property
     def company(self) -> bool:
-        """Tell whether the holder has a CNPJ."""
+        """Whether the holder has a CNPJ."""
         return len(self.document) == 14  # noqa: PLR2004  digits of a CNPJ
 
 
 class World:
-    """Everyone who pays or is paid.
+    """All payers and payees.
 
     Args:
-        seed: the same seed makes the same world.
-        people: how many persons, half of them with the own institution.
-        shops: how many shops, four in five of them with the own institution.
+        seed: the same seed produces the same world.
+        people: number of persons, half of them at the own institution.
+        shops: number of shops, four in five of them at the own institution.
     """
 
     def __init__(self, seed: int, *, people: int = 2_000, shops: int = 150) -> None:
@@ -82,12 +82,12 @@ class World:
 
     @property
     def holders(self) -> Iterator[Holder]:
-        """Everyone, in the order of making."""
+        """All holders, in the order of creation."""
         for group in (self.own_people, self.other_people, self.own_shops, self.other_shops):
             yield from group
 
     def new_device(self) -> Device:
-        """A device that nobody has used before."""
+        """Return a device that was not used before."""
         rng = self._rng
         device = Device(
             f"{rng.getrandbits(64):016x}",
@@ -98,7 +98,7 @@ class World:
         return device
 
     def clear_identifiers(self) -> set[str]:
-        """Every text of this world that must be found nowhere behind the producers."""
+        """Return every text of this world that must not appear anywhere after the producers."""
         found: set[str] = set()
         for holder in self.holders:
             found |= {holder.name, holder.document, holder.account, *holder.keys}
@@ -139,6 +139,6 @@ class World:
 
     def _evp(self) -> str:
         digits = f"{self._rng.getrandbits(128):032x}"
-        # version 4, variant 1, as the DICT makes its random keys
+        # version 4, variant 1, like the random keys of the DICT
         digits = f"{digits[:12]}4{digits[13:16]}a{digits[17:]}"
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

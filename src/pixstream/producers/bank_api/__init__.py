@@ -1,1 +1,1 @@
-"""Bank API: asks a bank's API Pix for what was received."""
+"""The bank API producer, which polls a bank's API Pix for received Pix."""

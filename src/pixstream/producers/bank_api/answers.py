@@ -1,8 +1,8 @@
-"""What it means when a bank answers with anything but a 200.
+"""The errors that a bank's HTTP answers other than 200 stand for.
 
 The class of an error says what to do: wait (`Busy`, `Transient`), or have a person fix something
-(any other `PixstreamError`). Its message holds the HTTP status, the type of an RFC 7807 problem and
-its correlation id, which the bank's support asks for, and nothing else of the answer.
+(any other `PixstreamError`). Its message contains the HTTP status, the type of an RFC 7807 problem
+and its correlation id, which the bank's support asks for, and nothing else of the answer.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _CORRELATION_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 
 
 class Busy(Transient):
-    """The bank says how long to wait before the next call.
+    """An answer that says how long to wait before the next call.
 
     Args:
-        message: what was asked and answered.
-        seconds: to wait, at most an hour.
+        message: the call and its answer.
+        seconds: time to wait, at most an hour.
     """
 
     def __init__(self, message: str, seconds: float) -> None:
@@ -39,17 +39,17 @@ class Busy(Transient):
 
 
 def require_ok(what: str, answer: httpx2.Response, advice: str) -> None:
-    """Return if the status is 200, else raise what it means.
+    """Return if the status is 200, else raise the matching error.
 
     Args:
-        what: names the call in the message.
-        answer: read to its end.
+        what: name of the call, for the message.
+        answer: the answer, read to its end.
         advice: what a person can check when the bank refuses.
 
     Raises:
         Busy: the bank asks to wait.
-        Transient: it may answer later.
-        PixstreamError: it refuses, and waiting does not help.
+        Transient: the bank may answer later.
+        PixstreamError: the bank refuses, and waiting does not help.
     """
     status = answer.status_code
     if status == HTTPStatus.OK:
@@ -58,7 +58,7 @@ def require_ok(what: str, answer: httpx2.Response, advice: str) -> None:
     if status in _TRY_LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         seconds = _retry_after(answer.headers.get("retry-after"))
         if seconds is not None:
-            raise Busy(f"{message}; it asks to wait {seconds:.0f} s", seconds)
+            raise Busy(f"{message}; the bank asks to wait {seconds:.0f} s", seconds)
         raise Transient(message)
     raise PixstreamError(f"{message}; {advice}")
 
@@ -73,7 +73,7 @@ def http_date(text: str | None) -> dt.datetime | None:
 
 
 def _problem(raw: bytes) -> str:
-    """The type and correlation id of an RFC 7807 problem, as far as they look like such."""
+    """Return the type and correlation id of an RFC 7807 problem, each only if well-formed."""
     try:
         problem = json.loads(raw)
         kind = str(problem.get("type", "")).rpartition("/")[2]
@@ -87,7 +87,7 @@ def _problem(raw: bytes) -> str:
 
 
 def _retry_after(text: str | None) -> float | None:
-    """The seconds of a Retry-After header, in either of its forms."""
+    """Return the seconds of a Retry-After header, in either of its forms."""
     if not text:
         return None
     try:

@@ -22,31 +22,31 @@ _INHERITED = ("Accept", "Accept-Encoding", "User-Agent")
 
 
 class Token(NamedTuple):
-    """An access token, and when to stop using it (`time.monotonic`)."""
+    """An access token, and the time (`time.monotonic`) at which to stop using it."""
 
     value: str
     expires: float
 
 
 class ClientCredentials(httpx2.Auth):
-    """Puts an access token into requests: fetches one, reuses it, replaces it once after a 401.
+    """Authorization with an access token: fetched once, reused, replaced once after a 401.
 
-    Requests sent at the same time share one token. The client's transport must read answers to
-    their end, as `WholeAnswers` does.
+    Concurrent requests share one token. The client's transport must read answers to their end, as
+    `WholeAnswers` does.
 
     Args:
-        url: where the bank issues tokens.
-        client_id: the client's name there.
-        client_secret: empty for banks to which the certificate is enough.
-        scope: to ask for; empty: none.
-        basic: id and secret go into the Authorization header, else into the form.
-        token: of an earlier client with the same credentials.
+        url: token endpoint of the bank.
+        client_id: id of the client.
+        client_secret: its secret; empty for banks that accept the certificate alone.
+        scope: requested scope; empty: none.
+        basic: send id and secret in the Authorization header, else in the form.
+        token: token of an earlier client with the same credentials.
 
     Attributes:
-        token: the latest.
+        token: the latest token.
 
     Raises:
-        Transient: no token now: `Busy` where the bank says how long to wait.
+        Transient: there is no token now; `Busy` if the bank says how long to wait.
         PixstreamError: the bank refuses these credentials.
     """
 
@@ -75,7 +75,7 @@ class ClientCredentials(httpx2.Auth):
     async def async_auth_flow(
         self, request: httpx2.Request
     ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        """Yield the requests to send, that for a token included (see `httpx2.Auth`)."""
+        """Yield the requests to send, including the one for a token (see `httpx2.Auth`)."""
         refused: str | None = None
         for _ in range(2):
             async with self._renewing:
@@ -88,8 +88,8 @@ class ClientCredentials(httpx2.Auth):
                 break
             refused = token.value
 
-    def sync_auth_flow(self, request: httpx2.Request) -> NoReturn:  # noqa: ARG002  its parent's
-        """Refuse: requests of several threads could not share a token."""
+    def sync_auth_flow(self, request: httpx2.Request) -> NoReturn:  # noqa: ARG002  inherited
+        """Raise: requests of several threads could not share a token."""
         raise RuntimeError("ClientCredentials works with httpx2.AsyncClient only")
 
     def _token_request(self, needing: httpx2.Request) -> httpx2.Request:
@@ -101,15 +101,15 @@ class ClientCredentials(httpx2.Auth):
 
 
 def _token(answer: httpx2.Response) -> Token:
-    """Read the bank's answer; the token is given up a little before it expires."""
+    """Read the token in the bank's answer; it is replaced a little before it expires."""
     require_ok("token", answer, "check client_id, client_secret, scope and certificate")
     try:
         fields = json.loads(answer.content)
         value, seconds = fields["access_token"], float(fields.get("expires_in") or 0)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        raise Transient("token: the answer holds no token") from None
+        raise Transient("token: the answer contains no token") from None
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-        raise Transient("token: the answer holds no token")
+        raise Transient("token: the answer contains no token")
     if not 0 < seconds < math.inf:
         seconds = _DEFAULT_TOKEN_SECONDS
     return Token(value, time.monotonic() + seconds - min(30.0, seconds / 10))

@@ -23,19 +23,19 @@ _GET_PIX = "GET /pix"
 
 
 class Access(NamedTuple):
-    """How to reach a bank.
+    """Addresses and credentials of a bank.
 
     Attributes:
-        url: base of its API Pix, below which `/pix` lies.
-        token_url: where it issues tokens.
-        client_id: the client's name there.
-        client_secret: empty for banks to which the certificate is enough.
-        scope: to ask for; empty: none.
-        basic: id and secret go into the Authorization header, else into the form.
-        certificate: PEM file of the client; empty: none.
+        url: base URL of its API Pix, without `/pix`.
+        token_url: its token endpoint.
+        client_id: id of the client.
+        client_secret: its secret; empty for banks that accept the certificate alone.
+        scope: requested scope; empty: none.
+        basic: send id and secret in the Authorization header, else in the form.
+        certificate: PEM file of the client certificate; empty: none.
         key: PEM file of its private key; empty: in the same file.
-        ca_file: PEM file of the authorities to trust; empty: the system's.
-        timeout_seconds: for one exchange, from the connection to the last byte of the answer.
+        ca_file: PEM file of the trusted CAs; empty: the system's.
+        timeout_seconds: longest exchange, from the connection to the last byte of the answer.
     """
 
     url: str
@@ -51,14 +51,14 @@ class Access(NamedTuple):
 
 
 class BankClient:
-    """Asks one bank; used by one event loop.
+    """A client of one bank, used by one event loop.
 
     Args:
-        access: how to reach the bank.
-        token: of an earlier client with the same access, used until it expires.
+        access: addresses and credentials of the bank.
+        token: token of an earlier client with the same access, used until it expires.
 
     Attributes:
-        auth: holds the token.
+        auth: the authorization, with the current token.
 
     Raises:
         ConfigError: an address or a file cannot be used.
@@ -99,15 +99,15 @@ class BankClient:
 
         Args:
             window: both ends included.
-            number: of the page, from 0.
-            size: how many Pix to ask for.
-            returns: only Pix with a return.
-            headers: further ones, such as those of an account.
+            number: number of the page, from 0.
+            size: number of Pix to request.
+            returns: request only Pix with a return.
+            headers: further request headers, such as those of an account.
 
         Raises:
             Transient: the bank does not answer, or not with a page.
-            Busy: it says how long to wait.
-            PixstreamError: it refuses, and waiting does not help.
+            Busy: the bank says how long to wait.
+            PixstreamError: the bank refuses, and waiting does not help.
         """
         answer = await self._http.get(
             self._url,
@@ -115,9 +115,9 @@ class BankClient:
             headers=headers,
             extensions={"what": _GET_PIX},
         )
-        advice = "check the scopes of this client and the account's headers"
+        advice = "check the scopes of this client and the headers of the account"
         if answer.status_code == HTTPStatus.BAD_REQUEST:
-            advice = "the bank may allow shorter windows, smaller pages or no filter for returns"
+            advice = "the bank may require shorter windows, smaller pages or no filter for returns"
         require_ok(_GET_PIX, answer, advice)
         return read_page(answer.content, at=http_date(answer.headers.get("date")))
 

@@ -1,7 +1,7 @@
-"""One stream of an account at a bank: its windows, their pages, and what is new in them.
+"""One stream of an account at a bank: its windows, their pages, and the new Pix in them.
 
-A feed takes turns with others in one thread: each turn gives a reading, or None while a call is
-under way or nothing is due.
+Feeds take turns in one thread. Each turn yields a reading, or None while a call is in progress or
+nothing is due.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ log = logging.getLogger("pixstream.producers.bank_api.feed")
 
 _IDLE_SECONDS = 0.05
 REFUSED_PAUSE = dt.timedelta(minutes=5)
-"""Before a bank is asked again that refused: a person has to mend something, and may meanwhile."""
+"""Pause before asking a bank again that refused: a person has to fix something meanwhile."""
 
 REMEMBERED = 200_000
-"""Hashes kept per stream, about 30 MB: a day of a large merchant's account."""
+"""Hashes kept per stream, about 30 MB: one day of a large merchant's account."""
 
 
 class Query(NamedTuple):
-    """What is the same in every call of a feed.
+    """The parameters shared by every call of a feed.
 
     Attributes:
-        returns: only Pix with returns.
-        page_size: Pix asked for in one call.
+        returns: request only Pix with returns.
+        page_size: Pix requested in one call.
         one_day: no call crosses midnight in Brasília.
-        headers: the account's.
-        ispb: of the bank that keeps the account.
+        headers: request headers of the account.
+        ispb: ISPB of the bank that keeps the account.
     """
 
     returns: bool
@@ -58,21 +58,21 @@ class Query(NamedTuple):
 
 
 class Feed:
-    """A stream that is read.
+    """The reader of one stream.
 
     Args:
-        stream: its name.
-        schedule: which windows it reads.
-        query: what it asks for.
-        client: whom it asks.
-        loop: runs the calls; whoever takes the turns runs the loop.
-        pause: before a failed window is tried again, unless the bank says how long.
-        known: what was delivered before; grows with `delivered`, and outlives the feed.
+        stream: name of the stream.
+        schedule: the windows that it reads.
+        query: parameters of its calls.
+        client: client of the bank.
+        loop: event loop of the calls; the caller that takes the turns runs it.
+        pause: pause before a failed window is tried again, unless the bank says how long to wait.
+        known: contents delivered before; `delivered` adds to it, and it outlives the feed.
 
     Attributes:
-        call: the call under way.
-        failure: why the last try failed; None when it did not. The bank refuses, for a reason
-            that waiting does not cure, unless it is Transient.
+        call: the call in progress.
+        failure: why the last attempt failed; None if it did not. Unless it is Transient, the bank
+            refuses, and waiting does not help.
     """
 
     def __init__(
@@ -98,13 +98,13 @@ class Feed:
         self._read = Recent(REMEMBERED, known)
         self._fresh: deque[bytes] = deque(maxlen=REMEMBERED)
         self._ends: deque[tuple[Reading, deque[bytes]]] = deque()
-        self._told: dt.datetime | None = None
+        self._bank_time: dt.datetime | None = None
 
     def turns(self) -> Iterator[Reading | None]:
-        """Read window after window, for ever; one that fails is read again after a pause.
+        """Read window after window without end; a failed window is read again after a pause.
 
         Raises:
-            PixstreamError: what the stream misses is not to be skipped (see `schedules.History`).
+            PixstreamError: the stream has a gap that must not be skipped (`schedules.History`).
         """
         while True:
             window = self._schedule.next(dt.datetime.now(dt.UTC))
@@ -127,26 +127,26 @@ class Feed:
                 yield self._end(window)
 
     def delivered(self, reading: Reading) -> None:
-        """Kafka holds `reading`; at the end of a window its content need not be read again."""
+        """Note that Kafka has `reading`; a whole window's contents need not be read again."""
         if self._ends and self._ends[0][0] is reading:
             self._known.add(self._ends.popleft()[1])
 
     def _end(self, window: Window) -> Reading:
-        """The reading that moves the position, now that every page of the window was read."""
-        position = self._schedule.done(window, self._told)
+        """Return the reading that advances the position, once all pages of the window are read."""
+        position = self._schedule.done(window, self._bank_time)
         reading = Reading(stream=self.stream, position=position, content=None)
         self._ends.append((reading, self._fresh))
         self._fresh = deque(maxlen=REMEMBERED)
         return reading
 
     def _window(self, window: Window) -> Iterator[Reading | None]:
-        self._told = None
+        self._bank_time = None
         for piece in one_day_each(window) if self._query.one_day else [window]:
             number, last = 0, b""
             while True:
                 page = yield from self._page(piece, number)
                 if page.body.raw == last:
-                    break  # a bank that gives the same page for every number
+                    break  # some banks return the same page for every number
                 yield from self._new(page)
                 number += 1
                 if number >= page.pages if page.pages is not None else not page.items:
@@ -168,19 +168,19 @@ class Feed:
         return page
 
     def _compare_clocks(self, page: Page) -> None:
-        """Keep the bank's time of the window's first answer; refuse one far behind ours."""
-        if self._told is not None or page.at is None:
+        """Keep the bank's time in the window's first answer; raise if it is far behind ours."""
+        if self._bank_time is not None or page.at is None:
             return
         ahead = dt.datetime.now(dt.UTC) - page.at
         if ahead > CLOCKS_DIFFER:
             raise Transient(
                 f"this machine's clock is {ahead.total_seconds():.0f} s ahead of the bank's: "
-                "nothing is read until they agree, or what comes meanwhile would be missed"
+                "nothing is read until they agree, because Pix could be missed; correct the clock"
             )
-        self._told = page.at
+        self._bank_time = page.at
 
     def _new(self, page: Page) -> Iterator[Reading]:
-        """What a page holds and was not read lately: pages shift and windows overlap."""
+        """Yield the contents of a page not read recently: pages shift and windows overlap."""
         for content in api_pix.read(page.body, ispb=self._query.ispb):
             seen = digest(content)
             if seen not in self._read:
@@ -193,7 +193,7 @@ class Feed:
     ) -> None:
         log.log(
             level,
-            "%s: %s; its window is read again from the beginning in %.1f s",
+            "%s: %s; the window is read again from the beginning in %.1f s",
             self.stream,
             error,
             wait.total_seconds(),
@@ -202,14 +202,14 @@ class Feed:
 
 
 def run_calls(loop: asyncio.AbstractEventLoop, feeds: Sequence[Feed]) -> None:
-    """Let the calls of feeds that take turns go on for a moment.
+    """Run the calls of the feeds for a moment.
 
-    A feed that failed waits by itself while others are read. When all have failed it is for the
-    framework to wait, or to stop where all are refused.
+    A failed feed waits on its own while others are read. If all have failed, the framework waits,
+    or stops if the bank refuses all of them.
 
     Raises:
-        Transient: every feed failed, and no call is under way.
-        PixstreamError: every feed is refused.
+        Transient: every feed failed, and no call is in progress.
+        PixstreamError: the bank refuses every feed.
     """
     calls = [feed.call for feed in feeds if feed.call is not None]
     if feeds and not calls:
@@ -222,23 +222,23 @@ def run_calls(loop: asyncio.AbstractEventLoop, feeds: Sequence[Feed]) -> None:
 
 
 def _raise_common_failure(feeds: Sequence[Feed]) -> None:
-    """Raise if all feeds failed in one way; whatever else there is, each waits for itself."""
+    """Raise if all feeds failed in the same way; otherwise each feed waits on its own."""
     failures = {feed.stream: feed.failure for feed in feeds if feed.failure is not None}
     if len(failures) < len(feeds):
         return
     stream, failure = next(iter(failures.items()))
     if any(isinstance(f, Busy) for f in failures.values()):
-        return  # read anew, it would not be left alone for as long as the bank asks
+        return  # a restart would not wait as long as the bank asks
     refusals = [f for f in failures.values() if not isinstance(f, Transient)]
     if not refusals:
         raise failure
     if len(refusals) == len(feeds):
-        others = "; every other stream is refused too" if len(feeds) > 1 else ""
+        others = "; the bank refuses every other stream too" if len(feeds) > 1 else ""
         raise PixstreamError(f"{stream}: {failure}{others}")
 
 
 async def end_calls(client: BankClient, feeds: Sequence[Feed]) -> None:
-    """End the calls under way and the connections."""
+    """Cancel the calls in progress and close the connections."""
     calls = [feed.call for feed in feeds if feed.call is not None]
     for call in calls:
         call.cancel()

@@ -1,4 +1,4 @@
-"""Pages of GET /pix, API Pix 2.9.0: how one is asked for, and how banks answer."""
+"""Pages of GET /pix, API Pix 2.9.0: their queries, and the answers of banks."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Page(NamedTuple):
 
     Attributes:
         body: the JSON.
-        pages: how many there are; None: the bank does not say.
-        items: how many elements this one has.
-        at: the bank's time of the answer; None: it does not say.
+        pages: number of pages; None: the bank does not say.
+        items: number of elements in this page.
+        at: the bank's time of the answer; None: the bank does not say.
     """
 
     body: Body
@@ -34,13 +34,13 @@ class Page(NamedTuple):
 
 
 def page_query(window: Window, number: int, size: int, *, returns: bool) -> dict[str, str]:
-    """Write the query of a page.
+    """Return the query of a page.
 
     Args:
         window: both ends included.
-        number: of the page, from 0.
-        size: how many Pix to ask for.
-        returns: only Pix with a return.
+        number: number of the page, from 0.
+        size: number of Pix to request.
+        returns: request only Pix with a return.
     """
     query = {
         "inicio": _rfc3339(window.start),
@@ -57,9 +57,9 @@ def read_page(raw: bytes, at: dt.datetime | None) -> Page:
     """Read the answer to GET /pix, which the bank gave at `at`.
 
     Raises:
-        Transient: it is not a page: a notice of maintenance, a proxy's error, a truncated body.
-            That says nothing about the window; to skip it would lose its Pix, so the stream stands
-            still until the bank answers with a page.
+        Transient: it is not a page but a maintenance notice, a proxy's error or a truncated body.
+            Such an answer says nothing about the window, and skipping it would lose its Pix. The
+            stream therefore waits until the bank answers with a page.
     """
     try:
         body = Body(raw)
@@ -73,7 +73,7 @@ def read_page(raw: bytes, at: dt.datetime | None) -> Page:
     items = len(elements) if isinstance(elements, list) else int(elements is not None)
     number, pages = (_count(pagination, n) for n in ("paginaAtual", "quantidadeDePaginas"))
     if not items and _count(pagination, "quantidadeTotalDeItens") and (number or 0) < (pages or 0):
-        raise Transient("GET /pix: a page says that it has elements, and has none")
+        raise Transient("GET /pix: a page announces elements but has none")
     return Page(body, pages, items, at)
 
 
@@ -83,7 +83,7 @@ def _object(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _count(fields: Mapping[str, Any], name: str) -> int | None:
-    """A count, which some banks write as a string."""
+    """Return a count, which some banks write as a string."""
     text = str(fields.get(name))
     return int(text) if _COUNT.fullmatch(text) else None
 

@@ -1,14 +1,15 @@
-"""Asks a bank's API Pix 2.9.0 for received Pix: GET /pix, by windows of time, for each account.
+"""The bank API producer: polls API Pix 2.9.0 for received Pix, GET /pix by time windows.
 
-Every account is two streams. `NAME` follows the present in windows that overlap, since a bank
-lists late what it books late. `NAME/returns` goes again and again over the last 95 days for Pix
-with returns, which come up to 90 days after their Pix and are listed under the Pix's time.
+Every account has two streams. `NAME` follows the present in overlapping windows, because a bank
+lists a Pix late if it books it late. `NAME/returns` repeatedly sweeps the last 95 days for Pix with
+returns (devoluções), which come up to 90 days after their Pix and are listed at the time of the
+Pix.
 
-A position moves only past a window of which every page was read. What the overlap repeats with the
-same content is left out while it is remembered, and dropped at the table when it is not.
+A position advances only past a window whose pages were all read. Contents that the overlap repeats
+unchanged are skipped while they are remembered, and dropped at the table otherwise.
 
-A new account begins at `start`. Where a bank lists only so many days (`history_days`), a position
-older than that is a gap: `on_gap` says whether the producer stops before it or goes on after it.
+A new account begins at `start`. If a bank lists only a number of days (`history_days`), an older
+position means a gap: `on_gap` says whether the producer stops before it or continues after it.
 """
 
 from __future__ import annotations
@@ -55,12 +56,12 @@ class Account(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(
             pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
-            description="names its streams; never the number of the account",
+            description="name of its streams; never the account number",
         ),
     ]
     headers: Annotated[
         dict[str, Annotated[str, Meta(pattern="^[ -~]*$")]],
-        secret("what tells the account apart: x-conta-corrente"),
+        secret("request headers that select the account, such as x-conta-corrente"),
     ] = msgspec.field(default_factory=dict)
     ispb: Annotated[str, _ISPB] = ""
 
@@ -69,44 +70,46 @@ class Account(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class BankApi(Producer):
     """Received Pix and their returns, from GET /pix of API Pix 2.9.0."""
 
-    url: Annotated[str, Meta(description="base of the bank's API Pix, below which /pix lies")] = ""
-    token_url: Annotated[str, Meta(description="where the bank gives OAuth2 tokens")] = ""
-    client_id: Annotated[str, Meta(description="OAuth2 client")] = ""
-    client_secret: Annotated[str, secret("its secret; empty: the certificate is enough")] = ""
-    scope: Annotated[str, Meta(description="OAuth2 scope; empty: none is asked for")] = "pix.read"
+    url: Annotated[str, Meta(description="base URL of the bank's API Pix, without /pix")] = ""
+    token_url: Annotated[str, Meta(description="OAuth2 token endpoint of the bank")] = ""
+    client_id: Annotated[str, Meta(description="OAuth2 client id")] = ""
+    client_secret: Annotated[str, secret("OAuth2 secret; empty: the certificate suffices")] = ""
+    scope: Annotated[str, Meta(description="OAuth2 scope to request; empty: none")] = "pix.read"
     token_auth: Annotated[
         Literal["basic", "body"],
-        Meta(description="where id and secret go: the Authorization header, or the form"),
-    ] = "basic"  # noqa: S105  a way, no secret
-    certificate: Annotated[str, Meta(description="PEM file of the client; empty: none")] = ""
+        Meta(description="where id and secret are sent: the Authorization header, or the form"),
+    ] = "basic"  # noqa: S105  a method, not a secret
+    certificate: Annotated[
+        str, Meta(description="PEM file of the client certificate; empty: none")
+    ] = ""
     key: Annotated[str, Meta(description="PEM file of its private key; empty: the same file")] = ""
     ca_file: Annotated[
-        str, Meta(description="PEM file of the authorities to trust; empty: the system's")
+        str, Meta(description="PEM file of the trusted CAs; empty: the system's")
     ] = ""
     timeout_seconds: Annotated[
         Annotated[float, Meta(gt=0)],
-        Meta(description="of one call, to the last byte of its answer, s"),
+        Meta(description="longest call, up to the last byte of its answer, s"),
     ] = 30.0
     accounts: Annotated[
-        list[Account], Meta(description="accounts to read; none: one, named as this producer")
+        list[Account], Meta(description="accounts to read; empty: one, named like this producer")
     ] = dataclasses.field(default_factory=list)
     ispb: Annotated[str, _ISPB] = ""
     start: Annotated[
         str,
-        Meta(description="where a new account begins: now, 24h or 7d ago, a time with its zone"),
+        Meta(description="where a new account begins: now, 24h or 7d ago, or a time with its zone"),
     ] = "24h"
     history_days: Annotated[
         Annotated[int, Meta(ge=0)], Meta(description="how far back the bank lists Pix; 0: all")
     ] = 0
     on_gap: Annotated[
         OnGap,
-        Meta(description="a position older than history_days: stop, or continue where they begin"),
+        Meta(description="a position older than history_days: stop, or continue at their start"),
     ] = "stop"
     poll_seconds: Annotated[
         Annotated[float, Meta(gt=0)], Meta(description="pause between windows at the present, s")
     ] = 30.0
     overlap_seconds: Annotated[
-        Annotated[int, Meta(ge=0)], Meta(description="how far a window reaches back, s")
+        Annotated[int, Meta(ge=0)], Meta(description="overlap with the window before, s")
     ] = 300
     window_hours: Annotated[
         Annotated[float, Meta(gt=0)], Meta(description="longest window of one call, h")
@@ -115,29 +118,29 @@ class BankApi(Producer):
         bool, Meta(description="no call crosses midnight in Brasília (Santander)")
     ] = False
     page_size: Annotated[
-        Annotated[int, Meta(ge=1, le=1000)], Meta(description="Pix asked for in one call")
+        Annotated[int, Meta(ge=1, le=1000)], Meta(description="Pix requested in one call")
     ] = 1000
     returns_days: Annotated[
-        Annotated[int, Meta(ge=0)], Meta(description="how far back returns are looked for; 0: not")
+        Annotated[int, Meta(ge=0)], Meta(description="days to look back for returns; 0: no look")
     ] = 95
     returns_every_seconds: Annotated[
-        Annotated[float, Meta(gt=0)], Meta(description="from one look for returns to the next, s")
+        Annotated[float, Meta(gt=0)], Meta(description="time between two sweeps for returns, s")
     ] = 3600.0
 
     def __post_init__(self) -> None:
-        """Begin without a token and with nothing remembered."""
+        """Start without a token and with nothing remembered."""
         super().__post_init__()
         self._token: Token | None = None
         self._known: dict[Stream, Recent] = {}
         self._feeds: dict[Stream, Feed] = {}
 
     def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
-        """Read every stream of this replica, in turns: one that waits holds up no other.
+        """Read every stream of this replica in turns: a waiting stream does not block the others.
 
         Raises:
             Transient: every stream failed.
-            PixstreamError: every stream is refused, one may not go on (`on_gap`), or a setting is
-                wrong.
+            PixstreamError: the bank refuses every stream, one must not continue (`on_gap`), or a
+                setting is wrong.
         """
         schedules = self._schedules(since)
         client = BankClient(self._access(), self._token)
@@ -168,8 +171,8 @@ class BankApi(Producer):
                 readings = [reading for turn in turns if (reading := next(turn)) is not None]
                 yield from readings
                 if not readings:
-                    # Before a failure is raised what was read is committed, or streams that
-                    # fail at once would keep the others from ever getting on.
+                    # Commit what was read before a failure is raised: otherwise streams that fail
+                    # immediately would keep the others from making progress.
                     yield None
                     run_calls(loop, feeds)
         finally:
@@ -178,34 +181,34 @@ class BankApi(Producer):
             loop.close()
 
     def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
-        """Yield what one page holds."""
+        """Yield the contents of one page."""
         return api_pix.parse(raw, ispb=self.ispb or None)
 
     def parse_again(self, raw: bytes, stream: Stream) -> Iterator[Draft | Refusal]:
-        """Yield what a piece of a page holds, with the ISPB of the account it was read for."""
+        """Yield the contents of a piece of a page, with the ISPB of the account it came from."""
         name = stream.removesuffix(_RETURNS)
         account = next((account for account in self._accounts() if account.name == name), None)
         if account is None and any(account.ispb for account in self.accounts):
             raise ConfigError(
-                f"no account {name} in {self.name} to tell the ISPB; name it there for the replay"
+                f"{self.name} has no account {name}, so its ISPB is unknown; add it for the replay"
             )
         return api_pix.parse(raw, ispb=self._ispb_of(account))
 
     def delivered(self, reading: Reading) -> None:
-        """Remember what need not be read again."""
+        """Remember the contents that need not be read again."""
         feed = self._feeds.get(reading.stream)
         if feed is not None:
             feed.delivered(reading)
 
     def waits(self) -> bool:
-        """Whether the last try of a stream failed: its window is not read yet."""
+        """Whether the last attempt of a stream failed: its window is not read yet."""
         return any(feed.failure is not None for feed in self._feeds.values())
 
     def check(self) -> str:
-        """Get a token, and the last minute's first Pix of every account."""
+        """Request a token, and the first Pix of the last minute for every account."""
         self._schedules({})
         asyncio.run(self._ask())
-        return f"GET /pix answers, accounts asked: {len(self._accounts())}"
+        return f"GET /pix answers, accounts queried: {len(self._accounts())}"
 
     async def _ask(self) -> None:
         client = BankClient(self._access())
@@ -226,7 +229,7 @@ class BankApi(Producer):
     def _schedules(
         self, since: Mapping[Stream, Position]
     ) -> dict[Stream, tuple[Account, Schedule]]:
-        """The streams of this replica: whose they are and which windows they read."""
+        """Return the streams of this replica, each with its account and schedule."""
         start = windows.beginning(self.start, dt.datetime.now(dt.UTC))
         overlap, span = (
             dt.timedelta(seconds=self.overlap_seconds),
@@ -267,24 +270,24 @@ class BankApi(Producer):
         return {stream: both for stream, both in found.items() if self.owns(stream)}
 
     def _history(self, stream: Stream, what: str) -> History | None:
-        """What the bank still lists, and what becomes of a gap in a stream."""
+        """Return how far back the bank lists Pix and how to handle a gap; None: it lists all."""
 
         def met(window: Window) -> None:
             since, until = (when.isoformat(timespec="seconds") for when in window)
             gaps.met(
                 f"{self.name}, stream {stream}",
-                f"what the bank knows of {what} from {since} to {until} (it lists "
-                f"history_days: {self.history_days})",
+                f"{what} from {since} to {until} (the bank lists history_days: "
+                f"{self.history_days})",
                 self.on_gap,
-                f"it goes on from {until}",
+                f"it continues from {until}",
             )
 
         return History(dt.timedelta(days=self.history_days), met) if self.history_days else None
 
     def _say_cold_start(self, stream: Stream, schedule: Follow) -> None:
         log.warning(
-            "%s, stream %s: has no position and begins at %s (start: %s); what was received before "
-            "is not read",
+            "%s, stream %s: no position, it begins at %s (start: %s); Pix received before are not "
+            "read",
             self.name,
             stream,
             schedule.begins.isoformat(timespec="seconds"),
@@ -310,7 +313,7 @@ class BankApi(Producer):
             client_id=self.client_id,
             client_secret=self.client_secret,
             scope=self.scope,
-            basic=self.token_auth == "basic",  # noqa: S105  a way, no secret
+            basic=self.token_auth == "basic",  # noqa: S105  a method, not a secret
             certificate=self.certificate,
             key=self.key,
             ca_file=self.ca_file,

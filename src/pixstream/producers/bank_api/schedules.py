@@ -1,7 +1,7 @@
-"""Which window of an API comes next: following the present, and sweeping over the past.
+"""Schedules that choose the next time window of an API: following the present, sweeping the past.
 
-Pauses are measured by a clock that never goes back; windows are in the time of this machine, which
-may be set back or forward: a position is not moved past the source's own time, where it tells it.
+Pauses use the monotonic clock. Windows use the time of this machine, which may be set back or
+forward: a position does not advance past the source's own time, if the source reports it.
 """
 
 from __future__ import annotations
@@ -24,45 +24,45 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.producers.bank_api.schedules")
 
 _HISTORY_SLACK = dt.timedelta(hours=1)
-"""A window may be tried again for so long before what left the source's history counts as a gap."""
+"""How long a window may be retried before Pix that left the source's history count as a gap."""
 
 CLOCKS_DIFFER = dt.timedelta(hours=1)
-"""A difference of clocks that is a fault, for a person to mend."""
+"""A difference between clocks that is a fault, for a person to correct."""
 
 RETURNS_COME = dt.timedelta(days=90)
-"""Until so long after its Pix a return may come (Banco Central)."""
+"""Longest time between a Pix and its return (Banco Central)."""
 
 
 class Schedule(Protocol):
-    """What a stream reads next."""
+    """The order in which a stream reads its windows."""
 
     def next(self, now: dt.datetime) -> Window | None:
-        """The window to read now; None: nothing is due."""
+        """Return the window to read now; None: nothing is due."""
 
-    def done(self, window: Window, told: dt.datetime | None = None) -> Position:
-        """The window was read whole: the position after it.
+    def done(self, window: Window, source_time: dt.datetime | None = None) -> Position:
+        """Return the position after a window that was read completely.
 
         Args:
-            window: as `next` gave it.
-            told: the source's own time when it began to answer, where it tells.
+            window: the window that `next` returned.
+            source_time: the source's own time when it began to answer; None: not reported.
         """
 
     def postpone(self, wait: dt.timedelta) -> None:
-        """Let nothing be due for so long."""
+        """Make nothing due for this long."""
 
 
 MetGap: TypeAlias = Callable[[Window], None]
-"""Told of a window that the source no longer has; raises where that is not to be skipped."""
+"""Called with a window that the source no longer has; raises if it must not be skipped."""
 
 
 class History(NamedTuple):
-    """How far back the source can be asked, and who decides about what lies before that."""
+    """How far back the source lists, and the function that handles a gap before that."""
 
     reach: dt.timedelta
     met_gap: MetGap
 
     def since(self, wanted: dt.datetime, now: dt.datetime) -> dt.datetime:
-        """Where reading can begin that should begin at `wanted`."""
+        """Return the time at which reading can begin if it should begin at `wanted`."""
         first = now - self.reach
         if wanted >= first - _HISTORY_SLACK:
             return wanted
@@ -71,7 +71,7 @@ class History(NamedTuple):
 
 
 class _Pause:
-    """A wait that no change of the machine's time shortens or prolongs."""
+    """A wait that does not change when the machine's time is set."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -88,13 +88,13 @@ class Follow:
     """Windows that follow the present; each begins a little before the end of the last one.
 
     Args:
-        position: where it stands, or None.
-        start: where it begins without a position.
-        overlap: how far a window reaches back.
+        position: the current position, or None.
+        start: beginning without a position.
+        overlap: overlap of a window with the one before.
         span: longest window, longer than `overlap`.
         every: pause once the present is reached.
-        history: what the source still has; None: all.
-        clock: seconds that never go back.
+        history: how far back the source lists; None: without limit.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(
@@ -119,16 +119,16 @@ class Follow:
 
     @property
     def position(self) -> Position:
-        """Where it stands."""
+        """The current position."""
         return _write(_FollowPosition(until=self._until))
 
     @property
     def begins(self) -> dt.datetime:
-        """Up to when everything counts as read."""
+        """The time up to which everything counts as read."""
         return self._until
 
     def next(self, now: dt.datetime) -> Window | None:
-        """See `Schedule`. A clock that went back waits until it is where it was."""
+        """See `Schedule`. If the clock was set back, nothing is due until it catches up."""
         if now <= self._until:
             self._warn_ahead(now)
             return None
@@ -141,11 +141,11 @@ class Follow:
             start = max(start, min(self._until, now - self._history.reach))
         return Window(start, min(now, start + self._span))
 
-    def done(self, window: Window, told: dt.datetime | None = None) -> Position:
-        """See `Schedule`. What the source's own time has not come to yet is read again."""
+    def done(self, window: Window, source_time: dt.datetime | None = None) -> Position:
+        """See `Schedule`. Times that the source's clock has not reached yet are read again."""
         until = window.end
-        if told is not None and told < until - self._overlap:
-            until = max(self._until, told)
+        if source_time is not None and source_time < until - self._overlap:
+            until = max(self._until, source_time)
         self._until = until
         if window.end >= self._present:
             self._pause.begin(self._every)
@@ -156,31 +156,31 @@ class Follow:
         self._pause.begin(wait)
 
     def _warn_ahead(self, now: dt.datetime) -> None:
-        """Say once that the position is in the future: some clock is or was wrong."""
+        """Log once that the position is in the future: a clock is or was wrong."""
         if self._until - now > CLOCKS_DIFFER and not self._warned:
             self._warned = True
             log.error(
-                "a position stands at %s, which this machine's clock has yet to come to: nothing "
-                "is read until then. Set the clock right; if it is right, it was wrong before: "
-                "read what came meanwhile once more, by giving the account a new name and `start` "
-                "a time before the fault",
+                "a position is at %s, which is in the future for this machine's clock: nothing is "
+                "read until then. Correct the clock. If it is right now, it was wrong before: then "
+                "read the Pix since that fault again, with a new name for the account and a "
+                "`start` before the fault",
                 self._until.isoformat(timespec="seconds"),
             )
 
 
 class Sweep:
-    """Windows over the whole past `reach`, again and again; an interrupted sweep goes on.
+    """Windows over the last `reach`, swept repeatedly; an interrupted sweep resumes.
 
-    After a long absence a sweep reaches back further, to what may have changed meanwhile: to
-    `RETURNS_COME` before the last sweep's end, unless `reach` itself is less.
+    After a long downtime a sweep reaches back further, to cover the changes since: to
+    `RETURNS_COME` before the end of the last sweep, unless `reach` itself is less.
 
     Args:
-        position: where it stands, or None.
+        position: the current position, or None.
         reach: how far back a sweep begins.
         span: longest window.
-        every: from the beginning of a sweep to the next one's.
-        history: what the source still has; None: all.
-        clock: seconds that never go back.
+        every: time between the starts of two sweeps.
+        history: how far back the source lists; None: without limit.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class Sweep:
             return None
         at = self._at
         if at is not None and at.to - now > CLOCKS_DIFFER:
-            at = None  # the end of a sweep that a wrong clock has dated
+            at = None  # a wrong clock dated the end of this sweep
         if at is None or at.until >= at.to:
             if at is not None and now < at.to + self._every:
                 return None
@@ -216,9 +216,9 @@ class Sweep:
         self._at = at
         return Window(at.until, min(at.to, at.until + self._span))
 
-    def done(self, window: Window, told: dt.datetime | None = None) -> Position:
+    def done(self, window: Window, source_time: dt.datetime | None = None) -> Position:
         """See `Schedule`."""
-        del told
+        del source_time
         end = self._at.to if self._at else window.end
         self._at = _SweepPosition(until=window.end, to=end)
         return _write(self._at)
@@ -251,8 +251,8 @@ def _read(position: Position, kind: type[P]) -> P:
         return msgspec.json.decode(position, type=kind)
     except msgspec.MsgspecError:
         raise PixstreamError(
-            "the stored position is not one of this kind of stream; was the name of the producer "
-            "or of an account used for something else before? Give it a new name"
+            "the stored position belongs to another kind of stream; perhaps the name of the "
+            "producer or account was used for something else before. Give it a new name"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""One HTTP exchange with a bank: a whole answer, within a time and a size, or a reason why not."""
+"""One HTTP exchange with a bank: a whole answer within limits of time and size, or an error."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pixstream.errors import PixstreamError, Transient
 from pixstream.producers.bank_api.tls import certificate_trouble
 
 MAX_ANSWER_BYTES = 64 * 2**20
-"""Decompressed. A page of 1000 Pix with their returns has a few MiB."""
+"""Largest answer, decompressed. A page of 1000 Pix with their returns has a few MiB."""
 
 
 class WholeAnswers(httpx2.AsyncBaseTransport):
-    """Reads every answer to its end before anything else sees it; follows no redirect.
+    """A transport that reads every answer to its end first, and does not follow redirects.
 
-    It sends through a client of its own, because a client that is given a transport ignores the
-    proxy settings of the environment.
+    It sends through its own client, because a client with an explicit transport ignores the proxy
+    settings of the environment.
 
     Args:
-        context: TLS with the bank.
-        seconds: for one exchange, from the connection to the last byte of the answer.
+        context: TLS context for the bank.
+        seconds: longest exchange, from the connection to the last byte of the answer.
     """
 
     def __init__(self, context: ssl.SSLContext, seconds: float) -> None:
         self._seconds = seconds
-        # A timeout of httpx2 starts anew with each chunk: a bank that trickles would never hit it.
+        # A timeout of httpx2 restarts with each chunk: a trickling answer would never reach it.
         self._http = httpx2.AsyncClient(verify=context, timeout=None)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send the request, which its extension `what` names in errors.
+        """Send the request; its extension `what` is its name in errors.
 
         Raises:
-            Transient: no answer, or not a whole one in time.
+            Transient: there is no answer, or not a whole one in time.
             PixstreamError: one side does not accept the other's certificate, or the answer is too
                 long.
         """
@@ -47,8 +47,8 @@ class WholeAnswers(httpx2.AsyncBaseTransport):
                 f"{what}: no whole answer within timeout_seconds, {self._seconds:g} s"
             ) from None
         except (httpx2.TransportError, ssl.SSLError) as error:
-            # With TLS 1.3 a certificate is refused after the handshake, which httpx2 lets through
-            # as it is.
+            # With TLS 1.3 a server refuses a certificate after the handshake; httpx2 passes that
+            # error on unchanged.
             trouble = certificate_trouble(error)
             if trouble:
                 raise PixstreamError(f"{what}: {trouble}") from None
@@ -75,5 +75,5 @@ class WholeAnswers(httpx2.AsyncBaseTransport):
         finally:
             await response.aclose()
         headers = response.headers.copy()
-        headers.pop("content-encoding", None)  # it is decompressed
+        headers.pop("content-encoding", None)  # the content is decompressed
         return httpx2.Response(response.status_code, headers=headers, content=bytes(content))

@@ -1,8 +1,8 @@
-"""Reading an API by windows of time: what is said about them, and what was read already.
+"""Reading an API by time windows: the windows, their settings, and the contents already read.
 
-An API that filters by time gives late entries, and its pages shift while entries arrive: windows
-overlap, and what the overlap repeats is recognised. Nothing here talks to anybody; which window
-comes next is told by `schedules`.
+An API that filters by time lists some entries late, and its pages shift while entries arrive.
+Windows therefore overlap, and repeated contents are recognised. This module does no I/O;
+`schedules` chooses the next window.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Window(NamedTuple):
 
 
 class Recent:
-    """The last things read, as hashes, at most `size` of them."""
+    """The contents read last, as hashes, at most `size` of them."""
 
     def __init__(self, size: int, digests: Iterable[bytes] = ()) -> None:
         self._size = size
@@ -48,7 +48,7 @@ class Recent:
         return iter(self._digests)
 
     def add(self, digests: Iterable[bytes]) -> None:
-        """Remember these; the oldest give way."""
+        """Remember these; the oldest are forgotten."""
         for digest in digests:
             self._digests[digest] = None
             if len(self._digests) > self._size:
@@ -56,12 +56,12 @@ class Recent:
 
 
 def digest(content: msgspec.Struct) -> bytes:
-    """128-bit hash of everything that a reading says."""
+    """Return a 128-bit hash of the whole content of a reading."""
     return hashlib.blake2b(encode(content), digest_size=16).digest()
 
 
 def one_day_each(window: Window) -> list[Window]:
-    """The window cut at the midnights of Brasília, for banks that take one calendar day a call."""
+    """Split a window at midnight in Brasília, for banks that accept one calendar day per call."""
     pieces = []
     start = window.start
     while start <= window.end:
@@ -73,10 +73,10 @@ def one_day_each(window: Window) -> list[Window]:
 
 
 def beginning(text: str, now: dt.datetime) -> dt.datetime:
-    """The time that a setting names: `now`, a duration before now such as `24h`, or ISO 8601.
+    """Return the time of a setting: `now`, a duration before now such as `24h`, or ISO 8601.
 
     Raises:
-        ConfigError: it is none of these, has no zone, or lies in the future.
+        ConfigError: it is none of these, has no time zone, or is in the future.
     """
     duration = _DURATION.fullmatch(text)
     try:
@@ -89,7 +89,7 @@ def beginning(text: str, now: dt.datetime) -> dt.datetime:
         when = None
     if when is None or when.tzinfo is None or when > now:
         raise ConfigError(
-            "start: must be `now`, a duration such as 24h or 7d, or a past time with its zone "
-            "such as 2026-01-31T00:00:00Z"
+            "start: must be `now`, a duration such as 24h or 7d, or a past time with its time "
+            "zone, such as 2026-01-31T00:00:00Z"
         )
     return when.astimezone(dt.UTC)

@@ -1,1 +1,1 @@
-"""ISO 20022: reads a directory of SPI messages."""
+"""The ISO 20022 producer, which reads a directory of SPI messages."""

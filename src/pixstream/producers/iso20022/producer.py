@@ -1,17 +1,17 @@
-"""Pix events from a directory of SPI messages: ISO 20022 XML files, each read once.
+"""The ISO 20022 producer: Pix events from a directory of SPI messages (XML files), each read once.
 
-The directory is one stream. Its position lists the files that were read and still lie there, by
-identity (see `spool`), so that none is missed for its time and none is read twice. With
-`finished: move` the list is as long as one transaction; with `remember` it grows with the
-directory, 16 bytes a file in every position, up to `MAX_KNOWN` files, where the producer stops
-and asks for a cleaning.
+The directory is one stream. Its position lists the files that were read and are still there, by
+identity (see `spool`), so that no file is missed because of its time and none is read twice. With
+`finished: move` the list covers one transaction. With `remember` it grows with the directory, by 16
+bytes per file in every position, up to `MAX_KNOWN` files; then the producer stops and asks for a
+clean-up.
 
-The position moves with a file's last reading. A crash before that reads the file again (the same
-events, dropped later by their ids); a crash between Kafka's commit and the move finds the file in
-the position, and moves it.
+The position advances with a file's last reading. After a crash before that, the file is read again
+and its events are dropped later by their ids. After a crash between Kafka's commit and the move,
+the file is found in the position and moved.
 
-A file is taken once it has not changed for `settle_seconds`. A writer that pauses longer must use
-another name (a leading dot) and rename: half a message is a dead letter, whole.
+A file is read once it has not changed for `settle_seconds`. A writer that pauses longer must use
+another name (with a leading dot) and rename the file: half a message becomes a whole dead letter.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.producers.iso20022.producer")
 
 MAX_KNOWN = 50_000
-"""Files that a position can list: 800 kB of the 1 MiB that Kafka takes."""
+"""Most files in a position: 800 kB of the 1 MiB that Kafka accepts."""
 
 WHOLE = 4
-"""Times `max_file_bytes` that a file may have to become a dead letter, which holds it whole."""
+"""Multiple of `max_file_bytes` up to which a file becomes a dead letter, with its whole content."""
 
 _POSITION_BYTES = 4 * 2**20
 _IDLE_SECONDS = 0.05
@@ -55,25 +55,25 @@ class Iso20022(Producer):
     """Reads SPI messages (pacs.008, pacs.002, pacs.004, camt.054) from files of a directory."""
 
     directory: Annotated[str, Meta(min_length=1, description="directory of the files")] = "data/spi"
-    pattern: Annotated[str, Meta(min_length=1, description="glob of their names")] = "*.xml"
+    pattern: Annotated[str, Meta(min_length=1, description="glob of the file names")] = "*.xml"
     finished: Annotated[
         Literal["move", "remember"],
-        Meta(description="files that Kafka holds: moved to done/ inside the directory, or left"),
+        Meta(description="files committed to Kafka: moved to done/ in the directory, or left"),
     ] = "move"
     settle_seconds: Annotated[
         Annotated[float, Meta(ge=0, le=3600)],
-        Meta(description="a file is read when it has not changed for so long, s"),
+        Meta(description="a file is read once it has not changed for this long, s"),
     ] = 1.0
     max_file_bytes: Annotated[
         Annotated[int, Meta(ge=1024, le=2**30)],
-        Meta(description="a larger file becomes a dead letter; over four times larger, it waits"),
+        Meta(description="a larger file becomes a dead letter; above four times this, it waits"),
     ] = 64 * 2**20
     poll_seconds: Annotated[
-        Annotated[float, Meta(gt=0, le=3600)], Meta(description="pause between looks, s")
+        Annotated[float, Meta(gt=0, le=3600)], Meta(description="pause between scans, s")
     ] = 0.5
 
     def __post_init__(self) -> None:
-        """Give what is remembered between looks its place."""
+        """Start with nothing remembered from earlier scans."""
         super().__post_init__()
         self._spool = Spool(self.directory, self.pattern, self.settle_seconds)
         self._known: dict[str, None] = {}
@@ -81,18 +81,18 @@ class Iso20022(Producer):
         self._unread: dict[str, SpoolFile] = {}
 
     def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
-        """Read the files that rest, the oldest first, see `Producer.read`.
+        """Read the files that have stopped changing, oldest first; see `Producer.read`.
 
         Raises:
-            PixstreamError: the directory does not exist at the start, or holds more files that
-                were read than a position can list.
-            Transient: it cannot be read any more.
+            PixstreamError: the directory does not exist at the start, or contains more finished
+                files than a position can list.
+            Transient: the directory cannot be read any more.
         """
         self._uncommitted.clear()
         self._known = dict.fromkeys(_keys(self.directory, since.get(self.directory)))
         if self.directory not in since and self.owns(self.directory):
             log.warning(
-                "%s: first start, no position: every file that lies in %s is read",
+                "%s: first start, no position: every file in %s is read",
                 self.name,
                 self.directory,
             )
@@ -102,30 +102,30 @@ class Iso20022(Producer):
             yield from self._pause()
 
     def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
-        """What one file holds, see `Producer.parse`."""
+        """Yield the contents of one file, see `Producer.parse`."""
         return spi.parse(raw)
 
     def delivered(self, reading: Reading) -> None:
-        """Move the file away whose last reading this is."""
+        """Move the file away if this is its last reading."""
         if self._uncommitted and reading.position == self._uncommitted[0][0]:
             self._finish(self._uncommitted.popleft()[1])
 
     def check(self) -> str:
-        """Try the directory and say how many files lie in it.
+        """Test access to the directory and report how many files it contains.
 
         Raises:
-            PixstreamError: it does not exist, or this user may not do there what is needed.
+            PixstreamError: it does not exist, or this user lacks a permission there.
         """
         count = len(self._spool.look())
         if self.finished == "move" and not os.access(self.directory, os.W_OK | os.X_OK):
             raise PixstreamError(
-                f"{self.directory}: files that were read cannot be moved to {DONE}/; give this "
-                "user the right to write there, or set finished: remember"
+                f"{self.directory}: finished files cannot be moved to {DONE}/; give this user "
+                "permission to write there, or set finished: remember"
             )
         return f"{count} files like {self.pattern} in {self.directory}"
 
     def _round(self) -> Iterator[Reading | None]:
-        """Everything that one look finds at rest."""
+        """Read every file that one scan finds unchanged."""
         files = self._spool.look()
         present = {file.key for file in files}
         self._miss(files)
@@ -140,18 +140,18 @@ class Iso20022(Producer):
                     yield reading
                     size += len(reading.position or "")
             if size > _POSITION_BYTES:
-                # Many positions are large together: let them be committed before the next.
+                # Many positions are large together: have them committed before the next ones.
                 yield None
                 size = 0
 
     def _miss(self, files: list[SpoolFile]) -> None:
-        """Say which files were taken away before they were read: nobody else ever will."""
+        """Log the files that were removed before they were read: nothing else reports them."""
         here = {file.inode for file in files}
         for file in self._unread.values():
             if file.inode not in here and file.key not in self._known:
                 log.error(
-                    "%s/%s was taken away before it was read, %d bytes: what it held is not in "
-                    "Kafka; put it back if it is one of ours",
+                    "%s/%s was removed before it was read, %d bytes: its content is not in Kafka; "
+                    "put it back if it belongs there",
                     self.directory,
                     file.shown,
                     file.size,
@@ -159,7 +159,7 @@ class Iso20022(Producer):
         self._unread = {file.key: file for file in files if file.key not in self._known}
 
     def _readings(self, file: SpoolFile) -> Iterator[Reading]:
-        """A file's readings; the last one has the position and makes the file known."""
+        """Yield a file's readings; the last one has the position and makes the file known."""
         raw = self._spool.take(file, WHOLE * self.max_file_bytes)
         if raw is None:
             return
@@ -187,15 +187,15 @@ class Iso20022(Producer):
     def _position_after(self, file: SpoolFile) -> Position:
         if len(self._known) >= MAX_KNOWN:
             raise PixstreamError(
-                f"{self.directory} holds {MAX_KNOWN} files that were read, as many as a position "
-                "can list; take old ones away, or set finished: move; the new ones wait"
+                f"{self.directory} contains {MAX_KNOWN} finished files, as many as a position can "
+                "list; remove old ones, or set finished: move; new files wait"
             )
         self._known[file.key] = None
         self._unread.pop(file.key, None)
         return json.dumps({"known": "".join(self._known)})
 
     def _finish(self, file: SpoolFile) -> None:
-        """Kafka holds the file. It stays known for as long as it lies there."""
+        """Finish a file that is committed to Kafka. It stays known while it is there."""
         if self.finished == "move" and self._spool.finish(file):
             self._known.pop(file.key, None)
 
@@ -208,10 +208,10 @@ class Iso20022(Producer):
 
 
 def _keys(directory: str, position: Position | None) -> list[str]:
-    """The known files in a position.
+    """Return the known files in a position.
 
     Raises:
-        PixstreamError: the position is none of ours.
+        PixstreamError: this version cannot read the position.
     """
     if position is None:
         return []
@@ -220,6 +220,6 @@ def _keys(directory: str, position: Position | None) -> list[str]:
         return [known[at : at + KEY_LENGTH] for at in range(0, len(known), KEY_LENGTH)]
     except (ValueError, TypeError, KeyError):
         raise PixstreamError(
-            f"stream {directory}: its position in Kafka is none that this version reads; nothing "
-            "is read before it is corrected, or the producer gets a new name"
+            f"stream {directory}: this version cannot read its position in Kafka; reading starts "
+            "after the position is corrected, or the producer gets a new name"
         ) from None

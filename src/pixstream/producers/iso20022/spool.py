@@ -1,8 +1,8 @@
-"""A directory that others put files into, each to be taken once: what lies there, and what rests.
+"""A directory into which others put files: its files, and those ready to be read, each once.
 
-A file is known by name, inode, size and modification time, hashed to `KEY_LENGTH` characters.
-Nothing depends on the order of times: a file renamed into the directory with an old time is one
-like any other, and one that is rewritten in place is a new one.
+A file is identified by name, inode, size and modification time, hashed to `KEY_LENGTH` characters.
+Nothing depends on the order of times: a file renamed into the directory with an old time is a file
+like any other, and a file rewritten in place is a new one.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pixstream.errors import PixstreamError, Transient
 
 KEY_LENGTH = 16
 DONE = "done"
-"""Where finished files go: a directory inside the one that is read."""
+"""Destination of finished files: a directory inside the one that is read."""
 
 _log = logging.getLogger(__name__)
 
 
 class SpoolFile(NamedTuple):
-    """A file of the directory, as one look found it; `key` is its identity."""
+    """A file of the directory, as one scan found it; `key` is its identity."""
 
     name: str
     key: str
@@ -37,15 +37,15 @@ class SpoolFile(NamedTuple):
 
     @classmethod
     def of(cls, name: str, status: os.stat_result) -> SpoolFile:
-        """The file of that name and status."""
-        told = f"{status.st_ino}/{status.st_size}/{status.st_mtime_ns}/".encode()
-        digest = hashlib.blake2b(told + os.fsencode(name), digest_size=12).digest()
+        """Return the file of that name and status."""
+        facts = f"{status.st_ino}/{status.st_size}/{status.st_mtime_ns}/".encode()
+        digest = hashlib.blake2b(facts + os.fsencode(name), digest_size=12).digest()
         key = base64.urlsafe_b64encode(digest).decode()
         return cls(name, key, status.st_size, status.st_mtime_ns, status.st_ino)
 
     @property
     def shown(self) -> str:
-        """The name for logs and references; what is no UTF-8 in it is replaced."""
+        """The name for logs and references; bytes that are not UTF-8 are replaced."""
         return os.fsencode(self.name).decode("utf-8", "replace")
 
 
@@ -53,9 +53,9 @@ class Spool:
     """The files of one directory.
 
     Args:
-        directory: path.
-        pattern: glob of the names; a leading dot must be asked for.
-        settle_seconds: how long a file must be unchanged to rest.
+        directory: its path.
+        pattern: glob of the names; it matches a leading dot only if it begins with one.
+        settle_seconds: how long a file must be unchanged before it is read.
     """
 
     def __init__(self, directory: str, pattern: str, settle_seconds: float) -> None:
@@ -67,11 +67,11 @@ class Spool:
         self._found_once = False
 
     def look(self) -> list[SpoolFile]:
-        """The plain files of the pattern, the oldest first.
+        """Return the plain files that match the pattern, oldest first.
 
         Raises:
-            PixstreamError: the directory cannot be read, at the first look.
-            Transient: it could be read before.
+            PixstreamError: the directory cannot be read, at the first scan.
+            Transient: the directory cannot be read any more.
         """
         files: list[SpoolFile] = []
         try:
@@ -86,7 +86,7 @@ class Spool:
                 ) from None
             raise PixstreamError(
                 f"{self._directory} cannot be read ({error.strerror}); create the directory, give "
-                "this user the right to read it, or correct `directory`"
+                "this user permission to read it, or correct `directory`"
             ) from None
         self._found_once = True
         now = time.monotonic()
@@ -94,12 +94,12 @@ class Spool:
         return sorted(files, key=lambda file: (file.mtime_ns, file.name))
 
     def rests(self, file: SpoolFile) -> bool:
-        """Whether it is as it was `settle_seconds` ago: by our clock, whatever its times say."""
+        """Whether it has not changed for `settle_seconds` by our clock, whatever its times are."""
         first_seen = self._first_seen.get(file.key)
         return first_seen is not None and (time.monotonic() - first_seen >= self._settle_seconds)
 
     def take(self, file: SpoolFile, max_bytes: int) -> bytes | None:
-        """Its bytes; None where it must wait: gone, changed, not ours to read, or too large."""
+        """Return its bytes; None if it must wait: gone, changed, not readable, or too large."""
         if file.size > max_bytes:
             self._complain(file, f"is larger than {max_bytes} bytes", "split it")
             return None
@@ -110,13 +110,13 @@ class Spool:
         except FileNotFoundError:
             return None
         except OSError as error:
-            advice = "give this user the right to read it"
+            advice = "give this user permission to read it"
             self._complain(file, f"cannot be read ({error.strerror})", advice)
             return None
         return raw if same and len(raw) == file.size else None
 
     def finish(self, file: SpoolFile) -> bool:
-        """Move it to `DONE`; False where it stays: changed since, or not ours to move."""
+        """Move it to `DONE`; False if it stays: it has changed, or this user must not move it."""
         source, done = Path(self._directory) / file.name, Path(self._directory) / DONE
         try:
             if SpoolFile.of(file.name, source.stat()).key != file.key:
@@ -128,7 +128,7 @@ class Spool:
             return False
         except OSError as error:
             what = f"was read but cannot be moved ({error.strerror})"
-            self._complain(file, what, f"give this user the right to write there and in {DONE}/")
+            self._complain(file, what, f"give this user permission to write there and in {DONE}/")
             return False
         return True
 
@@ -137,7 +137,7 @@ class Spool:
         return not hidden and fnmatch.fnmatchcase(name, self._pattern)
 
     def _complain(self, file: SpoolFile, what: str, advice: str) -> None:
-        """Log once about a file that stays where it is."""
+        """Log once that a file stays where it is."""
         if (file.key, what) not in self._complaints:
             self._complaints.add((file.key, what))
             _log.error("%s/%s %s: it stays; %s", self._directory, file.shown, what, advice)
@@ -147,5 +147,5 @@ def _plain(entry: os.DirEntry[str]) -> list[SpoolFile]:
     try:
         status = entry.stat()
     except FileNotFoundError:
-        return []  # taken away since the directory was listed
+        return []  # removed since the directory was listed
     return [SpoolFile.of(entry.name, status)] if stat.S_ISREG(status.st_mode) else []

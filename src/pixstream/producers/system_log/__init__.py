@@ -1,1 +1,1 @@
-"""System log: follows the JSON lines of the institution's own systems."""
+"""The system log producer, which follows the JSON lines of the institution's own systems."""

@@ -1,22 +1,24 @@
-"""Which log files there are, which of them are old acquaintances, and what is left to read of them.
+"""The log files of a producer: which exist, which are known already, and what is unread in them.
 
-A stream is one file, known by its inode and its first line, whatever it is called:
+A stream is one file, identified by its inode and its first line, whatever its name:
 
-- renamed by rotation: found under its new name in the same directory (also one that no pattern
-  matches), read to its end; its unfinished last line counts once the file rests;
-- rotated more than once while nobody watched: files beside it that are called like it with a
-  number or date behind, written since it was first watched and never read, are read whole;
-- truncated (copytruncate): what is new is a new stream from 0; what was not yet read is read from
-  the copy, recognised by its first line and by the bytes in front of the offset;
-- deleted: it is held open and read to its end, until it rests; then a warning says so. It is not
-  held longer, or the space of a deleted log would never be free again.
+- renamed by rotation: found under its new name in the same directory (even if no pattern matches
+  it) and read to its end; its unfinished last line counts once the file is unchanged for
+  `settle_seconds`;
+- rotated more than once while the producer was down: files beside it that have its name plus a
+  number or date, were written since it was first watched and were never read, are read whole;
+- truncated (copytruncate): the new content is a new stream from 0; the unread rest of the old
+  content is read from the copy, recognised by its first line and the bytes in front of the offset;
+- deleted: kept open and read to its end until it stops changing; then a warning says so. It is not
+  kept open longer, or the disk space of a deleted log would never be freed.
 
-What was deleted while nobody watched, or truncated without a copy, may have held lines that were
-never read: `on_gap` decides whether reading stops there or goes on with an error in the log.
+A file that was deleted while the producer was down, or truncated without a copy, may have had lines
+that were never read: `on_gap` decides whether reading stops there or continues with an error in the
+log.
 
-A copy of a file that is still there is not read again. Compressed files are left out: what they
-hold was read before. The cost: one descriptor a file (of the 512 written last) and one small
-position in Kafka for each file ever read, by which it is known never to come twice.
+A copy of a file that still exists is not read again. Compressed files are ignored: their content
+was read before. The cost is one descriptor per file (for the 512 written last) and one small
+position in Kafka for each file ever read, which prevents a second read.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Seen(NamedTuple):
-    """A file as it was met in a directory."""
+    """A file as a scan found it in a directory."""
 
     path: str
     inode: int
@@ -60,24 +62,25 @@ class _Seen(NamedTuple):
 
     @property
     def stream(self) -> Stream:
-        """The stream that it would be."""
+        """The stream that this file would be."""
         return identity(self.inode, self.head)
 
 
 class LogFiles:
-    """The files of some patterns.
+    """The files that some patterns match, and their rotated successors.
 
     Args:
         patterns: globs.
-        positions: where each stream stands, as `Tail.position` wrote it; keys of another form
-            are left alone.
-        owns: which streams are read here; the others are only known.
-        settle_seconds: a file without its name and of the same size for so long is complete.
+        positions: position of each stream, as written by `Tail.position`; keys of another form
+            are ignored.
+        owns: whether this process reads a stream; it only keeps track of the others.
+        settle_seconds: a renamed or deleted file whose size has not changed for so long is
+            complete.
         from_end: files of the first scan are read from their end.
-        on_gap: what becomes of lines that may be lost.
+        on_gap: what to do when lines may be lost.
 
     Raises:
-        PixstreamError: a position is none of ours.
+        PixstreamError: this version cannot read a position.
     """
 
     def __init__(
@@ -111,7 +114,7 @@ class LogFiles:
         self._first = not self._tails
 
     def scan(self) -> list[Tail]:
-        """Look at the directories; the tails with something unread, the oldest first."""
+        """Scan the directories and return the tails with unread bytes, the oldest first."""
         for tail in self._live.values():
             if tail.is_open and not tail.intact():
                 _warn_truncated(tail)
@@ -129,25 +132,26 @@ class LogFiles:
         return sorted(unread, key=lambda tail: (tail.written_ns(), tail.path or ""))
 
     def complete(self, tail: Tail) -> bool:
-        """Whether the file lost its name and rests, so that nothing will be added to it."""
+        """Whether the file lost its name and stopped changing, so that nothing is appended."""
         _, since = self._rest[tail.stream]
         return tail.path != tail.log and time.monotonic() - since >= self._settle_seconds
 
     def news(self) -> Iterator[Tail]:
-        """Tails whose position tells something new without a line: begun at the end, or ended.
+        """Yield tails whose position changed without a line: started at the end, or ended.
 
         Raises:
-            PixstreamError: lines may be lost, and `on_gap` is to stop.
+            PixstreamError: lines may be lost, and `on_gap` is `stop`.
         """
         begun, self._begun = self._begun, []
         yield from begun
         for tail in [t for t in self._live.values() if not t.unread and self.complete(t)]:
             if tail.path is None and not tail.is_open:
-                self._met_gap(tail, "is gone, or was truncated without a copy", "it is forgotten")
+                what = "is gone, or was truncated without a copy"
+                self._met_gap(tail, what, "the file is not read any more")
             elif tail.deleted:
                 _log.warning(
-                    "%s was deleted and is read to byte %d; what is still written to it is not "
-                    "read: let its program reopen it",
+                    "%s was deleted and is read up to byte %d; lines still written to it are not "
+                    "read: have its program reopen the file",
                     shown(tail.log),
                     tail.offset,
                 )
@@ -157,7 +161,7 @@ class LogFiles:
             yield tail
 
     def close(self) -> None:
-        """Let go of every file."""
+        """Close every file."""
         for tail in self._tails.values():
             tail.close()
 
@@ -176,7 +180,7 @@ class LogFiles:
         self._watched_since[log] = min(since_ns, self._watched_since.get(log, since_ns))
 
     def _look(self) -> list[_Seen]:
-        """Every plain file of the directories in question: those that match first, then by age."""
+        """Return every plain file of the watched directories: matching files first, then by age."""
         matching = matching_paths(self._patterns)
         directories = {Path(path).parent for path in matching | self._watched_since.keys()}
         paths = matching.union(*map(_files, directories))
@@ -208,7 +212,7 @@ class LogFiles:
         return _Seen(path, found.st_ino, found.st_size, found.st_mtime_ns, head, matches)
 
     def _place(self, seen: Sequence[_Seen]) -> None:
-        """Find the known files under the names that they have now."""
+        """Find the known files under their current names."""
         for tail in self._placed:
             tail.path, tail.found = None, 0
         self._placed = []
@@ -225,7 +229,7 @@ class LogFiles:
             self._live[tail.stream] = tail
 
     def _meet(self, each: _Seen) -> None:
-        """Decide what a file is that no position knows: a copy, a new one, or none of ours."""
+        """Decide whether a file without a position is a copy, a new file, or not ours to read."""
         if self._is_copy(each):
             return
         log = self._rotated_from(each) or (each.path if each.matches else None)
@@ -239,15 +243,16 @@ class LogFiles:
             tail.skip_to_end()
             self._begun.append(tail)
             _log.warning(
-                "%s: first start at its end: its first %d bytes are not read",
+                "%s: first start, at the end of the file: its first %d bytes are not read",
                 shown(tail.log),
                 tail.offset,
             )
 
     def _is_copy(self, each: _Seen) -> bool:
-        """Whether a file repeats a known one; the copy of one that is gone takes its place.
+        """Whether a file is a copy of a known one; the copy of a missing file replaces it.
 
-        Also where that cannot be told because files are just being renamed: the next scan knows.
+        Also true when files are being renamed right now, so that nothing is certain: the next scan
+        decides.
         """
         relatives = self._by_head.get(each.head.digest, ())
         if not relatives:
@@ -257,7 +262,7 @@ class LogFiles:
                 now = os.fstat(file.fileno())
                 if now.st_ino != each.inode:
                     return True
-                # A copy may have been met half made, and its original after the truncation.
+                # The scan may have seen the copy half made, and its original truncated.
                 each = each._replace(size=now.st_size, mtime_ns=now.st_mtime_ns)
                 for tail in relatives:
                     if tail.path is not None:
@@ -273,37 +278,37 @@ class LogFiles:
         return False
 
     def _rotated_from(self, each: _Seen) -> str | None:
-        """The watched log whose rotated name this is, if it was written since the watch began."""
+        """Return the watched log of this rotated name, if it was written since the watch began."""
         for log in self._named_after(each.path):
             if each.mtime_ns >= self._watched_since[log]:
                 return log
         return None
 
     def _named_after(self, path: str) -> Iterator[str]:
-        """Watched logs whose name this path has, with a number or date behind."""
+        """Yield watched logs whose name this path extends by a number or date."""
         for start in _SUFFIX_START.finditer(path):
             log, suffix = path[: start.start()], path[start.start() :]
             if log in self._watched_since and _SUFFIX.fullmatch(suffix):
                 yield log
 
     def _warn_left_out(self) -> None:
-        """At a first start nothing tells whether older rotated files were ever read: name them."""
+        """Log older rotated files at a first start: nobody knows whether they were ever read."""
         for each in self._looked.values():
             known = each.stream in self._tails or each.stream in self._copies
             if not (each.matches or known) and any(self._named_after(each.path)):
                 _log.warning(
-                    "%s: first start: it is older than the log of that name, and no pattern of "
-                    "paths matches it: it is not read. If it holds what is not known yet, add it",
+                    "%s: first start: it is older than the log of that name and matches no pattern "
+                    "of paths, so it is not read. If its lines are missing, add it to paths",
                     shown(each.path),
                 )
 
     def _rests(self, each: _Seen) -> bool:
-        """Whether a rotated file without a whole line will hardly get one any more."""
-        # By either sign: a file from the future was written before this machine's clock was set.
+        """Whether a rotated file without a whole line is unlikely to get one any more."""
+        # Either sign: a file from the future was written before this machine's clock was set.
         return abs(time.time() - each.mtime_ns / 1e9) >= self._settle_seconds
 
     def _hold(self) -> None:
-        """Open what has something unread, and the rest as far as descriptors may be spent."""
+        """Open the files with unread bytes, and others up to the limit of descriptors."""
         opened = sum(tail.is_open for tail in self._live.values())
         now = time.monotonic()
         for tail in self._live.values():
@@ -325,24 +330,24 @@ class LogFiles:
             return
         if tail.is_open and not tail.intact():
             if tail.begins_as_before():
-                what = "was truncated and begins again as it began before"
+                what = "was truncated and has the same first line again"
                 self._met_gap(tail, what, "its new content is read from the beginning")
                 tail.restart()
             else:
-                tail.close()  # truncated just now: the next scan meets what it becomes
+                tail.close()  # truncated just now: the next scan finds the new content
 
     def _cannot_read(self, path: str, error: OSError) -> None:
         if path not in self._unreadable and not isinstance(error, FileNotFoundError):
             self._unreadable.add(path)
             _log.error(
-                "%s cannot be read (%s): its lines wait; give this user the right to read it",
+                "%s cannot be read (%s): its lines wait; give this user permission to read it",
                 shown(path),
                 error.strerror,
             )
 
 
 def matching_paths(patterns: Sequence[str]) -> set[str]:
-    """The paths that the patterns match now, compressed ones left out."""
+    """Return the paths that the patterns match now, without compressed files."""
     return {
         str(Path(path))
         for pattern in patterns
@@ -352,7 +357,7 @@ def matching_paths(patterns: Sequence[str]) -> set[str]:
 
 
 def shown(path: str) -> str:
-    """A path for logs and references; a name that is no UTF-8 gets replacement characters."""
+    """Return a path for logs and references; bytes that are not UTF-8 are replaced."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
@@ -360,14 +365,14 @@ def _files(directory: Path) -> set[str]:
     try:
         return {str(path) for path in directory.iterdir() if not path.name.endswith(COMPRESSED)}
     except OSError:
-        return set()  # gone or closed to us; matching files in it are reported one by one
+        return set()  # gone or not readable; matching files in it are reported one by one
 
 
 def _repeats(file: BinaryIO, each: _Seen, tail: Tail) -> bool:
-    """Whether the file has the beginning of the one at the tail's path, or nobody can say now.
+    """Whether the file begins like the one at the tail's path, or that is unknown right now.
 
     Raises:
-        OSError: that one is gone, or may not be read.
+        OSError: the tail's file does not exist any more, or must not be read.
     """
     with Path(tail.path or "").open("rb") as own:
         status = os.fstat(own.fileno())
@@ -380,7 +385,7 @@ def _repeats(file: BinaryIO, each: _Seen, tail: Tail) -> bool:
         own.seek(start)
         if file.read(each.size - start) == own.read(each.size - start):
             return True
-        # Unequal also when that one was truncated while we read: then the next scan knows.
+        # They also differ if the tail's file was truncated meanwhile: the next scan decides.
         own.seek(0)
         head = head_of(own.read(HEAD_BYTES))
         shrunk = os.fstat(own.fileno()).st_size < status.st_size
@@ -389,8 +394,8 @@ def _repeats(file: BinaryIO, each: _Seen, tail: Tail) -> bool:
 
 def _warn_truncated(tail: Tail) -> None:
     _log.warning(
-        "%s was truncated after its byte %d was read: its new content is read from the beginning, "
-        "what was left of the old one from a copy beside it, if there is one",
+        "%s was truncated after byte %d was read: its new content is read from the beginning, the "
+        "unread rest of the old content from a copy beside it, if there is one",
         shown(tail.log),
         tail.offset,
     )

@@ -1,11 +1,11 @@
-"""Pix events from the own systems' logs: JSON lines, followed through rotation and restarts.
+"""The system log producer: Pix events from JSON lines, followed through rotation and restarts.
 
-A stream is one file, not one name: see `files` for what happens to it when logs are
-rotated, truncated or removed. The position after each line is that of its reading, so that any
-reading can be the one to go on from. A blank line is nothing; a line that is no Pix is a dead
-letter unless `ignore_events` names it. The first start, without any position, reads what is there
-(`start: beginning`) or only what comes (`start: end`); a later start always goes on. `on_gap` tells
-what to do where lines may be lost; it continues by default, since to wait would lose more of them.
+A stream is one file, not one name: see `files` for rotated, truncated and removed logs. Each
+reading has the position after its line, so reading can resume after any of them. Blank lines are
+skipped; a line that is not a Pix is a dead letter unless `ignore_events` names it. The first start,
+without a position, reads the existing lines (`start: beginning`) or only new ones (`start: end`); a
+later start always resumes. `on_gap` says what to do when lines may be lost; the default is to
+continue, because waiting would lose more of them.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.producers.system_log.producer")
 
 STARTED = "started"
-"""The stream whose position says that a cold start took place."""
+"""The stream whose position records that a first start took place."""
 
 LONGEST = 16
-"""Times `max_line_bytes` that a line may have to stay one letter; a longer one comes in pieces."""
+"""Multiple of `max_line_bytes` up to which a line is one dead letter; a longer one is split."""
 
 _IDLE_SECONDS = 0.05
 _SKIPPED_AT_ONCE = 1000
@@ -50,43 +50,43 @@ class SystemLog(Producer):
 
     paths: Annotated[
         list[str],
-        Meta(min_length=1, description="globs of log files; compressed ones are left out"),
+        Meta(min_length=1, description="globs of log files; compressed files are ignored"),
     ] = dataclasses.field(default_factory=lambda: ["data/logs/*.jsonl"])
     fields: Annotated[
         dict[str, str],
-        Meta(description="our name of a field → its dotted path in a line, where it differs"),
+        Meta(description="field name → its dotted path in a line, where it differs"),
     ] = dataclasses.field(default_factory=dict)
     start: Annotated[
         Literal["beginning", "end"],
-        Meta(description="where the very first start begins in files that are there"),
+        Meta(description="where the very first start begins in existing files"),
     ] = "beginning"
     on_gap: Annotated[
         OnGap,
-        Meta(description="a file gone or truncated before all was read, perhaps: stop or continue"),
+        Meta(description="a file gone or truncated, perhaps before all was read: stop or continue"),
     ] = "continue"
     ignore_events: Annotated[
-        list[str], Meta(description="beginnings of `event` of lines that are not about Pix")
+        list[str], Meta(description="prefixes of `event` in lines that are not about Pix")
     ] = dataclasses.field(default_factory=list)
     max_line_bytes: Annotated[
         Annotated[int, Meta(ge=1024, le=64 * 2**20)],
         Meta(description="a longer line becomes a dead letter"),
     ] = 2**20
     poll_seconds: Annotated[
-        Annotated[float, Meta(gt=0, le=3600)], Meta(description="pause between looks, s")
+        Annotated[float, Meta(gt=0, le=3600)], Meta(description="pause between scans, s")
     ] = 0.5
     settle_seconds: Annotated[
         Annotated[float, Meta(ge=0, le=3600)],
-        Meta(description="a rotated file that rests for so long is complete, s"),
+        Meta(description="a rotated file that has not changed for this long is complete, s"),
     ] = 5.0
 
     def __post_init__(self) -> None:
-        """Refuse names of fields that do not exist.
+        """Reject names of fields that do not exist.
 
         Raises:
-            ConfigError: naming the nearest one.
+            ConfigError: a name is unknown; the text suggests the nearest one.
         """
         super().__post_init__()
-        # What a cold start found outlives a `read` whose positions Kafka did not get.
+        # The positions of a first start outlive a `read` that failed before their commit.
         self._cold: dict[Stream, Position] = {}
         problems = [
             f"fields.{name}: unknown; nearest: {_nearest(name)}"
@@ -94,7 +94,7 @@ class SystemLog(Producer):
             if name not in log_line.FIELDS
         ]
         if self.start == "end" and self.replicas > 1:
-            problems.append("start: end needs replicas: 1, the first start is one moment")
+            problems.append("start: end needs replicas: 1, so that all files start at once")
         if problems:
             raise ConfigError("\n".join(problems))
 
@@ -111,8 +111,7 @@ class SystemLog(Producer):
         )
         if not known:
             log.warning(
-                "%s: first start, no position: files that are there are read from their %s "
-                "(start: %s)",
+                "%s: first start, no position: existing files are read from the %s (start: %s)",
                 self.name,
                 self.start,
                 self.start,
@@ -133,22 +132,22 @@ class SystemLog(Producer):
             files.close()
 
     def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
-        """Every line of the bytes, see `Producer.parse`."""
+        """Yield the content of every line of the bytes, see `Producer.parse`."""
         for line in raw.split(b"\n"):
             content = self._content(line)
             if content is not None:
                 yield content
 
     def check(self) -> str:
-        """Say how many files the patterns match; every one must be readable."""
+        """Report how many files the patterns match; all of them must be readable."""
         found = sorted(matching_paths(self.paths))
         for path in found:
             try:
                 Path(path).open("rb").close()
             except OSError as error:
                 raise PixstreamError(
-                    f"{shown(path)} cannot be read ({error.strerror}): give this user the right "
-                    "to read it, or take it out of paths"
+                    f"{shown(path)} cannot be read ({error.strerror}): give this user permission "
+                    "to read it, or remove it from paths"
                 ) from None
         return f"{len(found) or 'no'} files match {', '.join(self.paths)}"
 

@@ -1,8 +1,8 @@
-"""One log file, read line by line from where it was left, with proof that it is still that file.
+"""Reading one log file line by line from a position, with proof that it is still the same file.
 
-A position holds the offset after a line and a hash of that line's last bytes (the mark). Before
-more is read, the bytes in front of the offset must still give the mark: a file that was truncated
-and written anew does not pass, however long it is again.
+A position contains the offset after a line and a hash of that line's last bytes (the mark). Before
+each read, the bytes in front of the offset must still produce the mark. A file that was truncated
+and rewritten fails this test, however long it has become.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CHUNK = 1 << 18
 
 
 class Line(NamedTuple):
-    """A line without its line feed: where it begins, and the position that resumes after it."""
+    """A line without its line feed, the offset of its start, and the position after it."""
 
     raw: bytes
     offset: int
@@ -35,25 +35,25 @@ class Line(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What tells a file from others: a hash of its head; `whole` when no growth changes it."""
+    """A hash of a file's head; `whole`: the head is complete, growth does not change it."""
 
     digest: str
     whole: bool
 
 
 class Tail:
-    """What is left to read of one file.
+    """The unread part of one file.
 
     Args:
-        stream: `<inode>-<digest of the head>`, hexadecimal, the file's identity.
-        log: path under which it was first seen.
-        offset: where the first unread line begins.
-        mark: proof of what lies in front of `offset`, empty at 0.
-        mtime_ns: modification time of the file when it was last read.
-        ended: it was read to its end and is written no more.
+        stream: identity of the file, `<inode>-<digest of the head>`, hexadecimal.
+        log: path at which it was first seen.
+        offset: start of the first unread line.
+        mark: proof of the bytes in front of `offset`; empty at 0.
+        mtime_ns: modification time of the file at the last read.
+        ended: the file was read to its end and is not written any more.
 
     Attributes:
-        path: where the file was found last; None: nowhere.
+        path: path at which the last scan found the file; None: nowhere.
         found: its size there.
         alias: identity of the file at `path`: its own, or that of a copy.
     """
@@ -83,10 +83,10 @@ class Tail:
 
     @classmethod
     def at(cls, stream: str, position: str) -> Tail:
-        """The tail that `position` describes.
+        """Return the tail that `position` describes.
 
         Raises:
-            PixstreamError: the position is none of ours.
+            PixstreamError: this version cannot read the position.
         """
         try:
             known = json.loads(position)
@@ -100,32 +100,32 @@ class Tail:
             )
         except (ValueError, TypeError, KeyError):
             raise PixstreamError(
-                f"stream {stream}: its position in Kafka is none that this version reads; nothing "
-                "is read before it is corrected, or the producer gets a new name"
+                f"stream {stream}: this version cannot read its position in Kafka; reading starts "
+                "after the position is corrected, or the producer gets a new name"
             ) from None
 
     @property
     def head(self) -> str:
-        """Digest of the head, as the identity has it."""
+        """Digest of the head, taken from the identity."""
         return self.stream.partition("-")[2]
 
     @property
     def unread(self) -> bool:
-        """Whether the file has bytes behind the offset."""
+        """Whether the file has bytes after the offset."""
         return (self.size() if self.is_open else self.found) > self.offset
 
     @property
     def is_open(self) -> bool:
-        """Whether the file is held open; then it can be read whatever happens to its name."""
+        """Whether the file is open; an open file stays readable whatever happens to its name."""
         return self._file is not None
 
     @property
     def deleted(self) -> bool:
-        """Whether the open file has no name any more, anywhere."""
+        """Whether the open file has lost its last name."""
         return self._file is not None and os.fstat(self._file).st_nlink == 0
 
     def position(self) -> str:
-        """JSON, in ASCII whatever the path is."""
+        """Return the position as JSON, in ASCII whatever the path contains."""
         ended = ',"ended":true' if self.ended else ""
         return (
             f'{{"offset":{self.offset},"mark":"{self._mark}",'
@@ -133,10 +133,10 @@ class Tail:
         )
 
     def open(self) -> None:
-        """Hold the file at `path` open if it is the one that `alias` identifies.
+        """Open the file at `path` if it is the one that `alias` identifies.
 
         Raises:
-            OSError: it is gone, or may not be read.
+            OSError: it does not exist any more, or must not be read.
         """
         if self._file is not None or self.path is None:
             return
@@ -147,21 +147,21 @@ class Tail:
             os.close(file)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def size(self) -> int:
-        """Bytes that the open file has now; 0 while it is not open."""
+        """Return the current size of the open file in bytes; 0 while it is closed."""
         return os.fstat(self._file).st_size if self._file is not None else 0
 
     def written_ns(self) -> int:
-        """When the open file was last written, nanoseconds since the epoch."""
+        """Return the modification time of the open file, in nanoseconds since the epoch."""
         return os.fstat(self._file).st_mtime_ns if self._file is not None else self.mtime_ns
 
     def intact(self) -> bool:
-        """Whether the open file still begins as it did and holds what was read of it."""
+        """Whether the open file still has its head and the bytes read before the offset."""
         return (
             self.begins_as_before() and self.size() >= self.offset and self._proven(self._before())
         )
@@ -171,13 +171,13 @@ class Tail:
         return head_of(self.bytes_at(0, HEAD_BYTES)).digest == self.head
 
     def bytes_at(self, start: int, count: int) -> bytes:
-        """Bytes of the open file."""
+        """Return bytes of the open file; empty while it is closed."""
         return os.pread(self._file, count, start) if self._file is not None else b""
 
     def continues(self, file: int, size: int) -> bool:
-        """Whether another open file of that size holds what was read of this one.
+        """Whether another open file of that size contains what was read of this one.
 
-        A copy may be older than the last lines read: then an earlier mark of this run decides.
+        A copy may be older than the last lines read; then an earlier mark of this run decides.
         """
         for offset, mark in reversed(self._proofs):
             if offset <= size:
@@ -186,12 +186,12 @@ class Tail:
         return False
 
     def restart(self) -> None:
-        """Read from the beginning."""
+        """Go back to the beginning of the file."""
         self.offset, self._mark = 0, ""
         self._proofs = deque([(0, "")], maxlen=_PROOFS)
 
     def skip_to_end(self) -> None:
-        """Stand after the last whole line that the open file has now."""
+        """Move the offset after the last whole line that the open file has now."""
         end = self.size()
         while end:
             start = max(0, end - _CHUNK)
@@ -205,11 +205,11 @@ class Tail:
             end = start
 
     def lines(self, longest: int, *, complete: bool) -> Iterator[Line]:
-        """The lines up to the size that the file has at the call; `offset` follows them.
+        """Yield the lines up to the file's size at the time of the call, and advance `offset`.
 
         Args:
-            longest: a line of more bytes comes in pieces of this many.
-            complete: nothing will be added, so a last line without line feed counts.
+            longest: a line of more bytes is yielded in pieces of this size.
+            complete: nothing will be appended, so a last line without a line feed counts.
         """
         if self._file is None or not self.intact():
             return
@@ -235,15 +235,15 @@ class Tail:
         return Line(raw, start, self.position())
 
     def _chunk(self, end: int, longest: int) -> bytes:
-        """Unread bytes with a line feed in them, unless there is none up to `end` or `longest`.
+        """Return unread bytes up to a line feed, or up to `end` or `longest` if there is none.
 
-        What lies in front is read in the same call: nothing is returned unless it is proven.
+        The bytes in front are read in the same call: without their proof nothing is returned.
         """
         before = _length(self._mark)
         wanted = min(_CHUNK, longest)
         while True:
             count = min(wanted, end - self.offset)
-            # At the beginning nothing lies in front: there the head itself is the proof.
+            # At offset 0 there are no bytes in front: there the head itself is the proof.
             first = 0 if self._mark else HEAD_BYTES
             read = self.bytes_at(self.offset - before, max(before + count, first))
             if not (self._proven(read[:before]) if self._mark else self._headed(read)):
@@ -265,19 +265,19 @@ class Tail:
 
 
 def head_of(beginning: bytes) -> Head:
-    """The head in a file's first `HEAD_BYTES` bytes (fewer only where it has no more)."""
+    """Return the head in a file's first `HEAD_BYTES` bytes (fewer only if the file is shorter)."""
     end = beginning.find(b"\n") + 1
     digest = hashlib.blake2b(beginning[: end or HEAD_BYTES], digest_size=8).hexdigest()
     return Head(digest, bool(end) or len(beginning) >= HEAD_BYTES)
 
 
 def identity(inode: int, head: Head) -> str:
-    """The name of a file's stream."""
+    """Return the name of a file's stream."""
     return f"{inode:x}-{head.digest}"
 
 
 def _mark(last: bytes) -> str:
-    """`<length>:<hash>` of at most `MARK_BYTES` bytes in front of an offset."""
+    """Return `<length>:<hash>` of at most `MARK_BYTES` bytes in front of an offset."""
     last = last[-MARK_BYTES:]
     return f"{len(last)}:{hashlib.blake2b(last, digest_size=8).hexdigest()}"
 

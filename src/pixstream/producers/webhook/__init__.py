@@ -1,1 +1,1 @@
-"""Webhook: receives the callbacks of API Pix."""
+"""The webhook producer, which receives the callbacks of API Pix."""

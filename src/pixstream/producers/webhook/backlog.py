@@ -1,9 +1,10 @@
-"""Bodies between the server that receives them and the thread that makes them safe, within bounds.
+"""A bounded backlog of request bodies between the HTTP server and the thread that commits them.
 
-A body counts from the moment it is let in until its taker has done with it, also when its sender
-was answered or went away before: what the taker still works on is still in memory. One that nobody
-has taken yet is let go with its sender. Bounded are their number, the bytes they hold, and how long
-the oldest may wait before nobody else is let in, so that who is let in is answered soon.
+A body counts from its admission until the consuming thread has finished with it, even if its sender
+got an answer or disconnected earlier: a body in progress is still in memory. A body that is not
+taken yet is dropped when its sender disconnects. The backlog limits the number of bodies, their
+total size, and the time that the oldest may wait before new bodies are rejected. Every admitted
+body is therefore answered soon.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 
 
 class Limits(NamedTuple):
-    """What senders cannot exceed.
+    """The limits that a webhook imposes on its senders.
 
     Attributes:
-        body_bytes: of one body; a longer one is answered 413.
-        waiting: bodies that are being read, wait, or are being made safe; one more is answered 503.
-        answer_seconds: from the first byte of a body to its answer; then it is answered 503.
-        held_bytes: of all these bodies together, as announced or as they come; what would exceed
-            it is answered 503.
-        patience_seconds: while a complete body waits for longer, every further one is answered 503.
+        body_bytes: longest body; a longer one is answered 413.
+        waiting: most bodies being read, queued or committed; one more is answered 503.
+        answer_seconds: longest time from the first byte of a body to its answer; after it the
+            answer is 503.
+        held_bytes: most bytes of all these bodies together, as announced or as received; a body
+            that would exceed it is answered 503.
+        patience_seconds: while a complete body waits longer, every new one is answered 503.
     """
 
     body_bytes: int
@@ -39,12 +41,12 @@ class Limits(NamedTuple):
 
 
 class PendingBody:
-    """A body that is let in.
+    """An admitted body.
 
     Attributes:
-        place: the path below the intake's own, without slashes: empty, or one of its places.
+        place: path below the webhook's own, without slashes: empty, or one of its places.
         raw: the body, once it is complete.
-        answered: what its sender is told, set once.
+        answered: whether its sender gets 200 (true) or 503 (false); set once.
     """
 
     def __init__(self, room: Backlog, place: str, size: int) -> None:
@@ -58,24 +60,24 @@ class PendingBody:
         self.answered: asyncio.Future[bool] = self._loop.create_future()
 
     def answer(self, *, safe: bool) -> None:
-        """Answer 200 or 503, from any thread: its taker has done with it; the first word counts."""
+        """Finish the body and answer 200 or 503, from any thread; only the first answer counts."""
         self._room.done(self)
-        # A closed loop has answered everything, nobody waits any more.
+        # A closed loop has answered every request: no sender waits any more.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.settle, safe)
 
     def settle(self, safe: bool) -> None:  # noqa: FBT001  called by the event loop
-        """Set the answer, in the server's own thread."""
+        """Set the answer, in the server's thread."""
         if not self.answered.done():
             self.answered.set_result(safe)
 
 
 class Backlog:
-    """Holds deliveries; the server's thread lets in and lets go, another one takes.
+    """The admitted bodies; the server's thread adds and drops them, another thread takes them.
 
     Args:
-        limits: see there.
-        clock: seconds that never go back.
+        limits: the limits of the backlog.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
@@ -89,26 +91,26 @@ class Backlog:
 
     @property
     def closed(self) -> bool:
-        """Whether nobody is let in any more."""
+        """Whether the backlog rejects every new body."""
         return self._closed
 
     @property
     def bodies(self) -> int:
-        """How many are held."""
+        """Number of admitted bodies."""
         return len(self._held)
 
     @property
     def size(self) -> int:
-        """How many bytes they hold, or have announced."""
+        """Bytes of the admitted bodies, as received or announced."""
         return self._bytes
 
     @property
     def queued(self) -> int:
-        """How many wait to be taken."""
+        """Number of complete bodies that wait to be taken."""
         return len(self._queue)
 
     def enter(self, place: str, announced: int) -> PendingBody | None:
-        """Let a body of so many bytes in (0: unknown yet); None: there is no room now."""
+        """Admit a body of the announced size (0: unknown); None: there is no room now."""
         with self._changed:
             full = len(self._held) >= self._limits.waiting
             if self._closed or full or not self._fits(announced) or self._is_late():
@@ -119,7 +121,7 @@ class Backlog:
             return delivery
 
     def grow(self, delivery: PendingBody, size: int) -> bool:
-        """Make room for a body that has come to `size` bytes; False: there is none."""
+        """Reserve room for a body that has grown to `size` bytes; False: there is none."""
         with self._changed:
             more = size - delivery.size
             if more > 0:
@@ -130,7 +132,7 @@ class Backlog:
             return True
 
     def offer(self, delivery: PendingBody, raw: bytes) -> None:
-        """A body is complete: it waits to be taken."""
+        """Queue a complete body, to be taken."""
         with self._changed:
             delivery.raw = raw
             delivery.complete_since = self._clock()
@@ -140,7 +142,7 @@ class Backlog:
                 delivery.settle(False)
 
     def take(self, timeout: float) -> PendingBody | None:
-        """The next body that waits; None after `timeout` seconds."""
+        """Take the next queued body; None after `timeout` seconds."""
         with self._changed:
             if not self._queue:
                 self._changed.wait(timeout)
@@ -151,7 +153,7 @@ class Backlog:
             return delivery
 
     def leave(self, delivery: PendingBody) -> None:
-        """Its sender was answered or went away: it is let go, unless somebody works on it."""
+        """Drop a body whose sender got an answer or disconnected, unless it has been taken."""
         with self._changed:
             if not delivery.taken:
                 with contextlib.suppress(ValueError):
@@ -159,12 +161,12 @@ class Backlog:
                 self._let_go(delivery)
 
     def done(self, delivery: PendingBody) -> None:
-        """Its taker has done with it."""
+        """Drop a body that the consuming thread has finished with."""
         with self._changed:
             self._let_go(delivery)
 
     def close(self) -> None:
-        """Let nobody in any more, and answer 503 to whoever waits."""
+        """Reject new bodies from now on, and answer 503 to every sender that waits."""
         with self._changed:
             self._closed = True
             held = list(self._held)
@@ -181,7 +183,7 @@ class Backlog:
         return self._bytes + more <= self._limits.held_bytes
 
     def _is_late(self) -> bool:
-        """Whether a body waits for longer than others should be made to wait."""
+        """Whether the oldest complete body has waited longer than `patience_seconds`."""
         oldest = min((d.complete_since for d in self._held if d.complete_since), default=None)
         patience = self._limits.patience_seconds
         return oldest is not None and self._clock() - oldest > patience

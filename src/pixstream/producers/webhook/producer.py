@@ -1,15 +1,15 @@
-"""Receives the callbacks of API Pix: the bank posts `{"pix": […]}` to `{url}/pix`.
+"""The webhook producer: receives the callbacks of API Pix, `{"pix": […]}` posted to `{url}/pix`.
 
-The bank is answered 200 only after Kafka holds everything of its body, dead letters included, all
-in one transaction, and 503 otherwise, so that it sends the body again; `event_id` drops what
-arrives twice. A body that is no JSON becomes a dead letter and is answered 200: sent again it would
-be no better. What is held in memory is bounded in number, bytes and age; beyond that bodies are
-answered 503 at once, so that those which are let in are answered soon (see `backlog`).
+The bank gets 200 only after Kafka has committed the whole body, dead letters included, in one
+transaction. Otherwise it gets 503 and sends the body again; duplicates are dropped by `event_id`.
+A body that is not JSON becomes a dead letter and is answered 200: a second attempt would not be
+better. Bodies in memory are limited in number, bytes and age. Above a limit, new bodies are
+answered 503 immediately, so that the admitted ones are answered soon (see `backlog`).
 
-The path itself, without /pix, is where a bank tries whether anybody listens, and where Efí posts
-when the registered URL has `?ignorar=`: both work, and a known trial call (`{}`, or one that a
-PSP's dialect declares) is answered and dropped. Any other body in which no Pix is recognised is a
-dead letter there too: a bank that renames its fields must not lose a Pix.
+A bank tests the URL on the path itself, without /pix, and Efí posts there when the registered URL
+has `?ignorar=`. Both work. A known test call (`{}`, or one that a PSP's dialect declares) is
+answered and dropped. On this path too, any other body without a recognisable Pix is a dead letter:
+a bank that renames its fields must not lose a Pix.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ log = logging.getLogger("pixstream.producers.webhook.producer")
 
 _IDLE_SECONDS = 0.1
 _LINGER_SECONDS = 0.01
-"""How long one body waits for another to share its transaction."""
+"""How long a body waits for another one to share its transaction."""
 
 
 class _Open:
-    """A body of which `left` readings are not committed yet."""
+    """A body with `left` readings that are not committed yet."""
 
     def __init__(self, delivery: PendingBody, left: int) -> None:
         self.delivery = delivery
@@ -53,7 +53,7 @@ class _Open:
 
 @dataclasses.dataclass(kw_only=True)
 class Webhook(Producer):
-    """Callbacks of API Pix over HTTP. Its one stream has no position: the bank remembers for us."""
+    """Callbacks of API Pix over HTTP. Its one stream has no position: the bank repeats a body."""
 
     metrics = refusals.METRICS
 
@@ -62,61 +62,61 @@ class Webhook(Producer):
     )
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[
-        Annotated[int, Meta(ge=0, le=65535)], Meta(description="port to listen on; 0: a free one")
+        Annotated[int, Meta(ge=0, le=65535)], Meta(description="port to listen on; 0: any free one")
     ] = 8080
     path: Annotated[str, Meta(description="path of the registered URL; the bank adds /pix")] = ""
     ispb: Annotated[
         Annotated[str, Meta(pattern="^([0-9A-Z]{8})?$")],
-        Meta(description="ISPB of the bank that calls, which keeps the account"),
+        Meta(description="ISPB of the calling bank, which keeps the account"),
     ] = ""
     token: Annotated[
-        str, secret("what the caller must know: ?hmac=… or Authorization: Bearer …")
+        str, secret("secret that the caller presents: ?hmac=… or Authorization: Bearer …")
     ] = ""
     max_body_bytes: Annotated[
         Annotated[int, Meta(ge=1024)], Meta(description="a longer body is answered 413")
     ] = 2**20
     max_pending_bodies: Annotated[
         Annotated[int, Meta(ge=1)],
-        Meta(description="bodies in memory that wait for Kafka; one more is answered 503"),
+        Meta(description="most bodies in memory that wait for Kafka; one more is answered 503"),
     ] = 256
     max_pending_bytes: Annotated[
         Annotated[int, Meta(ge=1024)],
-        Meta(description="bytes of these bodies together; what would exceed it is answered 503"),
+        Meta(description="most bytes of these bodies together; a body beyond is answered 503"),
     ] = 64 * 2**20
     busy_after_seconds: Annotated[
         Annotated[float, Meta(gt=0)],
-        Meta(description="while a body waits longer for Kafka, others are answered 503 at once, s"),
+        Meta(description="while a body waits longer for Kafka, new ones are answered 503, s"),
     ] = 5.0
     commit_timeout_seconds: Annotated[
         Annotated[float, Meta(gt=0)],
-        Meta(description="a body that Kafka does not hold after this is answered 503, s"),
+        Meta(description="a body that is not committed to Kafka by then is answered 503, s"),
     ] = 20.0
     certificate: Annotated[str, Meta(description="PEM file of the server; empty: no TLS")] = ""
     key: Annotated[str, Meta(description="PEM file of the certificate's private key")] = ""
     client_ca: Annotated[
-        str, Meta(description="PEM file of the authority of the bank's certificate: mutual TLS")
+        str, Meta(description="PEM file of the CA of the bank's certificate, for mutual TLS")
     ] = ""
 
     def __post_init__(self) -> None:
-        """Begin with nothing to answer.
+        """Start with no body to answer.
 
         Raises:
-            ConfigError: more than one process for one port.
+            ConfigError: there is more than one replica for the port.
         """
         super().__post_init__()
         if self.replicas > 1:
             raise ConfigError(
-                "replicas: a webhook has one, which listens on the port; for more of them add a "
-                "component of type webhook with another port, behind the balancer"
+                "replicas: a webhook has one process, which listens on the port; for more, add "
+                "another component of type webhook on another port, behind a load balancer"
             )
         self._refusals = refusals.Refusals(self.counts)
         self._open: dict[int, tuple[Reading, _Open]] = {}
 
     def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
-        """Listen until closed; every body not answered by then is answered 503.
+        """Listen until closed, then answer 503 to every body that still waits.
 
         Raises:
-            PixstreamError: the port is taken.
+            PixstreamError: the port is in use.
             ConfigError: the address or a certificate cannot be used.
         """
         del since
@@ -134,7 +134,7 @@ class Webhook(Producer):
     def _readings(self, delivery: PendingBody, stream: Stream) -> Iterator[Reading]:
         contents = list(self.parse(delivery.raw))
         if not delivery.place and api_pix.is_trial(delivery.raw):
-            log.info("%s: answered a trial call that holds no Pix", self.name)
+            log.info("%s: answered a test call, which contains no Pix", self.name)
             contents = []
         if not contents:
             delivery.answer(safe=True)
@@ -147,11 +147,11 @@ class Webhook(Producer):
             yield reading
 
     def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
-        """Yield what one body holds."""
+        """Yield the contents of one body."""
         return api_pix.parse(raw, ispb=self.ispb or None)
 
     def delivered(self, reading: Reading) -> None:
-        """Answer 200 with the last reading of a body."""
+        """Answer 200 when the last reading of a body is committed."""
         _, waits = self._open.pop(id(reading), (None, None))
         if waits is not None:
             waits.left -= 1
@@ -166,7 +166,7 @@ class Webhook(Producer):
             waits.delivery.answer(safe=False)
 
     def check(self) -> str:
-        """Try to listen, for a moment."""
+        """Listen for a moment, to prove that it works."""
         with self._intake() as intake:
             return f"listens on port {intake.port} of {self.host}"
 

@@ -1,6 +1,6 @@
-"""Bodies that an HTTP intake does not take: counted by reason, and told in the log now and then.
+"""Bodies that a webhook refuses: counted by reason, and logged at most every few seconds.
 
-Whoever sends them may give up, so somebody has to hear of it. Nothing of a request is told.
+Their senders may give up, so an operator has to know. No part of a request is logged.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.producers.webhook.refusals")
 
 WORD_SECONDS = 10.0
-"""From one line about a reason to the next."""
+"""Shortest time between two log lines about the same reason."""
 
 REFUSED = Counter(
     "pix_refused_bodies_total",
-    "Bodies posted to a webhook that it did not take: no room (busy, their senders try again), "
-    "wrong path, token missing or wrong, too large, or compressed (encoding)",
+    "Bodies that a webhook refused: no room (busy; their senders try again), wrong path, "
+    "missing or wrong token, too large, or compressed (encoding)",
     ("reason",),
     short="refused",
 )
@@ -33,21 +33,21 @@ TOKEN = REFUSED.of(reason="token")
 TOO_LARGE = REFUSED.of(reason="too_large")
 ENCODING = REFUSED.of(reason="encoding")
 
-_WORDS = {
-    PATH: "no such path; compare the webhook's path with the URL that the bank has",
-    TOKEN: "token missing or wrong; look at the webhook's token and at the URL that the bank has",
-    TOO_LARGE: "longer than max_body_bytes; raise it if the bank does not send fewer Pix a body",
-    ENCODING: "compressed, which is not supported; let the sender send them as they are",
+_ADVICE = {
+    PATH: "unknown path; compare the webhook's path with the URL registered at the bank",
+    TOKEN: "token missing or wrong; compare the webhook's token with the URL at the bank",
+    TOO_LARGE: "longer than max_body_bytes; raise it if the bank cannot send fewer Pix per body",
+    ENCODING: "compressed, which is not supported; have the sender post plain bodies",
 }
-METRICS = (BUSY, *_WORDS)
+METRICS = (BUSY, *_ADVICE)
 
 
 class Refusals:
-    """Counts and tells; used by one thread, its counts are read by any.
+    """Counts and logs refused bodies; one thread adds to it, any thread may read its counts.
 
     Args:
-        counts: keeps `METRICS`.
-        clock: seconds that never go back.
+        counts: the counts of `METRICS`.
+        clock: monotonic clock, in seconds.
 
     Attributes:
         counts: the same.
@@ -55,21 +55,21 @@ class Refusals:
 
     def __init__(self, counts: Counts, clock: Callable[[], float] = time.monotonic) -> None:
         self.counts = counts
-        self._untold: defaultdict[Counter, int] = defaultdict(int)
-        self._next_word: dict[Counter, float] = {}
+        self._unlogged: defaultdict[Counter, int] = defaultdict(int)
+        self._next_line: dict[Counter, float] = {}
         self._clock = clock
 
     def add(self, reason: Counter, details: str = "") -> None:
-        """One more body is refused.
+        """Count a refused body, and log it if the last line about this reason is old enough.
 
         Args:
-            reason: one of this module's.
-            details: what to say instead of the usual advice.
+            reason: one of this module's counters.
+            details: text that replaces the usual advice.
         """
         self.counts.add(reason)
-        self._untold[reason] += 1
+        self._unlogged[reason] += 1
         now = self._clock()
-        if now >= self._next_word.get(reason, now):
-            number = self._untold.pop(reason)
-            log.warning("%d bodies refused: %s", number, details or _WORDS[reason])
-            self._next_word[reason] = now + WORD_SECONDS
+        if now >= self._next_line.get(reason, now):
+            number = self._unlogged.pop(reason)
+            log.warning("%d bodies refused: %s", number, details or _ADVICE[reason])
+            self._next_line[reason] = now + WORD_SECONDS

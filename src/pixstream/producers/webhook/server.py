@@ -1,9 +1,9 @@
-"""An HTTP server in a thread that hands bodies over to another thread and answers when told to.
+"""The webhook's HTTP server: it hands bodies over to another thread and waits for the outcome.
 
-A body is answered 200 only when the taker says that it is safe, and 503 with Retry-After in every
-other case: there is no room for it (at once, before it is read; see `waiting_room`), the taker was
-not done in time, it failed, or it is closing. Whoever posted tries again then. Nothing of a request
-is logged: a query may carry a secret, a body personal data.
+A body is answered 200 only when that thread reports it as committed. Otherwise the answer is 503
+with Retry-After, and the sender tries again: there is no room (answered immediately, before the
+body is read; see `backlog`), the commit did not finish in time, it failed, or the server is
+closing. No part of a request is logged: a query may carry a secret, a body personal data.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LENGTH_DIGITS = 18
 
 
 class ServerTls(NamedTuple):
-    """Files in PEM. With `client_ca` only clients with a certificate of that authority talk."""
+    """PEM files. With `client_ca`, every client must present a certificate of that authority."""
 
     certificate: str
     key: str
@@ -43,24 +43,25 @@ class ServerTls(NamedTuple):
 
 
 class WebhookServer:
-    """Listens while its context is open.
+    """An HTTP server that listens while its context is open.
 
     Args:
         host: address to listen on.
-        port: 0 takes a free one, see `port`.
-        path: where the intake begins, such as `/hooks/bank`.
-        places: paths below it that take bodies, as well as the path itself.
-        limits: what is held at most, and for how long.
-        token: what a sender must know, in the query as `hmac` or as a bearer token; empty: nothing.
-        tls: None: plain HTTP.
+        port: port to listen on; 0: any free one, see the attribute `port`.
+        path: path of the webhook, such as `/hooks/bank`.
+        places: paths below it that take bodies, in addition to the path itself.
+        limits: limits of the backlog.
+        token: secret that a sender presents, in the query as `hmac` or as a bearer token; empty:
+            none.
+        tls: certificate files; None: plain HTTP.
 
     Attributes:
-        room: the bodies that were let in.
-        refusals: counts those that were not; may be replaced before the context is entered.
+        room: the admitted bodies.
+        refusals: counts the refused bodies; may be replaced before the context is entered.
 
     Raises:
-        PortTakenError: on entering.
-        ConfigError: on entering, when the address or a file cannot be used.
+        PortTakenError: on entering, the port is in use.
+        ConfigError: on entering, the address or a file cannot be used.
     """
 
     def __init__(
@@ -102,14 +103,14 @@ class WebhookServer:
         self._server.stop()
 
     def take(self, timeout: float) -> PendingBody | None:
-        """The next body that still waits for its answer; None after `timeout` seconds.
+        """Take the next body that waits for its answer; None after `timeout` seconds.
 
         Raises:
-            PixstreamError: the server has ended by itself.
+            PixstreamError: the server has stopped on its own.
         """
         if self._server.alive:
             return self.room.take(timeout)
-        raise PixstreamError("the HTTP server has ended unexpectedly; see the log lines before")
+        raise PixstreamError("the HTTP server has stopped unexpectedly; see the log lines above")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -130,7 +131,7 @@ class WebhookServer:
         return self._turned_away(request) or await self._post(request, place)
 
     def _turned_away(self, request: Request) -> Response | None:
-        """What is answered before a byte of the body is read; None: it is welcome."""
+        """Return the answer given before the body is read; None: the body may be read."""
         if not self._knows_token(request):
             self.refusals.add(TOKEN)
             return PlainTextResponse("token missing or wrong", 403)
@@ -149,7 +150,7 @@ class WebhookServer:
             async with asyncio.timeout(self._limits.answer_seconds):
                 return await self._hand_over(request, delivery)
         except TimeoutError:
-            # The body may still become safe after this word; sent again, it is a repetition.
+            # The body may still be committed after this answer; the next attempt is a duplicate.
             return _retry_later("not safe in time")
         except ClientDisconnect:
             return _retry_later("body incomplete")
@@ -175,9 +176,9 @@ class WebhookServer:
         if not self.room.closed:
             self.refusals.add(
                 BUSY,
-                f"no room, answered 503; {self.room.bodies} bodies of {self.room.size} bytes wait "
-                "for Kafka. Their senders try again; where this goes on, Kafka is away or too slow "
-                "for them",
+                f"no room, answered 503; {self.room.bodies} bodies with {self.room.size} bytes "
+                "wait for Kafka. Senders try again; if this persists, Kafka is down or too slow "
+                "for this load",
             )
         return _retry_later("busy")
 
@@ -188,7 +189,7 @@ class WebhookServer:
     def _knows_token(self, request: Request) -> bool:
         if not self._token:
             return True
-        # A bank that appends its path to a URL with a query makes it the end of the last value.
+        # A bank that appends its path to a URL with a query appends it to the last value.
         given = request.query_params.get("hmac", "").removesuffix("/pix")
         kind, _, bearer = request.headers.get("authorization", "").partition(" ")
         if not given and kind.lower() == "bearer":
@@ -200,20 +201,20 @@ def _tls_context(tls: ServerTls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        # The empty password keeps OpenSSL from asking a terminal for the one of a locked key.
+        # The empty password keeps OpenSSL from prompting for the one of an encrypted key.
         context.load_cert_chain(tls.certificate, tls.key or None, password="")
         if tls.client_ca:
             context.load_verify_locations(tls.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
     except OSError:
         raise ConfigError(
-            "certificate, key or client_ca: a file cannot be read, or is no PEM of its kind"
+            "certificate, key or client_ca: a file cannot be read, or is not a PEM file of its kind"
         ) from None
     return context
 
 
 def _announced(request: Request) -> int:
-    """The length that a request gives its body; 0 where it gives none."""
+    """Return the Content-Length of a request; 0 if it has none."""
     announced = request.headers.get("content-length", "")[:_LENGTH_DIGITS]
     return int(announced) if announced.isascii() and announced.isdigit() else 0
 
@@ -223,5 +224,5 @@ def _retry_later(why: str) -> Response:
 
 
 def _trimmed(path: str) -> str:
-    """A path without doubled and outer slashes: banks append theirs to whatever was registered."""
+    """Return a path without doubled and outer slashes: banks append theirs to any URL."""
     return "/".join(filter(None, path.split("/")))
