@@ -270,7 +270,7 @@ class TestPositions:
         record(b'{"replicas":2,"fence":[],"novelty":1}')
         assert Ownership(client, "webhook", 2).claim() == {"s": "{}"}
         record(b'{"replicas_2":2}')
-        with pytest.raises(KafkaError, match="no layout that this version reads"):
+        with pytest.raises(KafkaError, match="not a layout that this version can read"):
             Ownership(client, "webhook", 2).claim()
 
 
