@@ -121,7 +121,7 @@ class Assignment:
         except AnomalyError as anomaly:
             return anomaly
         except (KafkaError, Transient) as silent:
-            log.warning("%s: cannot determine what happened to the topic: %s", self._reader.name, silent)
+            log.warning("%s: cannot find out what happened: %s", self._reader.name, silent)
         return AnomalyError(f"{error} (`pixstream offsets show {self._reader.name}` shows where)")
 
     def _cold_start(self, partition: TopicIdPartition, standing: PartitionState) -> int:

@@ -43,7 +43,7 @@ class Change(NamedTuple):
 
     @property
     def unread(self) -> int:
-        """Number of offsets that will never be read: records, and transaction markers among them."""
+        """Number of offsets that will never be read, transaction markers among them."""
         at = self.standing
         old = at.beginning if at.next is None or at.recreated else at.next
         return max(0, min(self.new, at.end) - old)
