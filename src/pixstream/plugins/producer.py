@@ -86,7 +86,7 @@ class LearnsOfDelivery(Protocol):
     """A source that may delete or acknowledge what Kafka holds."""
 
     def delivered(self, reading: Reading) -> None:
-        """Note that `reading` is durable in Kafka; called in reading order, in the loop's thread."""
+        """Note that `reading` is durable in Kafka; called in reading order, in the loop thread."""
 
 
 @runtime_checkable

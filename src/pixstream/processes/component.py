@@ -1,7 +1,7 @@
-"""One component in its own process: what `pixstream run` starts for each of them.
+"""One component in its own process; `pixstream run` starts one for each replica.
 
 The child loads the same configuration as its supervisor, opens its own clients (they are never
-forked), runs one loop, and reports on a pipe about once a second. How it ends: see `lifeline`.
+forked), runs one loop, and reports on a pipe about once a second. `lifeline` defines how it ends.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ log = logging.getLogger("pixstream.component")
 
 
 class ChildSpec(msgspec.Struct, kw_only=True):
-    """What a supervisor tells a child to be, as JSON in its only argument.
+    """What a child must run: its supervisor passes it as JSON in the only argument.
 
-    `report_fd` and `lock_fd` are open files that it inherits: the pipe for reports, and the lock of
-    its replica, which it holds as long as it lives.
+    `report_fd` and `lock_fd` are open files that the child inherits: the pipe for reports, and the
+    lock of its replica, which it holds as long as it lives.
     """
 
     config_path: str
@@ -57,7 +57,7 @@ class ChildSpec(msgspec.Struct, kw_only=True):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the component that the order names; the exit code says how it ended."""
+    """Run the component that the argument describes; return the exit code."""
     order = msgspec.json.decode(arguments[0], type=ChildSpec)
     if order.parent:
         lifeline.end_with(order.parent)
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     reporter = Reporter(order.report_fd, stop)
     lifeline.obey(stop, lambda: reporter.state == STARTING)
     for descriptor in (order.report_fd, order.lock_fd):
-        if descriptor is not None:  # ours alone, not of programs that we start
+        if descriptor is not None:  # not inherited by programs that we start
             os.set_inheritable(descriptor, False)
     reporter.start()
     try:
@@ -86,7 +86,7 @@ def _play(order: ChildSpec, stop: lifeline.Stop, reporter: Reporter) -> int:
         logs.configure(settings.logging, label)
         run(settings, order.name, order.replica, stop, reporter)
     except ConfigError as error:
-        log.error("%s: %s", label, error)  # noqa: TRY400  a trace adds nothing to a setting
+        log.error("%s: %s", label, error)  # noqa: TRY400  a trace does not explain a setting
         return EXIT_CONFIG
     except FencedError as error:
         log.error("%s: %s", label, error)  # noqa: TRY400  the newer owner goes on
@@ -110,7 +110,7 @@ def run(
     """Run the loop of one component until `stop`.
 
     Raises:
-        PixstreamError: what waiting does not cure.
+        PixstreamError: waiting does not cure the failure.
     """
     vault = keys(settings.privacy)[1]
     client = kafka.connect(settings.kafka)
@@ -170,7 +170,7 @@ def run(
 
 
 def _seal_extra(settings: Settings) -> SealExtra:
-    """What seals the unknown keys of a newer writer."""
+    """Return a function that seals the unknown keys of a newer writer."""
     pseudonym, vault = keys(settings.privacy)
     seal = Sealer(pseudonym, vault, allowlist=frozenset(settings.privacy.extra_allowlist))
     return lambda extra, event_id: seal.seal_extra(extra, {}, event_id)
