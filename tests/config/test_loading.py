@@ -437,7 +437,7 @@ topics: {a: {partitions: 0}}
 topics: {a: {partitions: x}}
     topics.a.partitions: expected integer or null, got text "x"
 topics: {a: {retention: 3 days}}
-    topics.a.retention: "3 days" does not have the form ^(forever|[1-9][0-9]{0,11}(ms|s|m|h|d|w))$ (how
+    topics.a.retention: "3 days" does not have the form ^(forever|[1-9][0-9]{0,11}(ms|s|m|h|d|w))$
 topics: {a/b: {}}
     topics.a/b: topic 'a/b': a name has 1 to 249 letters
 institution: {ispbs: [1]}
@@ -449,7 +449,7 @@ producers: {branc: {}}
 producers: {a: {type: [b]}}
     producers.a.type: expected text, the name of a plugin
 producers: {A B: {type: branch}}
-    producers.A B: the name does not have the form ^[a-z0-9][a-z0-9_-]{0,62}$ (lower case, at most 63 long)
+    producers.A B: the name does not have the form ^[a-z0-9][a-z0-9_-]{0,62}$ (lower case, at most
 producers: {needy: }
     producers.needy: plugin needy cannot be imported: No module named 'pixstream_test_absent_m
 producers: {branch: {prt: 1}}

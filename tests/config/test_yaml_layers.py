@@ -137,7 +137,9 @@ def test_set_knows_dotted_keys_that_only_the_file_has() -> None:
 def test_set_without_a_path_or_a_value_is_refused(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         override(EMPTY, text, of_core())
-    assert str(caught.value) == ("--set: needs a setting and a value; write --set path.to.setting=VALUE")
+    assert str(caught.value) == (
+        "--set: needs a setting and a value; write --set path.to.setting=VALUE"
+    )
 
 
 def test_set_with_broken_yaml_is_told_without_the_value() -> None:

@@ -22,9 +22,7 @@ class Reader(Component):
     ] = dataclasses.field(default_factory=lambda: list(_CATEGORIES))
     start: Annotated[
         Literal["earliest", "latest"],
-        Meta(
-            description="cold start: where to begin if neither table nor group has an offset"
-        ),
+        Meta(description="cold start: where to begin if neither table nor group has an offset"),
     ] = "earliest"
     batch: Annotated[BatchLimits, Meta(description="when a batch closes")] = dataclasses.field(
         default_factory=BatchLimits

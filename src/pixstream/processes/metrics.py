@@ -39,9 +39,7 @@ STATE = Gauge(
     "1 for the present state of the component, 0 for every other state",
     ("state",),
 )
-RESTARTS = Counter(
-    "pix_component_restarts_total", "Restarts of a process that ended or hung"
-)
+RESTARTS = Counter("pix_component_restarts_total", "Restarts of a process that ended or hung")
 SILENT = Gauge(
     "pix_component_silent_seconds", "Time since its last report; one comes about every second"
 )
