@@ -2,7 +2,7 @@
 
 Maps are merged key by key; lists and single values replace. A key without a value leaves a map
 unchanged; an explicit `null` removes a map (a component, a topic, a section's settings), and
-replaces anything else by the value null.
+replaces anything else with the value null.
 """
 
 from __future__ import annotations

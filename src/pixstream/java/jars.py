@@ -80,7 +80,7 @@ class JarSet:
         return [directory / jar.filename for jar in jars]
 
     def relock(self) -> None:
-        """Resolve `roots` with jgo, download every jar, and write the lock file anew.
+        """Resolve `roots` with jgo, download every jar, and rewrite the lock file.
 
         For developers. The checksums are those of the files that the repository serves now: review
         the diff before you commit it.

@@ -32,10 +32,10 @@ class Start:
         settled: the group, and the destination if it remembers offsets, already know this offset.
     """
 
-    def __init__(self, standing: PartitionState, cold: int) -> None:
-        at = standing.next
+    def __init__(self, state: PartitionState, cold: int) -> None:
+        at = state.next
         self.offset = cold if at is None else at
-        known = [standing.committed, *([standing.remembered] if standing.remembers else [])]
+        known = [state.committed, *([state.remembered] if state.remembers else [])]
         self.settled = all(offset == self.offset for offset in known)
 
 
@@ -95,58 +95,58 @@ class Assignment:
         self._backoff.reset()
         starts: dict[TopicIdPartition, Start] = {}
         for partition, known in found.items():
-            standing = known._replace(begun=known.topic in self._begun)
-            standing.check()
-            starts[partition] = Start(standing, self._cold_start(partition, standing))
-            self._log_start(standing, starts[partition])
+            state = known._replace(begun=known.topic in self._begun)
+            state.check()
+            starts[partition] = Start(state, self._cold_start(partition, state))
+            self._log_start(state, starts[partition])
         return starts
 
     def explained(
-        self, error: TopicChangedError, standing: Mapping[TopicIdPartition, int]
+        self, error: TopicChangedError, next_offsets: Mapping[TopicIdPartition, int]
     ) -> TopicChangedError:
         """Return the error with its partition and the command that decides, if Kafka shows it.
 
         Args:
             error: raised by the inbox.
-            standing: the next offset of each partition, after the last record read.
+            next_offsets: the next offset of each partition, after the last record read.
         """
         if isinstance(error, AnomalyError):
             return error
         try:
             with closing(self._client.admin()) as admin:
-                kafka = _Kafka(admin, {p.topic for p in standing})
-                for partition, offset in standing.items():
+                kafka = _Kafka(admin, {p.topic for p in next_offsets})
+                for partition, offset in next_offsets.items():
                     remembered = offset if self.remembers else None
-                    kafka.standing(self._reader, partition, remembered, offset).check()
+                    kafka.state(self._reader, partition, remembered, offset).check()
         except AnomalyError as anomaly:
             return anomaly
         except (KafkaError, Transient) as silent:
             log.warning("%s: cannot find out what happened: %s", self._reader.name, silent)
         return AnomalyError(f"{error} (`pixstream offsets show {self._reader.name}` shows where)")
 
-    def _cold_start(self, partition: TopicIdPartition, standing: PartitionState) -> int:
+    def _cold_start(self, partition: TopicIdPartition, state: PartitionState) -> int:
         """Return the configured cold start; for a partition added later, its beginning."""
-        if standing.topic in self._begun:
-            return standing.beginning
-        return self._cold.get(partition, standing.beginning)
+        if state.topic in self._begun:
+            return state.beginning
+        return self._cold.get(partition, state.beginning)
 
-    def _log_start(self, standing: PartitionState, start: Start) -> None:
-        where = f"{standing.topic}-{standing.partition}"
-        if standing.next is None:
+    def _log_start(self, state: PartitionState, start: Start) -> None:
+        where = f"{state.topic}-{state.partition}"
+        if state.next is None:
             log.info(
                 "%s: cold start of %s at offset %d (start: %s)",
-                standing.consumer,
+                state.consumer,
                 where,
                 start.offset,
                 self._reader.start,
             )
-        elif standing.committed is not None and standing.committed > start.offset:
+        elif state.committed is not None and state.committed > start.offset:
             log.warning(
                 "%s: %s: the group is at offset %d, the destination only at %d, as after a "
                 "restore; reading continues at %d",
-                standing.consumer,
+                state.consumer,
                 where,
-                standing.committed,
+                state.committed,
                 start.offset,
                 start.offset,
             )
@@ -179,9 +179,7 @@ def standings(
         except TopicChangedError as error:
             moved[topic] = isinstance(error, ClusterChangedError)
     kafka = _Kafka(admin, topics)
-    found = {
-        p: kafka.standing(reader, p, known.get(p), committed.get(p)) for p in sorted(partitions)
-    }
+    found = {p: kafka.state(reader, p, known.get(p), committed.get(p)) for p in sorted(partitions)}
     return {
         p: s._replace(recreated=True, moved=moved[p.topic]) if p.topic in moved else s
         for p, s in found.items()
@@ -200,7 +198,7 @@ class _Kafka:
         self._beginnings = admin.beginning_offsets(names)
         self._ends = admin.end_offsets(names)
 
-    def standing(
+    def state(
         self,
         reader: Reader,
         partition: TopicIdPartition,

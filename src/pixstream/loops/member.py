@@ -81,8 +81,8 @@ class Member:
         self._assignment = Assignment(reader, client, retry)
         self._inbox: Inbox | None = None
         self._newest = SCHEMA_VERSION
-        # Partitions whose offset the group or the destination must still learn, even if no record
-        # arrives.
+        # The group or the destination does not know the offsets of these partitions yet, and must
+        # get them even if no record arrives.
         self._unsettled: set[TopicIdPartition] = set()
         self._topic_ids: dict[str, str] = {}
 

@@ -17,7 +17,7 @@ def met(stream: str, missing: str, on_gap: OnGap, then: str) -> None:
     """Continue past a gap with an error in the log, or stop before it.
 
     Args:
-        stream: the stream with the gap, as a person knows it.
+        stream: the stream with the gap, by the name that people know.
         missing: what the source no longer has, with its bounds.
         on_gap: the decision.
         then: what happens next if reading continues.

@@ -58,38 +58,38 @@ class ChildSpec(msgspec.Struct, kw_only=True):
 
 def main(arguments: Sequence[str]) -> int:
     """Run the component that the argument describes; return the exit code."""
-    order = msgspec.json.decode(arguments[0], type=ChildSpec)
-    if order.parent:
-        lifeline.end_with(order.parent)
+    spec = msgspec.json.decode(arguments[0], type=ChildSpec)
+    if spec.parent:
+        lifeline.end_with(spec.parent)
     stop = lifeline.Stop()
-    reporter = Reporter(order.report_fd, stop)
+    reporter = Reporter(spec.report_fd, stop)
     lifeline.obey(stop, lambda: reporter.state == STARTING)
-    for descriptor in (order.report_fd, order.lock_fd):
+    for descriptor in (spec.report_fd, spec.lock_fd):
         if descriptor is not None:  # not inherited by programs that we start
             os.set_inheritable(descriptor, False)
     reporter.start()
     try:
-        return _play(order, stop, reporter)
+        return _run_spec(spec, stop, reporter)
     finally:
         reporter.report()
 
 
-def _play(order: ChildSpec, stop: lifeline.Stop, reporter: Reporter) -> int:
-    label = f"{order.name}-{order.replica}"
+def _run_spec(spec: ChildSpec, stop: lifeline.Stop, reporter: Reporter) -> int:
+    label = f"{spec.name}-{spec.replica}"
     try:
         settings = config.load(
-            Path(order.config_path),
-            env=order.environment,
-            overrides=order.overrides,
-            only=[order.name],
+            Path(spec.config_path),
+            env=spec.environment,
+            overrides=spec.overrides,
+            only=[spec.name],
         )
         logs.configure(settings.logging, label)
-        run(settings, order.name, order.replica, stop, reporter)
+        run(settings, spec.name, spec.replica, stop, reporter)
     except ConfigError as error:
         log.error("%s: %s", label, error)  # noqa: TRY400  a trace does not explain a setting
         return EXIT_CONFIG
     except FencedError as error:
-        log.error("%s: %s", label, error)  # noqa: TRY400  the newer owner goes on
+        log.error("%s: %s", label, error)  # noqa: TRY400  the newer owner continues
         return EXIT_FENCED
     except PixstreamError as error:
         log.error("%s stops, nothing of its batch is committed: %s", label, error)  # noqa: TRY400
