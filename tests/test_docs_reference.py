@@ -55,7 +55,10 @@ def test_the_configuration_names_the_schema_that_is_generated() -> None:
 
 def test_the_configuration_page_names_every_setting_with_its_default() -> None:
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text("utf-8")
-    assert "| `kafka.linger_ms` | integer ≥ 0 ≤ 1000 | `20` | how long to wait for a batch to fill, ms |" in page
+    assert (
+        "| `kafka.linger_ms` | integer ≥ 0 ≤ 1000 | `20` | how long to wait for a batch to fill, ms |"  # noqa: E501
+        in page
+    )
     assert "(secret) |" in page
     for name in ("webhook", "bank_api", "system_log", "iso20022"):
         assert f"### producers: {name}\n" in page

@@ -1,4 +1,4 @@
-"""The audit log: who revealed or changed what, when and why; one JSON line each, mode 0600."""
+"""The audit log: who revealed or changed what, when and why. One JSON line each, mode 0600."""
 
 from __future__ import annotations
 
@@ -37,5 +37,6 @@ def record(file: Path, action: str, target: str, who: str, why: str) -> None:
             os.close(handle)
     except OSError as error:
         raise PixstreamError(
-            f"the audit log {file} cannot be written ({error.strerror}): nothing was done"
+            f"cannot write the audit log {file} ({error.strerror}); nothing was done. Make the "
+            "file writable and run the command again"
         ) from None

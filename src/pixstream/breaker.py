@@ -1,6 +1,6 @@
 """A circuit breaker: stops calls to a destination that keeps failing, then lets one call through.
 
-closed ── N failures in a row ──▶ open ── time is over ──▶ half open ── works ──▶ closed
+closed ── N failures in a row ──▶ open ── time is up ────▶ half open ── works ──▶ closed
                                    ▲                          │
                                    └───────── fails ──────────┘
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.breaker")
 
-FAILURES = Gauge("pix_destination_failures", "Failures of the destination in a row until now")
+FAILURES = Gauge("pix_destination_failures", "Consecutive failures of the destination so far")
 OPENED = Counter(
     "pix_breaker_opened_total", "Times the circuit breaker of the destination has opened"
 )
@@ -46,10 +46,10 @@ class Breaker:
     """The circuit breaker of one destination.
 
     Args:
-        name: of the destination, for the log.
-        settings: of the `retry` section.
+        name: the destination's name, for the log.
+        settings: the `retry` section.
         counts: keeps `METRICS`.
-        clock: monotonic seconds; default: the system's.
+        clock: returns monotonic seconds; default: the system clock.
 
     Attributes:
         state: closed, open, or half_open during the trial call.
@@ -71,7 +71,7 @@ class Breaker:
         self._note_failures(0)
 
     def remaining(self) -> float:
-        """Return how many seconds to wait before the next call; 0 when it may be made now."""
+        """Return the seconds to wait before the next call; 0 if it may be made now."""
         return max(0.0, self._until - self._clock()) if self.state == "open" else 0.0
 
     def trying(self) -> None:
@@ -88,8 +88,8 @@ class Breaker:
             self._counts.add(OPENED)
             self._until = self._clock() + self._settings.breaker_seconds
             log.error(
-                "%s: failed %d times in a row; circuit breaker open for %g s, then one trial call. "
-                "Nothing is lost: its records wait in Kafka",
+                "%s: failed %d times in a row; circuit breaker open for %g s, then half open: one "
+                "trial call. Nothing is lost: its records wait in Kafka",
                 self._name,
                 self._failures,
                 self._settings.breaker_seconds,
@@ -98,7 +98,7 @@ class Breaker:
     def succeeded(self) -> None:
         """Record a successful call."""
         if self.state != "closed":
-            log.info("%s: works again; circuit breaker closed", self._name)
+            log.info("%s: the destination works again; circuit breaker closed", self._name)
         self.state = "closed"
         self._note_failures(0)
 

@@ -6,12 +6,12 @@ PixstreamError
 ├── KafkaError             Kafka failed in a way that retrying does not fix
 │   ├── FencedError        this producer was fenced or expired: stop immediately
 │   └── BrokerError        the embedded broker could not be started or stopped
-├── PortTakenError         another program listens on a port that we want
+├── PortTakenError         another program listens on the configured port
 ├── ArtefactError          the jars of a program could not be fetched or verified
 ├── DestinationError       a destination failed permanently: the process stops, nothing committed
 ├── Transient              a temporary failure: the framework retries with back-off
 ├── Refused                bytes that are not a Pix event; a dead letter with its reason code
-└── TopicChangedError      a topic is not the one that fed the table: an operator decides
+└── TopicChangedError      a topic is not the one that fed the table; an operator decides
     └── ClusterChangedError    the topic belongs to another Kafka cluster
 
 A message says what failed, on what, what happens next and what to do. It never contains a payload,
@@ -44,7 +44,7 @@ class BrokerError(KafkaError):
 
 
 class PortTakenError(PixstreamError):
-    """A port to listen on is taken by another program."""
+    """Another program already listens on the port."""
 
 
 class ArtefactError(PixstreamError):
@@ -56,7 +56,7 @@ class DestinationError(PixstreamError):
 
 
 class TopicChangedError(PixstreamError):
-    """A topic was recreated, or its offsets went backwards: nothing is skipped silently."""
+    """A topic was recreated, or its offsets went backwards; nothing is skipped silently."""
 
 
 class ClusterChangedError(TopicChangedError):

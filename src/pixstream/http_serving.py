@@ -1,4 +1,4 @@
-"""HTTP servers beside other work: an ASGI application on uvicorn, in a thread of its own."""
+"""Serves an ASGI application with uvicorn in a background thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 10.0
 _STOP_SECONDS = 30.0
-"""Only a server that hangs takes so long."""
+"""Only a server that hangs takes this long."""
 
 _BACKLOG = 512
 
@@ -28,16 +28,16 @@ _BACKLOG = 512
 class HttpServer:
     """Serves an application from `start` to `stop`.
 
-    Nothing of a request is logged: a query may carry a secret, a body personal data.
+    It logs nothing of a request: the query may carry a secret, the body personal data.
 
     Args:
         app: the application (ASGI).
-        listening: see `listen`; `stop` closes it.
-        name: of the thread, and in errors.
-        grace_seconds: how long requests under way may take after `stop`.
-        idle_seconds: a client that neither sends nor takes anything is cut off after this time, or
-            twice as much at most; None: the application limits its clients itself.
-        lifespan: whether the application wants to hear of start and stop.
+        listening: the socket, see `listen`; `stop` closes it.
+        name: the name of the thread, also used in errors.
+        grace_seconds: how long requests in progress may take after `stop`.
+        idle_seconds: a client that neither sends nor receives anything is disconnected after this
+            time, or at most twice as long; None: the application limits its clients itself.
+        lifespan: whether the application handles ASGI's lifespan events.
         tls: None: plain HTTP.
     """
 
@@ -75,14 +75,14 @@ class HttpServer:
 
     @property
     def alive(self) -> bool:
-        """Whether it still serves; it may also have ended by itself."""
+        """Whether it still serves; it may have ended on its own."""
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Serve in a thread from now on; returns when requests are answered.
+        """Start to serve in the thread; return once requests are answered.
 
         Raises:
-            PixstreamError: it does not within 10 s.
+            PixstreamError: they are not within 10 s.
         """
         self._thread.start()
         end = time.monotonic() + START_SECONDS
@@ -93,30 +93,30 @@ class HttpServer:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        """Let the requests under way end, then close the socket."""
+        """Let requests in progress finish, then close the socket."""
         self._server.should_exit = True
         self._thread.join(self._grace_seconds + _STOP_SECONDS)
         self._socket.close()
 
     def run(self) -> None:
-        """Serve in this thread; in the main thread until SIGINT or SIGTERM."""
+        """Serve in this thread; the main thread serves until SIGINT or SIGTERM."""
         self._server.run([self._socket])
 
     def _run_in_thread(self) -> None:
-        with contextlib.suppress(SystemExit):  # a start that fails; `start` raises an error then
+        with contextlib.suppress(SystemExit):  # the start failed: `start` raises the error
             self.run()
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Return a listening socket.
 
     Raises:
-        PortTakenError: by another program.
-        ConfigError: no such address here, or the port may not be used.
+        PortTakenError: another program already listens on the port.
+        ConfigError: this machine does not have the address, or the port may not be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # A TCP socket by name: of any other asyncio does not know that it may switch Nagle's algorithm
-    # off, which costs 40 ms an answer on a kept connection.
+    # Name TCP explicitly: for any other socket asyncio does not turn off Nagle's algorithm, which
+    # costs 40 ms per response on a kept-alive connection.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -134,13 +134,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _impatient(idle_seconds: float) -> type[H11Protocol]:
-    """The protocol of a server that cuts off clients on whose connection nothing moves.
+    """Return a protocol that disconnects clients whose connection makes no progress.
 
-    uvicorn itself only limits the time between two requests of a kept connection.
+    uvicorn itself limits only the time between two requests on a kept-alive connection.
     """
 
     class Impatient(H11Protocol):
-        """Looks at its connection at intervals, and compares."""
+        """Compares the progress of its connection at intervals."""
 
         _received = 0
         _seen = 0, 0

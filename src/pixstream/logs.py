@@ -1,7 +1,7 @@
 """Structured logging: ECS JSON (Elastic Common Schema 8), one object per line, no personal data.
 
-Law 4 for logs: a message never contains a payload, a field's value, or another library's text
-about either. pixstream logs the names of components, streams, topics, offsets and reasons.
+A message never contains a payload, a field's value, or another library's text about either.
+pixstream logs the names of components, streams and topics, and offsets and reasons.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class EcsFormatter(logging.Formatter):
     """A formatter that writes each record as one ECS line.
 
     Args:
-        component: the part of pixstream that logs, written as `service.node.name`.
+        component: the name of the component that logs, written as `service.node.name`.
     """
 
     def __init__(self, component: str) -> None:
@@ -56,7 +56,7 @@ class EcsFormatter(logging.Formatter):
             "process.pid": record.process,
         }
         if record.exc_info and record.exc_info[0] is not None:
-            # The class and the position in our code, never the text: it may quote a payload.
+            # Only the class and the position in the code: the text may quote a payload.
             line["error.type"] = record.exc_info[0].__name__
             line["error.stack_trace"] = _places(record.exc_info[2])
         return msgspec.json.encode(line).decode()
@@ -77,7 +77,7 @@ def configure(settings: LoggingSettings, component: str) -> None:
 
 
 def for_people() -> None:
-    """Write plain lines to standard error, for interactive commands."""
+    """Write plain log lines to standard error, for interactive commands."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     root = logging.getLogger()
@@ -101,5 +101,5 @@ def _short(filename: str) -> str:
 
 
 def file_in(directory: Path, component: str) -> Path:
-    """Return a component's log file in the log directory."""
+    """Return the path of a component's log file in the log directory."""
     return directory / f"{component}.log"

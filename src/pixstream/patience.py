@@ -1,12 +1,12 @@
-"""How long a wait has lasted without progress, in seconds that say something about a hang.
+"""A time limit on waiting without progress that only a hang reaches.
 
-A clock on the wall cannot tell a pipeline that hangs from one that shares its processors with
-others: what takes 20 seconds alone takes minutes there. What hangs is idle. So a second counts
-only as far as this process and all its descendants neither ran nor queued for a processor in it.
-Something that spins for ever would never be idle: a fifth of every second counts in any case.
+Wall-clock time does not distinguish a hung pipeline from one on a busy machine: 20 seconds of work
+take minutes there. A hung process is idle. So a second counts only to the extent that this process
+and all its descendants neither ran nor queued for a CPU. An endless busy loop is never idle:
+therefore at least a fifth of every second counts.
 
-The kernel tells what each thread does (`/proc/PID/task/TID/schedstat`). Where it does not, on
-macOS say, the clock on the wall is all there is.
+The kernel reports what each thread does (`/proc/PID/task/TID/schedstat`). Where it does not, as on
+macOS, only wall-clock time is available.
 """
 
 from __future__ import annotations
@@ -22,27 +22,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 LEAST_SHARE = 0.2
-"""Of each second counts at least this."""
+"""At least this share of every second counts."""
 
 _LOOK_SECONDS = 0.5
 
 
 class Effort(NamedTuple):
-    """Seconds that threads ran, and that they queued for a processor, since they were started."""
+    """Seconds that threads have run, and have queued for a CPU, since they started."""
 
     ran: float
     queued: float
 
 
 class Family:
-    """This process and all its descendants, whenever they came and went."""
+    """This process and all its descendants, including those that have ended."""
 
     def __init__(self) -> None:
         self._threads: dict[str, Effort] = {}
         self._ran = self._queued = 0.0
 
     def effort(self) -> Effort:
-        """What all threads seen so far did; the end of one that went between two looks is lost."""
+        """Return the total of all threads seen so far.
+
+        What a thread did between the last sample and its end is lost.
+        """
         threads = dict(_threads())
         for thread, now in threads.items():
             before = self._threads.get(thread, Effort(0.0, 0.0))
@@ -53,14 +56,14 @@ class Family:
 
 
 class Patience:
-    """Runs out when nothing has moved for so many seconds that count.
+    """A limit that is reached after so many counted seconds without progress.
 
     Args:
-        seconds: how many.
-        even_at_work: count the time in which the processes ran, too, and leave out only what they
-            queued: for a bound that is a promise of speed.
-        clock: monotonic seconds.
-        effort: tells what the processes have done so far; default: those of a `Family`.
+        seconds: the limit.
+        even_at_work: also count the time in which the processes ran, and leave out only the time in
+            which they queued: for a limit that promises speed.
+        clock: returns monotonic seconds.
+        effort: returns what the processes have done so far; default: that of a `Family`.
     """
 
     def __init__(
@@ -82,14 +85,14 @@ class Patience:
         self._spent = 0.0
 
     def saw(self, state: Hashable) -> None:
-        """Begin anew if this is another state than the last one: something has moved."""
+        """Start over if `state` differs from the last one: there was progress."""
         if state != self._state:
             self._state = state
             self._looked, self._known, self._spent = self._clock(), None, 0.0
 
     @property
     def spent(self) -> float:
-        """Seconds that count since something moved; looks at the processes twice a second."""
+        """Counted seconds since the last progress; samples the processes twice a second."""
         passed = self._clock() - self._looked
         if passed >= self._pause:
             self._looked += passed
@@ -98,13 +101,13 @@ class Patience:
 
     @property
     def exhausted(self) -> bool:
-        """Tell whether it has run out."""
+        """Whether the limit is reached."""
         return self.spent >= self.seconds
 
     def _excused(self, passed: float) -> float:
-        """Seconds since the last look that do not count; processors may have run side by side."""
+        """Return the seconds that do not count; more than `passed` if threads ran in parallel."""
         before, self._known = self._known, self._effort()
-        if before is None:  # nobody looked when it began: most waits end before it is worth while
+        if before is None:  # no sample at the start: most waits end before it pays
             return passed
         queued = self._known.queued - before.queued
         return queued if self._even_at_work else queued + self._known.ran - before.ran
@@ -115,7 +118,7 @@ def _threads() -> list[tuple[str, Effort]]:
     family = [me.pid, *(child.pid for child in me.children(recursive=True))]
     found: list[tuple[str, Effort]] = []
     for pid in family:
-        with suppress(OSError):  # it has ended, or this is no Linux
+        with suppress(OSError):  # it has ended, or this is not Linux
             for thread in Path(f"/proc/{pid}/task").iterdir():
                 with suppress(OSError):
                     ran, queued, _ = (thread / "schedstat").read_text("ascii").split()

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from pixstream.kafka.settings import KafkaSettings
 
 
+_NO_BROKER = "not checked without a broker"
+
+
 class Finding(NamedTuple):
-    """One line of the report; `ok` None means not checked, and `text` says why."""
+    """One line of the report; `ok` is None if it was not checked, and `text` says why."""
 
     ok: bool | None
     what: str
@@ -29,13 +32,13 @@ def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Findi
 
     Args:
         settings: a valid configuration.
-        address: how to reach Kafka; None: the embedded broker is not running.
+        address: the address of Kafka; None: the embedded broker is not running.
     """
     yield _try("keys", lambda: _keys(settings))
     if address is None:
         text = "the embedded broker is not running; `pixstream run` starts it"
         yield Finding(None, "broker", text)
-        yield Finding(None, "topics", "not tried without a broker")
+        yield Finding(None, "topics", _NO_BROKER)
     else:
         yield from _kafka(settings, address)
     for name, producer in settings.producers.items():
@@ -51,7 +54,7 @@ def _kafka(settings: Settings, address: KafkaSettings) -> Iterator[Finding]:
         admin = kafka.connect(address).admin()
     except PixstreamError as error:
         yield Finding(False, "broker", str(error))
-        yield Finding(None, "topics", "not tried without a broker")
+        yield Finding(None, "topics", _NO_BROKER)
         return
     try:
         broker = _try(
@@ -61,7 +64,7 @@ def _kafka(settings: Settings, address: KafkaSettings) -> Iterator[Finding]:
         if broker.ok:
             yield _try("topics", lambda: _topics(settings, admin))
         else:
-            yield Finding(None, "topics", "not tried without a broker")
+            yield Finding(None, "topics", _NO_BROKER)
     finally:
         admin.close()
 
@@ -72,7 +75,7 @@ def _topics(settings: Settings, admin: Admin) -> str:
     missing = [spec.name for spec in wanted if spec.name not in existing]
     if missing:
         raise PixstreamError(f"missing: {', '.join(missing)}; create with `pixstream topics apply`")
-    return f"{len(wanted)} as declared by name; `pixstream topics plan` compares their settings"
+    return f"all {len(wanted)} exist; `pixstream topics plan` compares their settings"
 
 
 def _keys(settings: Settings) -> str:

@@ -1,9 +1,9 @@
-"""Pseudonyms and encryption: no personal data leaves the process in clear text (Law 4).
+"""Pseudonyms and encryption: no personal data leaves the process in clear text.
 
 A pseudonym is HMAC-SHA-256 over (kind, normalised value), truncated to 128 bits and prefixed with
-the key id: `k1.Zm9v…`. Equal values of one kind give equal pseudonyms, so events still join by
-person; without the key, an 11-digit CPF cannot be recovered by brute force. What must be readable
-again is sealed with AES-256-GCM (random 96-bit nonce): the rest of `extra`, texts, dead letters.
+the key id: `k1.Zm9v…`. Equal values of one kind have equal pseudonyms, so events can be joined by
+person; without the key, brute force cannot recover an 11-digit CPF. What must be readable again is
+sealed with AES-256-GCM (random 96-bit nonce): the rest of `extra`, free text, dead letters.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Pseudonymiser:
         self._prefix = f"{key_id}."
 
     def __call__(self, kind: str, value: str) -> str:
-        """Return a normalised value's pseudonym; `kind` separates equal texts of other kinds."""
+        """Return the pseudonym of a normalised value; equal values of two kinds differ in it."""
         digest = hmac.digest(self._key, f"{kind}\x1f{value}".encode(), "sha256")[:16]
         return self._prefix + base64.urlsafe_b64encode(digest)[:22].decode()
 
@@ -74,7 +74,7 @@ class Vault:
 
     Args:
         key: 32 secret bytes.
-        key_id: written in front of the sealed bytes, so that a later key pair can recognise them.
+        key_id: written before the sealed bytes, so that they show which key pair sealed them.
     """
 
     def __init__(self, key: bytes, key_id: str) -> None:
@@ -82,24 +82,24 @@ class Vault:
         self._header = _MAGIC + bytes([len(key_id)]) + key_id.encode()
 
     def seal(self, clear: bytes, context: bytes) -> bytes:
-        """Encrypt; `open` needs the same `context` (the id of the letter or event)."""
+        """Encrypt `clear`; `open` needs the same `context` (the id of the letter or event)."""
         nonce = os.urandom(NONCE_BYTES)
         return self._header + nonce + self._aead.encrypt(nonce, clear, context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
-        """Decrypt what `seal` returned.
+        """Decrypt bytes that `seal` returned.
 
         Raises:
-            PixstreamError: sealed by another key, with another context, or altered.
+            PixstreamError: they were sealed with another key or context, or were altered.
         """
         body = sealed[len(self._header) :]
         if not sealed.startswith(self._header):
-            raise PixstreamError("sealed with another key id than the configured privacy.key_id")
+            raise PixstreamError("sealed under another key id, not the configured privacy.key_id")
         try:
             return self._aead.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], context)
         except InvalidTag:
             raise PixstreamError(
-                "cannot be opened: privacy.encryption_key is not the key it was sealed with, "
+                "cannot be decrypted: privacy.encryption_key is not the key that sealed it, "
                 "or the bytes were altered"
             ) from None
 
@@ -113,15 +113,15 @@ def keys(settings: PrivacySettings) -> tuple[Pseudonymiser, Vault]:
     pseudonym = read_key("privacy.pseudonym_key", settings.pseudonym_key)
     encryption = read_key("privacy.encryption_key", settings.encryption_key)
     if hmac.compare_digest(pseudonym, encryption):
-        raise KeysMissingError("privacy: the two keys are the same; make one for each purpose")
+        raise KeysMissingError("privacy: the two keys are the same; each purpose needs its own key")
     return Pseudonymiser(pseudonym, settings.key_id), Vault(encryption, settings.key_id)
 
 
 def read_key(path: str, text: str) -> bytes:
-    """Decode a key setting, or the key file that it names.
+    """Return the key in a setting, or in the key file that it names.
 
     Args:
-        path: the setting's name, for the error.
+        path: the name of the setting, for the error.
         text: base64, hex, or `file:PATH`.
 
     Raises:
@@ -129,7 +129,7 @@ def read_key(path: str, text: str) -> bytes:
     """
     advice = "make one with `pixstream keys create`, or set it from your secret store"
     if not text:
-        raise KeysMissingError(f"{path}: is empty, and personal data needs it; {advice}")
+        raise KeysMissingError(f"{path}: is empty, but protects personal data; {advice}")
     if text.startswith("file:"):
         file = Path(text.removeprefix("file:"))
         try:

@@ -1,6 +1,6 @@
 """Factories that build clients, the sealer and dead-letter writers from settings.
 
-The commands, the processes, the lab and the jobs all get theirs here.
+The commands, the processes, the lab and the jobs all use them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def kafka_settings(settings: Settings) -> KafkaSettings:
-    """Return the `kafka` section with an address: as configured, else of the embedded broker.
+    """Return the `kafka` section with an address: the configured one, else the embedded broker's.
 
     Raises:
-        BrokerError: none is configured, and no embedded broker runs in the data directory.
+        BrokerError: no address is configured, and no embedded broker runs in the data directory.
     """
     kafka = settings.kafka
     if kafka.bootstrap_servers:
@@ -73,5 +73,5 @@ def letter_writer(settings: Settings, name: str, vault: Vault) -> LetterWriter:
 
 
 def letters_directory(settings: Settings) -> Path:
-    """Return the directory of the dead letters that are too large for Kafka."""
+    """Return the directory for dead letters that are too large for Kafka."""
     return Path(settings.data_dir) / "letters"

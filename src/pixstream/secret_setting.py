@@ -1,4 +1,4 @@
-"""The mark of a setting whose value nobody is shown: `config show` and errors mask it."""
+"""Marks a setting as a secret: `config show` and errors never show its value."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MARK = "secret"
-"""Its key in the JSON schema of the configuration."""
+"""The mark's key in the JSON schema of the configuration."""
 
 
 def secret(description: str) -> Meta:
-    """The annotation of a field that holds a secret; everything below a map or section is one, too.
+    """Return the annotation of a field that holds a secret.
 
-    As in `Annotated[str, secret("password of the bank")]`.
+    If the field is a map or a section, everything in it is secret. Use it as in
+    `Annotated[str, secret("password of the bank")]`.
     """
     return Meta(description=description, extra_json_schema={_MARK: True})
 
 
 def is_marked(schema: Mapping[str, Any]) -> bool:
-    """Tell whether this piece of a JSON schema was annotated so."""
+    """Return whether this part of a JSON schema is marked as a secret."""
     return bool(schema.get(_MARK, False))

@@ -437,11 +437,11 @@ topics: {a: {partitions: 0}}
 topics: {a: {partitions: x}}
     topics.a.partitions: expected integer or null, got text "x"
 topics: {a: {retention: 3 days}}
-    topics.a.retention: "3 days" has not the form ^(forever|[1-9][0-9]{0,11}(ms|s|m|h|d|w))$ (how
+    topics.a.retention: "3 days" does not have the form ^(forever|[1-9][0-9]{0,11}(ms|s|m|h|d|w))$
 topics: {a/b: {}}
     topics.a/b: topic 'a/b': a topic name has 1 to 249 letters
 institution: {ispbs: [1]}
-    institution.ispbs[0]: "1" has not the form ^[0-9A-Z]{8}$
+    institution.ispbs[0]: "1" does not have the form ^[0-9A-Z]{8}$
 producers: {a: {type: branc}}
     producers.a.type: no producer of type 'branc'; known:
 producers: {branc: {}}
@@ -449,7 +449,7 @@ producers: {branc: {}}
 producers: {a: {type: [b]}}
     producers.a.type: expected text, the name of a plugin
 producers: {A B: {type: branch}}
-    producers.A B: the name has not the form ^[a-z0-9][a-z0-9_-]{0,62}$ (lower case, up to 63)
+    producers.A B: the name does not have the form ^[a-z0-9][a-z0-9_-]{0,62}$ (lower case, at most
 producers: {needy: }
     producers.needy: plugin needy cannot be imported: No module named 'pixstream_test_absent_m
 producers: {branch: {prt: 1}}
@@ -461,23 +461,23 @@ producers: {branch: {accounts: [{nam: a}]}}
 producers: {branch: {port: 13}}
     producers.branch: port 13 belongs to the clock
 producers: {shelf: {type: branch}}
-    producers.shelf: a consumer has this name too; every component has its own
+    producers.shelf: a consumer has this name too; every component needs its own
 consumers: {north: {type: shelf, categories: [pix]}}
     consumers.north.categories: unknown category 'pix'; known: pagamentos, recebimentos, estornos
 consumers: {north: {type: shelf, categories: []}}
     consumers.north.categories: no category, so nothing would be read; known: pagamentos,
 consumers: {north: {type: shelf, categories: [estornos, estornos]}}
-    consumers.north.categories: a category is named twice
+    consumers.north.categories: a category is listed twice
 kafka: {security_protocol: SASL_PLAINTEXT, sasl: {username: a}}
     kafka.sasl.password: security_protocol SASL_PLAINTEXT needs a password
 kafka: {security_protocol: SASL_SSL}
     kafka.sasl.username: security_protocol SASL_SSL needs a username
 kafka: {security_protocol: SSL, tls: {ca_file: /no/such.pem}}
-    kafka.tls.ca_file: names no file that exists; give the path of a PEM file
+    kafka.tls.ca_file: is not an existing file; give the path of a PEM file
 kafka: {security_protocol: SSL, tls: {key_file: /no/such.pem}}
-    kafka.tls.key_file: a client key needs its certificate_file beside it
+    kafka.tls.key_file: a client key needs its certificate_file as well
 spark: {checkpoints: "s3://bucket/checkpoints"}
-    spark.checkpoints: is read as a directory: name a path of this machine, or a volume
+    spark.checkpoints: must be a directory: give a path of this machine, or a volume
 topics: {a: {replication: 1, min_insync_replicas: 2}}
     topics.a: min_insync_replicas 2 is above replication 1
 topics: {pix.estornos: {max_message_bytes: 1024}}

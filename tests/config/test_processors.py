@@ -98,7 +98,7 @@ def test_the_section_topics_changes_what_the_class_declares(load: Load) -> None:
     [
         ("processors: {greedy: {}}", "declares topic pix.pagamentos, which is pixstream's own"),
         ("processors: {state_thief: {}}", "declares topic pix.state.scores, which is pixstream's"),
-        ("processors: {stranger: {}}", "declares topic scores, whose name must begin pix."),
+        ("processors: {stranger: {}}", "declares topic scores, whose name must begin with pix."),
         ("processors: {careless: {}}", "min_insync_replicas 2 is above replication 1"),
         ("processors: {nothing: {}}", "no processor of type 'nothing'; known: careless"),
         ("processors: {plain: {categories: [pix]}}", "unknown category 'pix'"),

@@ -83,7 +83,7 @@ def test_a_value_brought_in_is_not_searched_for_variables_again() -> None:
 def test_all_unset_and_broken_variables_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         filled("a: ${X}${Y}\nb: ['${Z']\nc: ${1}\n")
-    broken = "'${' starts neither ${NAME} nor ${NAME:-default}; write '$${' for these two"
+    broken = "'${' starts neither ${NAME} nor ${NAME:-default}; write '$${' for the two characters"
     assert str(caught.value).splitlines() == [
         "f:1: a: environment variable X is not set; set it, or write ${X:-default}",
         "f:1: a: environment variable Y is not set; set it, or write ${Y:-default}",
@@ -137,7 +137,9 @@ def test_set_knows_dotted_keys_that_only_the_file_has() -> None:
 def test_set_without_a_path_or_a_value_is_refused(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         override(EMPTY, text, of_core())
-    assert str(caught.value) == ("--set: no setting and value; write --set path.to.setting=VALUE")
+    assert str(caught.value) == (
+        "--set: needs a setting and a value; write --set path.to.setting=VALUE"
+    )
 
 
 def test_set_with_broken_yaml_is_told_without_the_value() -> None:

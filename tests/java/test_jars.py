@@ -182,7 +182,7 @@ def test_without_a_network_it_says_what_to_do(
     message = str(failed.value)
     for words in (
         "Could not reach the Maven repository",
-        "Connect to the network once",
+        "Connect to the network and start again",
         "PIXSTREAM_MAVEN_REPOSITORY",
         "copy the directory",
         "; or use another. Nothing was started.",

@@ -417,7 +417,7 @@ def test_a_table_that_is_gone_names_the_command(world: consuming.World) -> None:
     world.store.next.clear()
     process = world.start(0)
     said = stopped_with(process, process.step)
-    assert "the destination knows nothing of it" in said
+    assert "the destination has no offset for it" in said
     assert "--to earliest --allow-rewind" in said
 
 
@@ -434,7 +434,7 @@ def test_a_partition_without_offset_whose_records_expired_names_the_command(
     topic.partitions[1].begin = 1
     process = world.start(0)
     said = stopped_with(process, process.step)
-    assert "no offset is known, while other partitions have one" in said
+    assert "no offset is known, but other partitions have one" in said
     assert "--topic pix.recebimentos --partition 1 --to earliest" in said
 
 

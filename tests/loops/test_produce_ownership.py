@@ -193,7 +193,7 @@ def test_a_record_of_another_make_stops_with_advice(world: Any) -> None:
     outbox.begin()
     outbox.send(POSITIONS, b"scripted", b"[]", [])
     outbox.commit()
-    with pytest.raises(KafkaError, match="no layout that this version reads"):
+    with pytest.raises(KafkaError, match="not a layout that this version can read"):
         Ownership(world.kafka.client(), "scripted", 1).claim()
 
 

@@ -53,12 +53,12 @@ def test_a_histogram_begins_with_its_first_value_where_it_was_not_declared() -> 
 
 
 def test_a_metric_with_labels_is_not_counted_without_their_values() -> None:
-    with pytest.raises(ValueError, match="which of its series"):
+    with pytest.raises(ValueError, match="choose one of its series"):
         Counts().add(REFUSED)
 
 
 def test_two_series_do_not_share_a_name_in_status() -> None:
-    with pytest.raises(ValueError, match="another is called 'lines' already"):
+    with pytest.raises(ValueError, match="another has the short name 'lines'"):
         Counts(LINES, Counter("their_lines_total", "Theirs", short="lines"))
 
 

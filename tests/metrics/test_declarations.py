@@ -40,7 +40,7 @@ def test_a_declaration_that_prometheus_would_refuse_fails_on_import(
 
 @pytest.mark.parametrize("buckets", [(), (2.0, 1.0), (1.0, 1.0)])
 def test_buckets_ascend(buckets: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="buckets must ascend"):
+    with pytest.raises(ValueError, match="buckets must be ascending"):
         Histogram("pix_seconds", "help", buckets=buckets)
 
 

@@ -232,7 +232,7 @@ def test_a_status_that_cannot_be_told_is_logged_and_the_next_one_is(
     broken: Any = msgspec.structs.replace(told.status, clock=None)
     told.status = broken
     assert get(served) == (500, "failed; see the log of `pixstream run`\n")
-    assert "a request for /metrics failed; the components go on" in caplog.text
+    assert "a request for /metrics failed; the components continue" in caplog.text
     told.tell("ready")
     assert get(served)[0] == 200
 

@@ -1,8 +1,8 @@
-"""The configuration: YAML in layers, checked against the settings' types, become `Settings`.
+"""The configuration: YAML in layers, checked against the types of `Settings` and converted to it.
 
-`loading` is the way in; `settings` the tree that comes out; `schema` derives from it what a key may
-hold; the `yaml_*` modules read and merge the text with the place of every value; `problems` words
-what is wrong; `show` and `editor_schema` tell people and editors.
+`loading` is the entry point and `settings` the result. `schema` derives the allowed values of each
+key from `settings`; the `yaml_*` modules read and merge the text, with the place of every value;
+`problems` words the error messages; `show` is for people, `editor_schema` for editors.
 """
 
 from pixstream.config.loading import load

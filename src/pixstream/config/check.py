@@ -1,4 +1,4 @@
-"""Holds a tree of YAML values against a schema and makes it plain data."""
+"""Checks a tree of YAML values against a schema and converts it to plain data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Data: TypeAlias = Any
 
 
 def check(tree: Node, schema: Schema, problems: Problems) -> Data:
-    """Return the tree as plain data of the types that `schema` wants; note what does not fit."""
+    """Return the tree as plain data of the types that `schema` requires; note each mismatch."""
     data = plain(tree, schema)
     found = Draft202012Validator(schema).iter_errors(data)
     for error in chain.from_iterable(map(leaves, found)):
@@ -32,10 +32,10 @@ def check(tree: Node, schema: Schema, problems: Problems) -> Data:
 
 
 def plain(node: Node, schema: Schema | None) -> Data:
-    """The node as plain data; where several readings are possible, the one that `schema` wants.
+    """Return the node as plain data; if its type is ambiguous, `schema` decides.
 
-    Unquoted text stays text where text is wanted (`00000000`, `1.10`), a section with nothing in
-    it is empty, and what an environment variable holds is read like what is written.
+    Unquoted text stays text where text is expected (`00000000`, `1.10`), a section without content
+    is empty, and the value of an environment variable is read like a written value.
     """
     if isinstance(node, Section):
         return {key: plain(value, _below(schema, key)) for key, value in node.items.items()}

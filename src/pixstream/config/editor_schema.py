@@ -18,7 +18,7 @@ _NAME = {"type": "string", "pattern": NAME_PATTERN}
 
 
 def build() -> Schema:
-    """Make the schema (2020-12) that `config schema` prints; it imports every built-in plugin."""
+    """Return the schema (2020-12) that `config schema` prints; imports every built-in plugin."""
     core = of_core()
     definitions: dict[str, Schema] = dict(core["properties"])
     for section, kind in KINDS.items():
@@ -27,7 +27,7 @@ def build() -> Schema:
         definitions |= {f"{section}.{name}": _component(kind, name) for name in names}
     sections = {name: {"$ref": f"#/$defs/{name}"} for name in core["properties"]}
     overlay = {
-        "description": "one environment: laid over the sections outside of `environments`",
+        "description": "one environment: merged over the sections outside `environments`",
         "type": ["object", "null"],
         "properties": sections,
         "additionalProperties": False,
@@ -37,7 +37,7 @@ def build() -> Schema:
         "title": "The configuration of pixstream",
         "type": "object",
         "properties": {
-            "environment": _NAME | {"description": "where neither --env nor PIXSTREAM_ENV is"},
+            "environment": _NAME | {"description": "used without --env and PIXSTREAM_ENV"},
             "environments": {
                 "description": "overlays by name: maps merge, lists and single values replace",
                 "type": "object",
@@ -56,7 +56,7 @@ def _component(kind: type[Component], name: str) -> Schema:
 
 
 def _any_component(section: str, names: Iterable[str]) -> Schema:
-    """The section's `type`, else the component's name, decides which settings it has."""
+    """Return a schema whose settings depend on `type`, else on the component's name."""
     references = {name: {"$ref": f"#/$defs/{section}.{name}"} for name in names}
     by_type: list[Schema] = [
         {"if": {"required": ["type"], "properties": {"type": {"const": name}}}, "then": reference}
@@ -73,9 +73,9 @@ def _any_component(section: str, names: Iterable[str]) -> Schema:
 
 
 def _as_written(schema: Schema) -> Schema:
-    """Allow what the file may hold beyond the values themselves.
+    """Return the schema of what may be written in the file, beyond the values themselves.
 
-    A value that is not just any text may be a ${VAR}; a section may have nothing below it.
+    A value other than free text may be a ${VAR}; a section may be empty.
     """
     changed = dict(schema)
     for word in ("properties", "additionalProperties", "items", "anyOf", "allOf"):

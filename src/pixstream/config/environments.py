@@ -1,4 +1,4 @@
-"""The environments of a configuration: their overlays, and which of them is chosen."""
+"""The environments of a configuration: their overlays, and which one is loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_ENVIRONMENT = "dev"
 
 
 def split(file: Section, problems: Problems) -> tuple[Section, dict[str, Section]]:
-    """The sections outside of `environments`, and each overlay."""
+    """Return the sections outside `environments`, and each overlay."""
     own = {k: v for k, v in file.items.items() if k not in ("environment", "environments")}
     overlays: dict[str, Section] = {}
     environments = file.items.get("environments")
@@ -37,10 +37,10 @@ def split(file: Section, problems: Problems) -> tuple[Section, dict[str, Section
 def choose(
     env: str | None, file: Section, overlays: Mapping[str, Section], problems: Problems
 ) -> str:
-    """The name of the environment to load: `--env`, PIXSTREAM_ENV, the file's own, or dev.
+    """Return the environment to load: `--env`, PIXSTREAM_ENV, the file's own, or dev.
 
-    It must be one of the file's. PIXSTREAM_ENV, which counts for every call on a machine, says
-    nothing about a file without environments, such as the one that the demo makes.
+    It must be one of the file's. PIXSTREAM_ENV, which affects every call on a machine, is ignored
+    for a file without environments, such as the one that the demo makes.
     """
     written = file.items.get("environment")
     if written is not None:

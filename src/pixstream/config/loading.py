@@ -1,8 +1,8 @@
-"""The configuration: one YAML file, overlaid, filled from the environment, checked, made settings.
+"""Loads the configuration: one YAML file, merged with overlays, filled, checked and converted.
 
-Later layers win: the file, its overlay of the chosen environment, then each `--set`. The
-environment is `--env`, else PIXSTREAM_ENV, else the file's `environment`, else `dev`. Everything
-wrong is reported at once, one problem a line: `kafka_config.yaml:12: kafka.client: …`.
+Later layers win: the file, its overlay for the chosen environment, then each `--set`. The
+environment is `--env`, else PIXSTREAM_ENV, else the file's `environment`, else `dev`. All problems
+are reported together, one per line: `kafka_config.yaml:12: kafka.client: …`.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _T = TypeVar("_T")
 
 
 class Effective(NamedTuple):
-    """One environment's configuration with everything laid over it, checked.
+    """The configuration of one environment, with all layers merged, checked.
 
     Attributes:
         environment: its name.
-        tree: every value that was written, with the place where.
-        schema: what `tree` was held against.
-        data: the same as plain data, for `settings`.
+        tree: every written value, with its place.
+        schema: the schema that `tree` was checked against.
+        data: the tree as plain data, for `settings`.
         classes: the plugin class of each component, by section and name.
     """
 
@@ -66,12 +66,12 @@ def load(
 
     Args:
         path: the YAML file.
-        env: name of the environment; None: the default, see above.
+        env: the name of the environment; None: the default, see above.
         overrides: `path=value`, as given to `--set`.
         only: the components to load, so that no other plugin is imported; None: all.
 
     Raises:
-        ConfigError: one problem a line.
+        ConfigError: with one problem per line.
     """
     return build(resolve(path, env=env, overrides=overrides, only=only))
 
@@ -83,9 +83,9 @@ def resolve(
     overrides: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> Effective:
-    """Read, overlay and check, without making settings; arguments and errors as `load`.
+    """Read, merge and check, without making settings; arguments and errors as for `load`.
 
-    The overlays of all other environments are checked too, their variables left alone.
+    The overlays of all other environments are checked too, without filling in their variables.
     """
     problems = Problems()
     file = read(path)
@@ -105,10 +105,10 @@ def resolve(
 
 
 def build(effective: Effective) -> Settings:
-    """Make the settings and the plugin objects, and hold them against the rules between settings.
+    """Make the settings and the plugin objects, and check the rules between settings.
 
     Raises:
-        ConfigError: one problem a line.
+        ConfigError: with one problem per line.
     """
     problems = Problems()
     data, tree = effective.data, effective.tree
@@ -134,7 +134,7 @@ def build(effective: Effective) -> Settings:
 def _checked(
     tree: Node, core: Schema, only: Collection[str] | None, problems: Problems
 ) -> Effective:
-    """Hold a tree against the schema of the core and of the plugins that it configures."""
+    """Check a tree against the schema of the core and of the plugins that it configures."""
     assert isinstance(tree, Section)  # noqa: S101  merging and filling keep the top a mapping
     items = dict(tree.items)
     classes: dict[str, dict[str, type[Component]]] = {}
@@ -151,7 +151,7 @@ def _checked(
                 schemas[section][name] = settings_schema.of_component(cls, name)
             except ConfigError as error:
                 problems.add(wanted[name].origin, str(error))
-        # What has no schema has its problem already, or a type that is not known yet.
+        # A component without a schema has a problem already, or a type that is not known yet.
         found = {name: wanted[name] for name in schemas[section]}
         items[section] = Section(origin=node.origin, items=found)
     tree = Section(origin=tree.origin, items=items)
@@ -162,7 +162,7 @@ def _checked(
 def _classes(
     kind: type[Component], sections: Mapping[str, Node], problems: Problems
 ) -> dict[str, type[Component]]:
-    """The plugin class of each section: its `type`, else its name, says which."""
+    """Return the plugin class of each section, by its `type`, else by its name."""
     found: dict[str, type[Component]] = {}
     for name, node in sections.items():
         type_node = node.items.get("type") if isinstance(node, Section) else None
@@ -179,7 +179,8 @@ def _classes(
             close = near(type_name, {*discovery.available(kind)} - {type_name})
             problems.add(place, f"{error}; nearest: {close}" if close else str(error))
         except ImportError as error:
-            problems.add(place, f"plugin {type_name} cannot be imported: {error}; install it whole")
+            text = f"plugin {type_name} cannot be imported: {error}; install its dependencies"
+            problems.add(place, text)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in words: what was expected, what came, which key is near."""
+"""Words what is wrong with a setting: what was expected, what was written, the nearest key."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _LISTED_KEYS = 12
 
 
 def explain(error: ValidationError, node: Node, schema: Schema) -> Iterator[tuple[Origin, str]]:
-    """Places and texts of what a validator found; never a secret, nor what a variable holds.
+    """Yield places and texts for a validator's error, without secrets or values of variables.
 
     Args:
-        error: jsonschema's finding, one of `leaves`.
-        node: the value it is about.
-        schema: of the whole.
+        error: jsonschema's error, one of `leaves`.
+        node: the value with the error.
+        schema: the schema of the whole configuration.
     """
     word, limit, rule = str(error.validator), error.validator_value, error.schema
     path = [f"[{key}]" if isinstance(key, int) else str(key) for key in error.absolute_path]
@@ -76,7 +76,7 @@ def explain(error: ValidationError, node: Node, schema: Schema) -> Iterator[tupl
 
 
 def leaves(error: ValidationError) -> Iterator[ValidationError]:
-    """What to tell of a finding: of alternatives, the one whose type was written."""
+    """Yield the errors to report; of several alternatives, those of the type that was written."""
     got = type_name(error.instance)
     for number, option in enumerate(error.validator_value if error.validator == "anyOf" else ()):
         if got in types(option):
@@ -88,25 +88,25 @@ def leaves(error: ValidationError) -> Iterator[ValidationError]:
 
 
 def nearest(key: str, valid: Iterable[str], elsewhere: Iterable[str] = ()) -> str:
-    """`; nearest valid key: …`, or the valid keys where none is near.
+    """Return `; nearest valid key: …`, or the valid keys if none is similar.
 
     Args:
-        key: what was written.
-        valid: the keys that can stand there.
-        elsewhere: paths where the key itself would be right.
+        key: the key that was written.
+        valid: the keys that are allowed there.
+        elsewhere: paths where the key itself would be valid.
     """
     known = sorted(valid)
     close = near(key.lower().replace("-", "_"), known) or next(iter(elsewhere), None)
     if close:
         return f"; nearest valid key: {close}"
     if not known:
-        return "; nothing can stand here"
+        return "; no key is allowed here"
     rest = ", …" if len(known) > _LISTED_KEYS else ""
     return f"; valid keys: {', '.join(known[:_LISTED_KEYS])}{rest}"
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was probably meant to be, if any is near."""
+    """Return the known word that `word` was probably meant to be, if any is similar."""
     return next(iter(difflib.get_close_matches(word, list(known), 1)), None)
 
 
@@ -125,15 +125,15 @@ def _choice(error: ValidationError, shown: str) -> str:
 
 
 def _form(error: ValidationError) -> str:
-    """The wanted form with what the setting's description says about it."""
-    told, above = None, error
-    while told is None and above is not None:
-        told, above = above.schema.get("description"), above.parent
-    return f"has not the form {error.validator_value}" + (f" ({told})" if told else "")
+    """Return the expected form, with the description of the setting."""
+    about, above = None, error
+    while about is None and above is not None:
+        about, above = above.schema.get("description"), above.parent
+    return f"does not have the form {error.validator_value}" + (f" ({about})" if about else "")
 
 
 def _homes(key: str, schema: Schema) -> Iterator[str]:
-    """The sections in which the key would be right."""
+    """Yield the paths at which the key would be valid."""
     for section, part in schema.get("properties", {}).items():
         if key in part.get("properties", {}):
             yield f"{section}.{key}"

@@ -1,4 +1,4 @@
-"""Rules between settings, which a schema of each alone cannot tell."""
+"""Rules between settings, which a schema of a single setting cannot express."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CARRIERS = frozenset({*EVENT_TOPICS.values(), DLQ})
 
 
 def broken(settings: Settings) -> list[Broken]:
-    """Every rule that these settings break."""
+    """Return every rule that these settings break."""
     return [found for rule in _RULES for found in rule(settings)]
 
 
@@ -46,18 +46,18 @@ def _tls_files(settings: Settings) -> Iterator[Broken]:
     if "SSL" not in kafka.security_protocol:
         return
     if tls.key_file and not tls.certificate_file:
-        yield ("kafka", "tls", "key_file"), "a client key needs its certificate_file beside it"
+        yield ("kafka", "tls", "key_file"), "a client key needs its certificate_file as well"
     for name in ("ca_file", "certificate_file", "key_file"):
         file = getattr(tls, name)
         if file is not None and not _is_file(file):
-            # The text is not repeated: somebody may have put the key itself there.
-            yield ("kafka", "tls", name), "names no file that exists; give the path of a PEM file"
+            # Do not repeat the text: it may be the key itself.
+            yield ("kafka", "tls", name), "is not an existing file; give the path of a PEM file"
 
 
 def _is_file(text: str) -> bool:
     try:
         return Path(text).is_file()
-    except OSError:  # too long to be a name
+    except OSError:  # too long for a file name
         return False
 
 
@@ -66,14 +66,14 @@ def _names(settings: Settings) -> Iterator[Broken]:
     for section, other in combinations(kinds, 2):
         for name in getattr(settings, section).keys() & getattr(settings, other).keys():
             who = f"a {other.removesuffix('s')} has this name too"
-            yield (section, name), f"{who}; every component has its own"
+            yield (section, name), f"{who}; every component needs its own"
 
 
 def _checkpoints(settings: Settings) -> Iterator[Broken]:
     if "://" in settings.spark.checkpoints:
         yield (
             ("spark", "checkpoints"),
-            "is read as a directory: name a path of this machine, or a volume (/Volumes/…)",
+            "must be a directory: give a path of this machine, or a volume (/Volumes/…)",
         )
 
 
@@ -86,7 +86,7 @@ def _categories(settings: Settings) -> Iterator[Broken]:
             if category not in EVENT_TOPICS:
                 yield path, f"unknown category {category!r}; known: {known}"
         if len(set(reader.categories)) < len(reader.categories):
-            yield path, "a category is named twice"
+            yield path, "a category is listed twice"
         if not reader.categories:
             yield path, f"no category, so nothing would be read; known: {known}"
 
@@ -106,7 +106,7 @@ def _topics(settings: Settings) -> Iterator[Broken]:
 
 
 def _written_topics(settings: Settings) -> Iterator[Broken]:
-    """A processor writes topics of its own, which `topics apply` looks after."""
+    """Check that a processor writes only topics of its own, which `topics apply` manages."""
     for name, processor in settings.processors.items():
         for topic, default in processor.writes.items():
             path = ("processors", name)
@@ -115,7 +115,7 @@ def _written_topics(settings: Settings) -> Iterator[Broken]:
             elif not topic.startswith(TOPIC_PREFIX):
                 yield (
                     path,
-                    f"its class declares topic {topic}, whose name must begin {TOPIC_PREFIX}",
+                    f"its class declares topic {topic}, whose name must begin with {TOPIC_PREFIX}",
                 )
             elif topic not in settings.topics:
                 try:
@@ -140,13 +140,13 @@ def _waits(settings: Settings) -> Iterator[Broken]:
 
 
 def _transactions(settings: Settings) -> Iterator[Broken]:
-    """The other half is for sending and committing what was read."""
+    """Leave half of the transaction time-out for sending and committing what was read."""
     limit = settings.kafka.transaction_timeout_ms / 2000
     for name, producer in settings.producers.items():
         if producer.batch.seconds > limit:
             path = ("producers", name, "batch", "seconds")
             half = f"half of kafka.transaction_timeout_ms, {limit:g} s"
-            yield path, f"above {half}: Kafka aborts what is open too long; lower it, or raise that"
+            yield path, f"above {half}: Kafka aborts longer ones; lower it, or raise that"
 
 
 _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (

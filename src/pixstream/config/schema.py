@@ -1,7 +1,7 @@
-"""JSON schemas (2020-12) of the configuration, made from the classes that hold it.
+"""JSON schemas (2020-12) of the configuration, derived from its classes.
 
-Every `$ref` is replaced by what it names and every `default` is the one of its own place, so that
-walking a schema along a path is one step a key.
+Every `$ref` is replaced by its target, and every `default` is the one of its own place, so a walk
+along a path takes one step per key.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
 def of_core() -> Schema:
-    """The schema of `Settings` without any component."""
+    """Return the schema of `Settings` without any component."""
     schema = _with_defaults(_inlined_schema(Settings), msgspec.to_builtins(Settings()))
     topics = schema["properties"]["topics"]
     topics["properties"] = {
@@ -52,17 +52,17 @@ def of_core() -> Schema:
 
 
 def fields_of(cls: type[Component]) -> dict[str, dataclasses.Field[Any]]:
-    """The fields of a plugin's class that are settings: those that its constructor takes."""
+    """Return the fields of a plugin's class that are settings: those that its constructor takes."""
     return {f.name: f for f in dataclasses.fields(cls) if f.init and not f.name.startswith("_")}
 
 
 def of_component(cls: type[Component], type_name: str) -> Schema:
-    """The schema of one component's section: the fields of its class.
+    """Return the schema of one component's section: the fields of its class.
 
-    Defaults are taken from the fields, as an instance might refuse to be made of defaults alone.
+    Defaults are taken from the fields, since an instance may not be possible with defaults alone.
 
     Raises:
-        ConfigError: a field's type is none that YAML can hold; the plugin must be changed.
+        ConfigError: YAML cannot express the type of a field; the plugin must be changed.
     """
     fields = fields_of(cls)
     defaults = {"type": type_name} | {
@@ -80,7 +80,7 @@ def of_component(cls: type[Component], type_name: str) -> Schema:
 
 
 def with_components(core: Schema, found: Mapping[str, Mapping[str, Schema]]) -> Schema:
-    """`core` that takes exactly these components, by section and name."""
+    """Return `core` extended by exactly these components, by section and name."""
     sections = {
         section: core["properties"][section] | {"properties": dict(found.get(section, {}))}
         for section in KINDS
@@ -89,7 +89,7 @@ def with_components(core: Schema, found: Mapping[str, Mapping[str, Schema]]) -> 
 
 
 def options(schema: Schema) -> list[Schema]:
-    """The alternatives of a schema: its `anyOf`, or itself."""
+    """Return the alternatives of a schema: its `anyOf`, or itself."""
     return (
         [part for option in schema["anyOf"] for part in options(option)]
         if ("anyOf" in schema)
@@ -98,7 +98,7 @@ def options(schema: Schema) -> list[Schema]:
 
 
 def child(schema: Schema, key: str) -> Schema | None:
-    """The schema under `key` (`[0]` for an element), None where there is none."""
+    """Return the schema under `key` (`[0]` for an element); None if there is none."""
     for option in options(schema):
         if key in option.get("properties", {}):
             found: Schema = option["properties"][key]
@@ -110,7 +110,7 @@ def child(schema: Schema, key: str) -> Schema | None:
 
 
 def along(schema: Schema, path: Sequence[str]) -> Iterator[Schema]:
-    """The schemas from the top down to `path`, as far as there are any."""
+    """Yield the schemas from the top down to `path`, or down to the last one that exists."""
     yield schema
     for key in path:
         below = child(schema, key)
@@ -121,14 +121,14 @@ def along(schema: Schema, path: Sequence[str]) -> Iterator[Schema]:
 
 
 def is_secret(schema: Schema, path: Sequence[str]) -> bool:
-    """Whether the value at `path`, or anything above it, is marked secret."""
+    """Return whether the value at `path`, or anything above it, is marked as a secret."""
     return any(
         is_marked(option) for part in along(schema, path) for option in (part, *options(part))
     )
 
 
 def types(schema: Schema) -> set[str]:
-    """The JSON types that a schema takes; empty: any."""
+    """Return the JSON types that a schema accepts; empty: any."""
     found: set[str] = set()
     for option in options(schema):
         if "enum" in option:
@@ -141,12 +141,12 @@ def types(schema: Schema) -> set[str]:
 
 
 def type_name(value: object) -> str:
-    """The JSON type of plain data."""
+    """Return the JSON type of plain data."""
     return next((name for kind, name in _TYPES if isinstance(value, kind)), "null")
 
 
 _TYPES: tuple[tuple[type, str], ...] = (
-    (bool, "boolean"),  # before int, of which Python makes it a kind
+    (bool, "boolean"),  # before int, which it subclasses
     (int, "integer"),
     (float, "number"),
     (str, "string"),
@@ -159,7 +159,7 @@ def _section(description: str) -> Schema:
     return {
         "description": description,
         "type": "object",
-        "propertyNames": {"pattern": NAME_PATTERN, "description": "lower case, up to 63"},
+        "propertyNames": {"pattern": NAME_PATTERN, "description": "lower case, at most 63 long"},
         "properties": {},
         "additionalProperties": False,
         "default": {},
@@ -167,7 +167,7 @@ def _section(description: str) -> Schema:
 
 
 def _inlined_schema(cls: type) -> Schema:
-    # The hook is asked for types that no file can hold; a plugin's inner attributes may have them.
+    # The hook handles types that YAML cannot express; a plugin's internal attributes may have them.
     (schema,), definitions = msgspec.json.schema_components(
         [cls], schema_hook=lambda inner: {"title": inner.__name__}, ref_template="{name}"
     )
@@ -190,7 +190,7 @@ def _inlined(part: Any, definitions: Mapping[str, Any], above: tuple[str, ...]) 
 
 
 def _with_defaults(schema: Schema, value: Any) -> Schema:
-    """`schema` whose defaults are those of an instance, given as plain data."""
+    """Return `schema` with the defaults of an instance, given as plain data."""
     if isinstance(value, dict) and "properties" in schema:
         parts = {
             key: _with_defaults(part, value[key]) if key in value else part
@@ -201,5 +201,5 @@ def _with_defaults(schema: Schema, value: Any) -> Schema:
 
 
 def without(schema: Schema, key: str) -> Schema:
-    """The schema but for one keyword."""
+    """Return the schema without one keyword."""
     return {name: value for name, value in schema.items() if name != key}

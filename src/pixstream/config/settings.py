@@ -1,4 +1,4 @@
-"""Every setting of the system, as the program sees it: the tree that `config.load` returns."""
+"""Every setting of the system: the tree that `config.load` returns."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 
 class InstitutionSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The `institution` section: who we are on Pix."""
+    """The `institution` section: our institution in Pix."""
 
     ispbs: Annotated[
         list[Annotated[str, Meta(pattern="^[0-9A-Z]{8}$")]],
-        Meta(description="own ISPBs, 8 characters each; they decide the direction of an event"),
+        Meta(description="our ISPBs, 8 characters each; they decide the direction of an event"),
     ] = msgspec.field(default_factory=list)
 
 
 class SupervisorSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The `supervisor` section: how the processes of the components are looked after."""
+    """The `supervisor` section: how the processes of the components are supervised."""
 
     restart: Annotated[
-        BackoffSettings, Meta(description="wait before a process that failed is started again")
+        BackoffSettings, Meta(description="wait before a failed process is restarted")
     ] = msgspec.field(default_factory=lambda: BackoffSettings(min_seconds=0.5, max_seconds=30.0))
     stop_timeout_seconds: Annotated[
-        float, Meta(gt=0, description="processes that drain longer than this are killed, s")
+        float, Meta(gt=0, description="a process that drains for longer than this is killed, s")
     ] = 20.0
     ready_timeout_seconds: Annotated[
         float, Meta(gt=0, description="a start that takes longer than this is reported, s")
@@ -51,16 +51,16 @@ class SupervisorSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
         float,
         Meta(
             ge=0,
-            description="a process that reports nothing for this long is killed and started "
-            "again, s; 0: never",
+            description="a process that reports nothing for this long is killed and restarted, s; "
+            "0: never",
         ),
     ] = 60.0
     stall_seconds: Annotated[
         float,
         Meta(
             ge=0,
-            description="the same for one that reports, but whose loop does not turn; above every "
-            "write to a destination and kafka.max_poll_interval_ms, s; 0: never",
+            description="the same for a process that reports, but whose loop makes no progress; "
+            "longer than any write to a destination and kafka.max_poll_interval_ms, s; 0: never",
         ),
     ] = 1800.0
 
@@ -73,7 +73,7 @@ class MetricsSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ] = True
     host: Annotated[
         str,
-        Meta(min_length=1, description="address to listen on; it asks nobody for a password"),
+        Meta(min_length=1, description="address to listen on; the endpoint has no authentication"),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="port; 0: any free one")] = 9464
     port_tries: Annotated[
@@ -81,8 +81,8 @@ class MetricsSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1000,
-            description="ports tried from there on, since another `pixstream run` of this machine "
-            "may have the first; 1: a taken port ends the start",
+            description="how many ports to try from there, since another `pixstream run` of this "
+            "machine may use the first; 1: a taken port is an error",
         ),
     ] = 10
 
@@ -91,10 +91,10 @@ class BrokerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The `broker` section: the embedded Kafka, used while kafka.bootstrap_servers is null."""
 
     heap: Annotated[
-        str, Meta(pattern="^[1-9][0-9]*[kmgKMG]$", description="largest Java heap: 512m, 2g")
+        str, Meta(pattern="^[1-9][0-9]*[kmgKMG]$", description="maximum Java heap: 512m, 2g")
     ] = "512m"
     start_timeout_seconds: Annotated[
-        float, Meta(gt=0, description="how long Kafka may take to answer, s")
+        float, Meta(gt=0, description="how long Kafka may take to start, s")
     ] = 60.0
     properties: Annotated[
         dict[str, str], Meta(description="further broker settings under Kafka's own names")
@@ -105,9 +105,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration of one environment, every value checked."""
 
     data_dir: Annotated[
-        str, Meta(min_length=1, description="directory of everything that pixstream itself writes")
+        str, Meta(min_length=1, description="directory for everything that pixstream itself writes")
     ] = "data"
-    institution: Annotated[InstitutionSettings, Meta(description="who we are on Pix")] = (
+    institution: Annotated[InstitutionSettings, Meta(description="our institution in Pix")] = (
         msgspec.field(default_factory=InstitutionSettings)
     )
     privacy: Annotated[PrivacySettings, Meta(description="pseudonyms and encryption")] = (
@@ -120,11 +120,11 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         default_factory=BrokerSettings
     )
     topics: Annotated[
-        dict[str, TopicSettings], Meta(description="what each topic should be, by name")
+        dict[str, TopicSettings], Meta(description="desired settings of each topic, by name")
     ] = msgspec.field(default_factory=dict)
     retry: Annotated[
         RetrySettings,
-        Meta(description="waits after transient failures, and when a destination is left alone"),
+        Meta(description="back-off after transient failures, and the circuit breaker"),
     ] = msgspec.field(default_factory=RetrySettings)
     supervisor: Annotated[
         SupervisorSettings, Meta(description="the processes of the components")
@@ -152,12 +152,12 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ] = msgspec.field(default_factory=dict)
     processors: Annotated[
         dict[str, Processor],
-        Meta(description="what makes records of other topics out of events, by name"),
+        Meta(description="components that turn events into records of other topics, by name"),
     ] = msgspec.field(default_factory=dict)
 
     @property
     def readers(self) -> dict[str, Reader]:
-        """Everything that reads events from Kafka, by name."""
+        """Every component that reads events from Kafka, by name."""
         return {**self.consumers, **self.processors}
 
     @property
@@ -167,7 +167,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def declared_topics(self) -> list[TopicSpec]:
-        """Every topic that should exist: ours, those of processors, and those of `topics`.
+        """Every topic that must exist: pixstream's own, those of processors, and those of `topics`.
 
         Raises:
             ConfigError: see `kafka.topics.spec`.

@@ -1,4 +1,4 @@
-"""The configuration that counts, as YAML for people: secrets masked, each value with its place."""
+"""Shows the effective configuration as YAML: secrets masked, each value with its place."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 MASK = "***"
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*", re.ASCII)
-_TELLING = re.compile(r"pass|secret|token|jaas|credential|private", re.IGNORECASE)
+_SECRET = re.compile(r"pass|secret|token|jaas|credential|private", re.IGNORECASE)
 
 
 def lines(effective: Effective, settings: Settings) -> Iterator[str]:
-    """The whole tree with defaults, one YAML line a value.
+    """Yield the whole tree with defaults, one YAML line per value.
 
     Args:
         effective: what was written, with the places.
-        settings: what was made of it.
+        settings: the settings made from it.
     """
     yield f"# environment: {effective.environment}"
     yield from _section(_values(settings), (), effective)
 
 
 def _values(settings: Settings) -> dict[str, Any]:
-    """Everything as plain data; a plugin's defaults are read from it, as no map holds them."""
+    """Return everything as plain data; a plugin's defaults come from the plugin object itself."""
     plain = msgspec.structs.replace(settings, **{section: {} for section in KINDS})
     values: dict[str, Any] = msgspec.to_builtins(plain)
     for section in KINDS:
@@ -65,10 +65,11 @@ def _section(values: dict[str, Any], path: tuple[str, ...], effective: Effective
 
 
 def masked(value: Any, path: tuple[str, ...], effective: Effective) -> Any:
-    """The value, or `***` for what is secret, inside of lists and maps too.
+    """Return the value with `***` in place of secrets, also inside lists and maps.
 
-    Secret is what the schema says, and in maps of free keys (Kafka's own settings) whatever an
-    environment variable filled or whose key sounds like a secret. What is empty is no secret.
+    A value is secret if the schema says so. In maps with free keys (Kafka's own settings) it is
+    also secret if it comes from an environment variable or its key sounds like a secret. An empty
+    value is not a secret.
     """
     if isinstance(value, dict):
         return {key: masked(item, (*path, key), effective) for key, item in value.items()}
@@ -79,15 +80,15 @@ def masked(value: Any, path: tuple[str, ...], effective: Effective) -> Any:
     *above, key = path
     parents = list(along(effective.schema, above))
     free = len(parents) <= len(above) or not _declared(parents[-1], key)
-    told = free and (bool(_TELLING.search(key)) or _from_variable(_find(effective.tree, path)))
-    return MASK if told or is_secret(effective.schema, path) else value
+    guess = free and (bool(_SECRET.search(key)) or _from_variable(_find(effective.tree, path)))
+    return MASK if guess or is_secret(effective.schema, path) else value
 
 
 def text(value: Any) -> str:
-    """A key or value on one line of YAML that reads back as the same."""
+    """Return a key or value as one line of YAML that reads back as the same."""
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         scalar = Scalar(origin=Origin(""), text=value)
-        if native(scalar) == value == yaml.safe_load(value):  # text to readers of YAML 1.1 too
+        if native(scalar) == value == yaml.safe_load(value):  # it is text in YAML 1.1 too
             return value
     style = '"' if isinstance(value, str) else None
     dumped = yaml.safe_dump(

@@ -1,8 +1,8 @@
-"""Layers over the base of a configuration: an environment's overlay, `--set`, and ${VAR}.
+"""The layers of a configuration: an environment's overlay, `--set`, and ${VAR}.
 
-Maps merge key by key; lists and single values replace. A key with nothing after it changes
-nothing over a map; a written `null` removes a map (a component, a topic, a section's settings) and
-is the value null over anything else.
+Maps are merged key by key; lists and single values replace. A key without a value leaves a map
+unchanged; an explicit `null` removes a map (a component, a topic, a section's settings), and
+replaces anything else with the value null.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _VARIABLE = re.compile(
     r"|(?P<broken>\$\{)",
     re.ASCII,
 )
-_BROKEN = "'${' starts neither ${NAME} nor ${NAME:-default}; write '$${' for these two"
+_BROKEN = "'${' starts neither ${NAME} nor ${NAME:-default}; write '$${' for the two characters"
 _UNSET = "environment variable {name} is not set; set it, or write ${{{name}:-default}}"
 
 
 def merge(below: Section, above: Section) -> Section:
-    """`above` laid over `below`; each value keeps the place where it was written."""
+    """Return `above` merged over `below`; each value keeps the place where it was written."""
     items = dict(below.items)
     for key, upper in above.items.items():
         lower = items.get(key)
@@ -54,12 +54,12 @@ def _is_null(node: Node) -> bool:
 def fill(node: Node, variables: Mapping[str, str] | None, problems: Problems) -> Node:
     """Replace ${NAME} and ${NAME:-default} in every value; `$${` stays as `${`.
 
-    A default counts when the variable is unset or empty, as in a shell. Keys are left alone.
+    The default is used if the variable is unset or empty, as in a shell. Keys are not changed.
 
     Args:
         node: the tree.
-        variables: the environment variables; None: none is looked up, such values are unknown.
-        problems: gets a line for every unset variable and every `${` that is none.
+        variables: the environment variables; None: do not look them up, such values are unknown.
+        problems: gets a line for every unset variable and every malformed `${`.
     """
     if isinstance(node, Section):
         items = {key: fill(value, variables, problems) for key, value in node.items.items()}
@@ -98,20 +98,20 @@ def _filled(scalar: Scalar, variables: Mapping[str, str] | None, problems: Probl
 
 
 def override(tree: Section, text: str, schema: Schema) -> Section:
-    """`tree` with one setting changed, as `--set path=value` says; the value is YAML.
+    """Return `tree` with one setting changed by `--set path=value`; the value is YAML.
 
     Args:
         tree: the configuration so far.
-        text: what stands after `--set`.
-        schema: tells keys that contain dots (`topics.pix.dlq.retention`) from steps of the path.
+        text: the argument of `--set`.
+        schema: shows which keys contain dots (`topics.pix.dlq.retention`), unlike steps of a path.
 
     Raises:
-        ConfigError: there is no `=`, or the value is broken YAML.
+        ConfigError: there is no `=`, or the value is not valid YAML.
     """
     written, equals, value = text.partition("=")
     path = _steps(written.strip(), tree, schema)
     if not equals or not all(path):
-        raise ConfigError("--set: no setting and value; write --set path.to.setting=VALUE")
+        raise ConfigError("--set: needs a setting and a value; write --set path.to.setting=VALUE")
     node = parse(value, Origin("--set", None, path))
     for depth in range(len(path), 0, -1):
         above = Origin("--set", None, path[: depth - 1])
@@ -121,7 +121,7 @@ def override(tree: Section, text: str, schema: Schema) -> Section:
 
 
 def _steps(path: str, node: Node | None, schema: Schema | None) -> tuple[str, ...]:
-    """Split a dotted path, keeping known keys that contain dots whole."""
+    """Split a dotted path, but keep known keys that contain dots whole."""
     options = settings_schema.options(schema) if schema else []
     known = {key for option in options for key in option.get("properties", {})}
     if isinstance(node, Section):

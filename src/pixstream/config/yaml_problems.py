@@ -1,4 +1,4 @@
-"""What is wrong with broken YAML, in words that say what to do."""
+"""Words what is wrong with broken YAML, and what to do."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 import yaml
 
 _WORDS: tuple[tuple[str, str], ...] = (
-    ("'\\t'", "a tab stands where YAML wants spaces; indent with spaces"),
+    ("'\\t'", "a tab where YAML requires spaces; indent with spaces"),
     (
         "mapping values are not allowed",
-        "no ':' can stand here; quote the text with it, or add the ':' missing in the line before",
+        "a ':' is not allowed here; quote the text, or add the ':' missing in the line before",
     ),
     ("could not find expected ':'", "a key without ':'; write `key: value`"),
     (
@@ -27,19 +27,19 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("duplicate anchor", "this anchor (&name) exists already; give it another name"),
     ("expected a single document", "'---' starts a second document; keep one a file"),
     ("but found another document", "'---' starts a second document; keep one a file"),
-    ("unknown escape character", "this backslash is no escape that YAML knows; use single quotes"),
-    ("hexadecimal", "this escape wants hexadecimal digits; use single quotes for a plain '\\'"),
+    ("unknown escape character", "this backslash does not start a YAML escape; use single quotes"),
+    ("hexadecimal", "this escape needs hexadecimal digits; use single quotes for a plain '\\'"),
     ("undefined tag handle", "tags (!name) are not allowed; remove the tag"),
     ("version", "this %YAML directive is not understood; remove it"),
 )
 _OPENING = ("a quote that opens here", "a '[' or '{' that opens here")
-_OTHERWISE = "no YAML; check indentation, quotes and brackets of this line and the one before"
+_OTHERWISE = "invalid YAML; check indentation, quotes and brackets here and in the line before"
 
 
 def explain(error: Exception, text: str) -> tuple[int, int, str]:
-    """Line and column (from 1; 0 where unknown) and words for what PyYAML could not read.
+    """Return line and column (from 1; 0: unknown) and a text for what PyYAML could not read.
 
-    PyYAML's own text is not used: it may repeat what the file holds.
+    PyYAML's own text is not used: it may repeat the content of the file.
     """
     if isinstance(error, RecursionError):
         return 0, 0, "nested too deeply for a configuration; close the brackets or indent less"
@@ -48,7 +48,7 @@ def explain(error: Exception, text: str) -> tuple[int, int, str]:
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         return line, column, "a control character, which YAML does not allow; remove it"
     if not isinstance(error, yaml.MarkedYAMLError):
-        return *_bad_escape(text), "an escape for no character; use single quotes for a plain '\\'"
+        return *_bad_escape(text), "not a character's escape; use single quotes for a plain '\\'"
     problem = error.problem or ""
     words = next((words for sign, words in _WORDS if sign in problem), _OTHERWISE)
     mark = error.problem_mark
@@ -60,7 +60,7 @@ def explain(error: Exception, text: str) -> tuple[int, int, str]:
 
 
 def _bad_escape(text: str) -> tuple[int, int]:
-    r"""Where a \U names no character of Unicode; PyYAML lets Python's own error through."""
+    r"""Return the place of a \U that is not a Unicode character; PyYAML raises Python's error."""
     for match in re.finditer(r"\\U([0-9A-Fa-f]{8})", text):
         if int(match[1], 16) > sys.maxunicode:
             before = text[: match.start()]

@@ -1,4 +1,4 @@
-"""YAML text read into a tree with lines (`yaml_tree`).
+"""Reads YAML text into a tree with line numbers (`yaml_tree`).
 
 Anchors, aliases and `<<` are allowed; tags, duplicate keys and second documents are not.
 """
@@ -29,10 +29,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read(file: Path) -> Section:
-    """Read a YAML file whose top is a mapping.
+    """Read a YAML file whose top level is a mapping.
 
     Raises:
-        ConfigError: it cannot be read or is no such YAML; every problem found has its line.
+        ConfigError: the file cannot be read or is not such YAML; each problem has its line.
     """
     try:
         raw = file.read_bytes()
@@ -41,10 +41,10 @@ def read(file: Path) -> Section:
             f"{file}: no such file; name the configuration with --config FILE"
         ) from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "the name holds a NUL character"
+        reason = error.strerror if isinstance(error, OSError) else "the name has a NUL character"
         raise ConfigError(f"{file}: cannot be read: {reason}") from None
     if len(raw) > _MAX_BYTES:
-        raise ConfigError(f"{file}: larger than {_MAX_BYTES} bytes, so no configuration")
+        raise ConfigError(f"{file}: larger than {_MAX_BYTES} bytes, so not a configuration")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -54,7 +54,7 @@ def read(file: Path) -> Section:
     if isinstance(node, Scalar) and node.blank:
         raise ConfigError(f"{file}: the file is empty; it needs at least one section")
     if not isinstance(node, Section):
-        raise ConfigError(f"{node.origin.place}: the file must hold sections, such as `kafka:`")
+        raise ConfigError(f"{node.origin.place}: the file must have sections, such as `kafka:`")
     return node
 
 
@@ -63,10 +63,10 @@ def parse(text: str, origin: Origin) -> Node:
 
     Args:
         text: the document.
-        origin: of the whole; where its line is None and its path is not empty, values keep it.
+        origin: of the whole; if its line is None and its path is not empty, values keep it.
 
     Raises:
-        ConfigError: with every problem found, one a line.
+        ConfigError: with every problem found, one per line.
     """
     tree = _Tree(origin)
     try:
@@ -83,7 +83,7 @@ def parse(text: str, origin: Origin) -> Node:
 
 
 class _Tree:
-    """Turns PyYAML's nodes into ours, collecting problems."""
+    """Converts PyYAML's nodes into ours, and collects problems."""
 
     def __init__(self, top: Origin) -> None:
         self._has_lines = not top.path
@@ -92,15 +92,15 @@ class _Tree:
         self.problems = Problems()
 
     def at(self, node: yaml.Node, parent: Origin, key: str | None = None) -> Origin:
-        """The origin of `node`, which stands under `key` of `parent` or is its top."""
+        """Return the origin of `node`, which is under `key` of `parent` or at its top."""
         line = node.start_mark.line + 1 if self._has_lines else parent.line
         return Origin(parent.name, line, parent.path if key is None else (*parent.path, key))
 
     def node(self, node: yaml.Node, origin: Origin) -> Node:
-        """Our node for PyYAML's."""
+        """Return our node for PyYAML's."""
         self._count += 1
         self._depth += 1
-        # Aliases that contain themselves or multiply one another end here.
+        # This stops aliases that contain themselves or multiply one another.
         if self._depth > _MAX_DEPTH:
             raise ConfigError(f"{origin.place}: nested deeper than {_MAX_DEPTH} levels; flatten it")
         if self._count > _MAX_NODES:
@@ -120,7 +120,7 @@ class _Tree:
             places = (self.at(item, origin, f"[{i}]") for i, item in enumerate(node.value))
             return Listing(origin=origin, items=tuple(map(self.node, node.value, places)))
         if _SURROGATE.search(node.value):
-            self.problems.add(origin, "holds half of a character (\\uD800 to \\uDFFF)")
+            self.problems.add(origin, "contains half of a character (\\uD800 to \\uDFFF)")
         quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
         return Scalar(origin=origin, text=node.value, quoted=quoted)
 
@@ -144,7 +144,7 @@ class _Tree:
         return merged | items
 
     def _merged(self, node: yaml.Node, origin: Origin) -> dict[str, Node]:
-        """What `<<: *anchor` or `<<: [*first, *second]` brings in; earlier ones win."""
+        """Return what `<<: *anchor` or `<<: [*first, *second]` brings in; earlier ones win."""
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
         result: dict[str, Node] = {}
         for source in sources:

@@ -1,7 +1,7 @@
 """A YAML document as a tree whose values remember where they were written.
 
 Unquoted values follow YAML 1.2's core schema, as editors do: `no` and `on` are text. Every value
-keeps its text, so that `00000000` has all its zeros wherever text is wanted.
+keeps its text, so `00000000` keeps all its zeros where text is expected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pixstream.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# Longer numbers fit no setting, and as text they keep every digit.
+# Longer numbers fit no setting; as text they keep every digit.
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _FLOAT = re.compile(
     r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}\.[0-9]{0,30}|[0-9]{1,30}(?=[eE]))([eE][-+]?[0-9]{1,3})?",
@@ -31,7 +31,7 @@ _WORDS: Mapping[str, bool | None] = {
 
 
 class Origin(NamedTuple):
-    """Where a value was written: the file (or `--set`), its line, its keys from the top there."""
+    """Where a value was written: the file (or `--set`), the line, and the keys from the top."""
 
     name: str
     line: int | None = None
@@ -44,23 +44,23 @@ class Origin(NamedTuple):
 
 
 class Problems:
-    """Collects what is wrong, so that one run tells everything."""
+    """Collects problems, so that one run reports all of them."""
 
     def __init__(self) -> None:
         self._found: dict[str, Origin] = {}
 
     def add(self, origin: Origin, text: str) -> None:
-        """Note `text`, what is wrong at `origin`; the same line twice counts once."""
+        """Add the problem `text` at `origin`; the same line is kept only once."""
         line = ": ".join(filter(None, (origin.place, dotted(origin.path), text)))
         self._found.setdefault(line, origin)
 
     def lines(self) -> list[str]:
-        """All of them, file by file, each in the order of its file."""
+        """Return all problems, sorted by file and line."""
         places = ((origin.name, origin.line or 0, text) for text, origin in self._found.items())
         return [text for _, _, text in sorted(places)]
 
     def raise_any(self) -> None:
-        """Raise a ConfigError of all lines, in the order of the file, if there is any."""
+        """Raise a ConfigError with all problems, in the order of the file, if there are any."""
         if self._found:
             raise ConfigError("\n".join(sorted(self._found, key=self._line)))
 
@@ -70,9 +70,9 @@ class Problems:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scalar:
-    """A single value: its text, whether it was quoted, whether ${VAR} took part in it.
+    """A single value: its text, whether it was quoted, and whether it contained a ${VAR}.
 
-    `unknown`: a variable that was not looked up or is not set; every check lets it pass.
+    `unknown`: a variable was not looked up or is not set; the value passes every check.
     """
 
     origin: Origin
@@ -83,13 +83,13 @@ class Scalar:
 
     @property
     def blank(self) -> bool:
-        """Nothing was written at all, as in `kafka:` with all lines below it commented out."""
+        """Whether nothing was written, as in `kafka:` with all lines below it commented out."""
         return not self.quoted and not self.text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """Keys and what stands under them, in the order of the file."""
+    """Keys and their values, in the order of the file."""
 
     origin: Origin
     items: Mapping[str, Node]
@@ -107,7 +107,7 @@ Node: TypeAlias = Scalar | Section | Listing
 
 
 def dotted(path: tuple[str, ...]) -> str:
-    """A path for people: `kafka.sasl.username`, `institution.ispbs[1]`; odd keys are escaped."""
+    """Return a readable path: `kafka.sasl.username`, `institution.ispbs[1]`; escape odd keys."""
     return ".".join(_printable(key) for key in path).replace(".[", "[")
 
 
@@ -117,7 +117,7 @@ def _printable(key: str) -> str:
 
 
 def native(scalar: Scalar) -> str | int | float | bool | None:
-    """What the scalar means by YAML's core schema alone, without knowing what is wanted."""
+    """Return the scalar's value by YAML's core schema alone, whatever type is expected."""
     text = scalar.text
     if scalar.quoted and not scalar.from_variable:
         return text
@@ -131,13 +131,13 @@ def native(scalar: Scalar) -> str | int | float | bool | None:
 
 
 def at(tree: Node, path: Iterable[str | int]) -> Node:
-    """The node at `path`, or the last one on the way there."""
+    """Return the node at `path`, or the last one on the way there."""
     *_, last = _descent(tree, path)
     return last
 
 
 def origin(tree: Node, path: tuple[str, ...]) -> Origin:
-    """Where `path` was written; where it was not, the line of what it would stand in."""
+    """Return where `path` was written; if it was not, the place of the nearest section above."""
     nodes = list(_descent(tree, path))
     found = nodes[-1].origin
     return found._replace(path=(*found.path, *path[len(nodes) - 1 :]))

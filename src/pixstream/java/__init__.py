@@ -1,1 +1,1 @@
-"""Requirements of programs on Java: a Java runtime, and their pinned jars, cached per user."""
+"""What Java programs need: a Java runtime and their pinned jars, cached per user."""

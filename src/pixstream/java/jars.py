@@ -1,4 +1,4 @@
-"""The jars of one program: pinned in a lock file, fetched once, kept in the user's cache."""
+"""The jars of one program: pinned by a lock file, fetched once, kept in the user's cache."""
 
 import hashlib
 import os
@@ -17,14 +17,14 @@ class JarSet:
     """The jars of one program.
 
     Attributes:
-        name: of their directory in the cache, with the version.
-        what: names the program in messages: "Kafka 4.2.2".
-        roots: what is asked for, `group:artifact:version`; the rest of the lock follows from them.
-        lock_file: every jar by its Maven coordinates, its size and its SHA-256.
-        module: whose `python -m MODULE relock` writes the lock file.
-        consequence: ends an error: what did not happen without the jars.
-        otherwise: a further way out, for the same error; empty: none.
-        provided: the artifacts that the program has already, for `relock` to leave out.
+        name: the name of their directory in the cache, with the version.
+        what: the program's name in messages: "Kafka 4.2.2".
+        roots: the top-level artifacts, `group:artifact:version`; the others are their dependencies.
+        lock_file: lists every jar with its Maven coordinates, size and SHA-256.
+        module: the module whose `python -m MODULE relock` writes the lock file.
+        consequence: the last sentence of an error: what did not happen for lack of the jars.
+        otherwise: another remedy, for the same error; empty: none.
+        provided: returns the artifacts that the program already has; `relock` leaves them out.
     """
 
     name: str
@@ -43,7 +43,7 @@ class JarSet:
         return [Jar(coordinates, int(size), sha256) for coordinates, size, sha256 in fields]
 
     def directory(self) -> Path:
-        """Return where the jars are kept: `pixstream/NAME` in the user's cache directory."""
+        """Return the directory of the jars: `pixstream/NAME` in the user's cache directory."""
         configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
         cache = configured if configured.is_absolute() else Path.home() / ".cache"
         return cache / "pixstream" / self.name
@@ -51,12 +51,12 @@ class JarSet:
     def ensure(self, progress: Progress | None = None) -> list[Path]:
         """Return the jars, each verified against the lock file; fetch the missing ones.
 
-        An interrupted fetch goes on with the jars that it lacks. A jar of the cache that was
-        altered is fetched again.
+        After an interruption only the missing jars are fetched. A cached jar that was altered is
+        fetched again.
 
         Raises:
-            ArtefactError: no network, a jar that is not what the lock file says, a full or
-                read-only cache. The message says what to do.
+            ArtefactError: the network is down, a jar does not match the lock file, or the cache is
+                full or read-only. The message says what to do.
         """
         jars, directory = self.locked(), self.directory()
         try:
@@ -74,16 +74,16 @@ class JarSet:
         except OSError as error:
             raise ArtefactError(
                 f"The jars of {self.what} cannot be kept in {directory}: {error.strerror}. "
-                f"{self.consequence} Make this directory writable, or let XDG_CACHE_HOME name "
+                f"{self.consequence} Make this directory writable, or set XDG_CACHE_HOME to "
                 "a directory with 100 MB free."
             ) from error
         return [directory / jar.filename for jar in jars]
 
     def relock(self) -> None:
-        """Resolve `roots` with jgo, download every jar, and write the lock file anew.
+        """Resolve `roots` with jgo, download every jar, and rewrite the lock file.
 
-        For developers. The checksums are those of what the repository gives now: read the
-        difference before you commit it.
+        For developers. The checksums are those of the files that the repository serves now: review
+        the diff before you commit it.
         """
         from jgo.maven import MavenContext
 
@@ -94,7 +94,7 @@ class JarSet:
                 remote_repos={"repository": repository_address()},
                 timeout=round(TIMEOUT_SECONDS),
             )
-            # "!" keeps one root from managing the versions of what the other one needs, as in
+            # "!" keeps one root from managing the versions of another root's dependencies, as in
             # Maven.
             roots = [context.create_dependency(f"{root}!") for root in self.roots]
             inputs, transitive = context.resolver.resolve(roots)

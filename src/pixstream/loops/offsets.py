@@ -1,8 +1,9 @@
-"""What every side knows of a consumer's offsets, and a person's decision to change them.
+"""Shows the offsets of a consumer or processor, and applies an operator's decision to change them.
 
-A decision is planned first, so that it can be shown, then applied: to the group, which Kafka
-refuses while the group has members, then to the destination. Broken off in between, it has no
-effect: the destination's word counts at the next start, and the same decision can be taken again.
+A decision is planned first, so that it can be shown. Then it is applied: to the group, which Kafka
+refuses while the group has members, and then to the destination. If it is interrupted in between,
+it has no effect: the destination's offsets take precedence at the next start, and the operator can
+apply the same decision again.
 """
 
 from __future__ import annotations
@@ -25,31 +26,31 @@ if TYPE_CHECKING:
     from pixstream.plugins.reader import Reader
 
 Target: TypeAlias = Literal["earliest", "latest"] | int | dt.datetime
-"""Where to go on: what Kafka still holds, its end, an offset, or the first record of a time on."""
+"""Where to continue: the first or the end offset, an offset, or the first record from a time on."""
 
 
 class Change(NamedTuple):
-    """One partition of a decision: from where it stands to the next offset wanted."""
+    """A decision for one partition: its present state and its new next offset."""
 
     standing: PartitionState
     new: int
 
     @property
     def goes_back(self) -> bool:
-        """Records that were read would be read again."""
+        """Whether records that were read would be read again."""
         old = self.standing.next
         return old is not None and not self.standing.recreated and self.new < old
 
     @property
     def unread(self) -> int:
-        """How many offsets will never be read: records, and markers of transactions among them."""
+        """Number of offsets that will never be read, transaction markers among them."""
         at = self.standing
         old = at.beginning if at.next is None or at.recreated else at.next
         return max(0, min(self.new, at.end) - old)
 
 
 def show(reader: Reader, admin: Admin) -> list[PartitionState]:
-    """Where a consumer or processor stands in each partition of its topics, in order.
+    """Return the state of each partition of a consumer or processor, in order.
 
     Raises:
         PixstreamError: the destination or Kafka does not answer, or refuses.
@@ -78,56 +79,56 @@ def plan(
     new_topic: bool = False,
     allow_rewind: bool = False,
 ) -> list[Change]:
-    """What a decision would change; nothing is changed yet.
+    """Return what a decision would change, without changing anything.
 
     Args:
-        found: the partitions that it is about, see `show`.
-        admin: to ask for the offsets of a time.
-        to: where to go on.
-        new_topic: a topic that was created anew, or is another cluster's, is the right one.
-        allow_rewind: records may be read again.
+        found: the partitions to change, see `show`.
+        admin: looks up the offsets of a time.
+        to: where to continue.
+        new_topic: accept a topic that was recreated or belongs to another cluster.
+        allow_rewind: allow records to be read again.
 
     Raises:
-        PixstreamError: it may not be done so; the message says what is missing.
+        PixstreamError: the decision is not allowed; the message says what is missing.
     """
     changes = [Change(s, offset) for s, offset in _targets(found, admin, to)]
     for change in changes:
         s, where = change.standing, f"{change.standing.topic}-{change.standing.partition}"
         if s.recreated and not new_topic:
             what = (
-                f"{s.topic} is that of another Kafka cluster than {s.consumer} was fed from"
+                f"{s.topic} belongs to another Kafka cluster than the one that fed {s.consumer}"
                 if s.moved
-                else f"{s.topic} was deleted and created anew, {s.consumer} was fed from the "
-                "former one"
+                else f"{s.topic} was deleted and recreated; {s.consumer} was fed from the former "
+                "topic"
             )
             raise PixstreamError(
-                f"{what}: if the new one is right, say so with --new-topic. Nothing is changed"
+                f"{what}. If the new one is right, add --new-topic. Nothing was changed"
             )
         if not s.beginning <= change.new <= s.end:
             raise PixstreamError(
-                f"{where} holds the offsets {s.beginning} to {s.end}, {change.new} is not among "
-                "them: the consumer could not go on there. Nothing is changed"
+                f"{where} has the offsets {s.beginning} to {s.end}; {change.new} is not among "
+                "them, so the consumer could not continue there. Nothing was changed"
             )
         if change.goes_back and not allow_rewind:
             raise PixstreamError(
-                f"{where}: {change.new} lies before {s.next}: records would be read again. A table "
-                "drops what it holds by event_id, another destination gets it twice: say that it "
-                "is meant with --allow-rewind. Nothing is changed"
+                f"{where}: {change.new} is before {s.next}: records would be read again. A table "
+                "drops repeated events by event_id, any other destination receives them twice. If "
+                "this is intended, add --allow-rewind. Nothing was changed"
             )
     return changes
 
 
 def apply(reader: Reader, admin: Admin, changes: Collection[Change]) -> None:
-    """Change the group, then the destination.
+    """Change the offsets of the group, then those of the destination.
 
     Raises:
-        KafkaError: the group has members, or this user may not; nothing is changed.
-        PixstreamError: the destination could not be told: see the module, do it again.
+        KafkaError: the group has members, or this user lacks permission; nothing was changed.
+        PixstreamError: the destination could not be changed; apply the decision again.
     """
     if isinstance(reader, RemembersOffsets) and not isinstance(reader, AcceptsOffsets):
         raise PixstreamError(
-            f"{reader.name}: its destination remembers offsets but cannot be told others "
-            "(it has no set_offsets). Nothing is changed"
+            f"{reader.name}: its destination remembers offsets but does not accept new ones "
+            "(it has no set_offsets). Nothing was changed"
         )
     admin.set_group_offsets(
         group_id(reader.name),

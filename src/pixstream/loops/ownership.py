@@ -1,15 +1,15 @@
-"""Which processes own a producer's streams: one each, also while `replicas` changes.
+"""Which process owns each of a producer's streams: exactly one, even while `replicas` changes.
 
-The number of replicas is the layout: it decides which of them owns a stream, and it stands in the
-transactional id of each. A process that finds another layout recorded than its own first takes
-every process of that one out: it fences their transactional ids. Only then does it read positions.
+The number of replicas is the layout. It decides which process owns a stream, and it is part of each
+process's transactional id. A process that finds a recorded layout other than its own first stops
+all processes of that layout: it fences their transactional ids. Only then does it read positions.
 
-The record lies in the topic of positions under the component's bare name, which no stream's key can
-be (`component/stream`). It is written under one transactional id that all processes of the
-component share, so that of two who change it at the same time only the last to begin succeeds. It
-names the layouts that may still have living processes, and is written before they are fenced: a
-process that starts meanwhile either is fenced, or finds the record and fences in its turn. Two
-supervisors with different layouts therefore take turns, each of them exact.
+The record is in the topic of positions. Its key is the component's bare name, which cannot be the
+key of a stream (`component/stream`). It is written under one transactional id that all processes of
+the component share: if two of them change it at the same time, only the last one to begin succeeds.
+It names the layouts that may still have live processes, and is written before they are fenced. A
+process that starts in the meantime either is fenced, or finds the record and fences in its turn.
+Two supervisors with different layouts therefore take turns, each of them exact.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.loops")
 
 _UNNAMED = 0
-"""Stands for the ids of version 0.1, which named no layout."""
+"""The layout of the ids of version 0.1, which did not name one."""
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """How many replicas own the streams, and which former numbers may still have processes."""
+    """The number of replicas that own the streams, and former numbers that may have processes."""
 
     replicas: int
     fence: tuple[int, ...] = ()
 
 
 class _Held(NamedTuple):
-    """What the topic of positions holds of one component."""
+    """The records of one component in the topic of positions."""
 
     layout: Layout | None
     positions: Mapping[Stream, Position]
 
 
 class Ownership:
-    """The claim of one process to the streams of its component.
+    """One process's claim to the streams of its component.
 
     Args:
         client: Kafka.
-        component: name of the producer.
+        component: the name of the producer.
         replicas: our layout.
     """
 
@@ -67,14 +67,14 @@ class Ownership:
         self._claimed = False
 
     def claim(self) -> Mapping[Stream, Position]:
-        """Make ours the only layout with living processes, once; then where the streams stand.
+        """Make ours the only layout with live processes, once; return the streams' positions.
 
-        Call it once the process has opened its own writer, which fences its own predecessor.
+        Call it after the process has opened its own writer, which fences its predecessor.
 
         Raises:
-            FencedError: processes of another layout took the streams over since we claimed them.
-            Transient: Kafka does not answer, or another process changes the layout at this moment.
-            KafkaError: Kafka refuses, or the record is none of ours.
+            FencedError: processes of another layout took over the streams after we claimed them.
+            Transient: Kafka does not answer, or another process is changing the layout.
+            KafkaError: Kafka refuses, or this version cannot read the record.
         """
         if self._claimed:
             return self.positions()
@@ -83,7 +83,8 @@ class Ownership:
             self._claimed = True
             return held.positions
         if held.layout and held.layout.fence and held.layout != self._unfinished:
-            # Somebody is at it, or died of it: whoever has not finished by our next look did.
+            # A process is changing the layout, or died doing so: if the record is unchanged at our
+            # next look, it died.
             self._unfinished = held.layout
             raise self._busy()
         try:
@@ -95,24 +96,24 @@ class Ownership:
         return self.positions()
 
     def positions(self) -> Mapping[Stream, Position]:
-        """Where the streams stand, for a process that has claimed them.
+        """Return the streams' positions, for a process that has claimed them.
 
         Raises:
-            FencedError: processes of another layout took the streams over.
+            FencedError: processes of another layout took over the streams.
             Transient: Kafka does not answer.
         """
         held = _load(self._client, self._component)
         if held.layout != self._ours:
             raise FencedError(
-                f"{self._component}: processes of another layout took the streams over "
+                f"{self._component}: processes of another layout took over the streams "
                 f"(replicas: {held.layout.replicas if held.layout else 'none recorded'}; this one "
-                f"has replicas: {self._ours.replicas}). Nothing uncommitted will be seen; this "
-                "process must end: stop one of the two supervisors"
+                f"has replicas: {self._ours.replicas}). Nothing uncommitted becomes visible, and "
+                "this process ends. Stop one of the two supervisors"
             )
         return held.positions
 
     def _change(self, writer: Writer) -> None:
-        """Record our layout, fence the processes of every other, and record that this is done."""
+        """Record our layout, fence the processes of all others, and record that this is done."""
         writer.open()
         name, ours = self._component, self._ours.replicas
         before = _load(self._client, name).layout
@@ -133,16 +134,16 @@ class Ownership:
         _write(writer, name, self._ours)
 
     def _busy(self) -> Transient:
-        return Transient("another process takes the streams over at this moment")
+        return Transient("another process is taking over the streams")
 
 
 def position_key(component: str, stream: Stream) -> bytes:
-    """The key of a stream in the topic of positions."""
+    """Return the key of a stream in the topic of positions."""
     return f"{component}/{stream}".encode()
 
 
 def _ids(component: str, replicas: int, own: int) -> list[str]:
-    """The transactional ids of a layout; of the unnamed one as many as we have ourselves."""
+    """Return the transactional ids of a layout; for the unnamed one, as many as our own."""
     if replicas == _UNNAMED:
         return [transactional_id(component, replica) for replica in range(own)]
     return [transactional_id(component, replica, replicas) for replica in range(replicas)]
@@ -160,8 +161,8 @@ def _load(client: Client, component: str) -> _Held:
         layout = None if record is None else msgspec.json.decode(record, type=Layout)
     except msgspec.MsgspecError:
         raise KafkaError(
-            f"topic {POSITIONS}, key {component}: is no layout that this version reads; nothing is "
-            "read before it is corrected, or the producer gets a new name"
+            f"topic {POSITIONS}, key {component}: is not a layout that this version can read. "
+            "Nothing is read until the record is corrected or the producer is renamed"
         ) from None
     return _Held(
         layout,

@@ -1,8 +1,8 @@
-"""Where one consumer stands in one partition, whether it can go on there, and if not, what to do.
+"""The state of a consumer in one partition: where it continues, or why it cannot and what to do.
 
-The destination's word counts where it remembers offsets itself; else the group's. An offset that
-Kafka does not hold any more, or never held, is never replaced by another without a decision: the
-message names the command that takes it.
+If the destination remembers offsets itself, its offset takes precedence; otherwise the group's
+counts. An offset that Kafka no longer has, or never had, is never replaced by another without an
+operator's decision: the message names the command for it.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from pixstream.errors import TopicChangedError
 
 
 class AnomalyError(TopicChangedError):
-    """A consumer cannot go on in a partition; the message ends with the command that decides."""
+    """A consumer cannot continue in a partition; the message ends with the command that decides."""
 
 
 class Obstacle(NamedTuple):
-    """Why a consumer cannot go on, and the options of `offsets set` that decide."""
+    """Why a consumer cannot continue, and the options of `offsets set` that decide."""
 
     what: str
     options: str
 
 
 class PartitionState(NamedTuple):
-    """What everyone knows of a consumer's way through one partition.
+    """What the destination, the group and Kafka know of a consumer in one partition.
 
     Attributes:
-        consumer: name of the component.
-        topic: name of the topic.
-        topic_id: of the topic as it is now.
-        partition: number.
-        remembered: next offset that the destination wants; None: it does not know.
-        committed: next offset that the group wants; None: it does not know.
-        beginning: the first offset that the partition still holds.
+        consumer: the name of the component.
+        topic: the name of the topic.
+        topic_id: the id of the topic as it is now.
+        partition: the number of the partition.
+        remembered: the destination's next offset; None: it does not have one.
+        committed: the group's next offset; None: it does not have one.
+        beginning: the first offset that the partition still has.
         end: the offset after its last stable record.
-        remembers: the destination keeps offsets itself.
+        remembers: the destination remembers offsets itself.
         recreated: the destination was fed from another incarnation of the topic.
-        begun: an offset of some other partition of the topic is known.
-        moved: that incarnation is one of another Kafka cluster; `recreated` is true as well.
+        begun: an offset of another partition of the topic is known.
+        moved: that incarnation belongs to another Kafka cluster; `recreated` is true as well.
     """
 
     consumer: str
@@ -56,17 +56,17 @@ class PartitionState(NamedTuple):
 
     @property
     def next(self) -> int | None:
-        """The next offset wanted; None: nobody knows one."""
+        """The next offset to read; None: neither destination nor group has one."""
         return self.committed if self.remembered is None else self.remembered
 
     @property
     def lag(self) -> int:
-        """Offsets still to read."""
+        """Number of offsets still to read."""
         start = self.beginning if self.next is None or self.recreated else self.next
         return max(0, self.end - max(start, self.beginning))
 
     def problem(self) -> Obstacle | None:
-        """Why the consumer cannot go on here; None: it can."""
+        """Return why the consumer cannot continue here; None: it can."""
         at = self.next
         if self.recreated:
             return Obstacle(
@@ -75,14 +75,14 @@ class PartitionState(NamedTuple):
             )
         if self.remembers and self.remembered is None and self.committed is not None:
             return Obstacle(
-                f"the destination knows nothing of it, while the group had come to offset "
-                f"{self.committed}: the table was deleted, or its disk is not mounted. Mount or "
-                "restore it, or fill a new one from what Kafka still holds",
+                f"the destination has no offset for it, but that of the group is {self.committed}: "
+                "the table was deleted, or its disk is not mounted. Mount or restore it, or fill a "
+                "new one from what Kafka still has",
                 f"{self._here} --to earliest --allow-rewind",
             )
         if at is None and self.begun and self.beginning > 0:
             return Obstacle(
-                "no offset is known, while other partitions have one, and its first "
+                "no offset is known, but other partitions have one, and its first "
                 f"{self.beginning} offsets have expired",
                 f"{self._here} --to earliest",
             )
@@ -95,45 +95,45 @@ class PartitionState(NamedTuple):
         if at is not None and at > self.end:
             return Obstacle(
                 f"offset {at} is beyond the end {self.end}: the partition lost its newest records, "
-                "or the topic was created anew",
+                "or the topic was recreated",
                 f"{self._here} --to earliest --allow-rewind",
             )
         return None
 
     def note(self) -> str:
-        """What a person should know of this partition, empty when all agree."""
+        """Return what a person should know of this partition; empty if all offsets agree."""
         problem = self.problem()
         if problem is not None:
             return f"{problem.what}; {self.command(problem.options)}"
         if self.next is None:
-            return "nothing is known of it yet"
+            return "no offset is known yet"
         if self.remembered is not None and self.committed != self.remembered:
-            known = "does not know it yet" if self.committed is None else f"says {self.committed}"
-            return f"the group {known}; the destination's word counts"
+            known = "has no offset yet" if self.committed is None else f"is at {self.committed}"
+            return f"the group {known}; the destination's offset counts"
         return ""
 
     def command(self, options: str) -> str:
-        """The command line of an operator's decision."""
+        """Return the command line of an operator's decision."""
         return f'pixstream offsets set {self.consumer} {options} --why "…"'
 
     def check(self) -> None:
-        """Let the consumer go on, or not.
+        """Check that the consumer can continue here.
 
         Raises:
-            AnomalyError: it cannot, with the command that decides.
+            AnomalyError: it cannot; the message ends with the command that decides.
         """
         problem = self.problem()
         if problem is not None:
             raise AnomalyError(
                 f"{self.consumer}: {self.topic}-{self.partition}: {problem.what}. Nothing is read "
-                f"and nothing is skipped before somebody decides: {self.command(problem.options)}"
+                f"and nothing is skipped until an operator decides: {self.command(problem.options)}"
             )
 
     @property
     def _other_source(self) -> str:
         if self.moved:
             return "the destination was fed from another Kafka cluster"
-        return "the topic was deleted and created anew; the destination was fed from the former one"
+        return "the topic was deleted and recreated; the destination was fed from the former one"
 
     @property
     def _here(self) -> str:

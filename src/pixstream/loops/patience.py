@@ -1,4 +1,4 @@
-"""How a loop that reads Kafka bears failures: back-off, the breaker, and what people see of it."""
+"""How a loop that reads Kafka handles failures: back-off, circuit breaker, and the state shown."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _STATES = {"closed": "waiting", "open": "breaker_open", "half_open": "breaker_ha
 
 
 class Patience:
-    """Counts failures and says how long to wait.
+    """Counts failures and decides how long to wait.
 
     Args:
-        name: of the component.
-        retry: back-off of transient failures, and the plugin's circuit breaker.
+        name: the name of the component.
+        retry: back-off after transient failures, and the plugin's circuit breaker.
         counts: keeps `METRICS`.
 
     Attributes:
-        state: starting, ready, waiting (for Kafka or the plugin), breaker_open (the plugin is left
-            alone) or breaker_half_open (one call tries it).
+        state: starting, ready, waiting (for Kafka or the plugin), breaker_open (the plugin is not
+            called) or breaker_half_open (one trial call).
     """
 
     def __init__(self, name: str, retry: RetrySettings, counts: Counts) -> None:
@@ -46,17 +46,17 @@ class Patience:
         self._breaker = Breaker(name, retry, counts)
 
     def works(self) -> None:
-        """All went well: the next wait is a short one again."""
+        """Note a success: the next wait is short again."""
         self._backoff.reset()
         self.state = "ready"
 
     def after(self, error: Transient) -> float:
-        """Seconds to wait after this failure."""
+        """Return the seconds to wait after this failure."""
         wait = max(self._backoff.next(), self._breaker.remaining())
         self._counts.add(RETRIES)
         self.state = _STATES[self._breaker.state]
         log.warning(
-            "%s: %s; tried again in %.1f s, nothing is committed before it succeeds",
+            "%s: %s; next attempt in %.1f s, nothing is committed until it succeeds",
             self._name,
             error,
             wait,
@@ -64,20 +64,20 @@ class Patience:
         return wait
 
     def check_open(self) -> None:
-        """See that the plugin may be asked.
+        """Check that the plugin may be called.
 
         Raises:
-            Transient: its breaker is open.
+            Transient: its circuit breaker is open.
         """
         if self._breaker.remaining():
-            raise Transient(f"{self._name}: its destination is left alone")
+            raise Transient(f"{self._name}: circuit breaker open, its destination is not called")
 
     @contextmanager
     def attempt(self, elsewhere: Collection[Transient] = ()) -> Iterator[None]:
-        """Around a call of the plugin: its breaker learns how it ended.
+        """Enclose a call of the plugin, and report its outcome to the breaker.
 
         Args:
-            elsewhere: failures that are not the plugin's, also those that are yet to come.
+            elsewhere: failures that are not the plugin's; the call itself may add to them.
         """
         if self._breaker.state == "open":
             self.state = _STATES["half_open"]

@@ -32,24 +32,24 @@ if TYPE_CHECKING:
 PROCESSED = RECORDS.of("processed", stage="process", outcome="accepted", topic="")
 EMITTED = RECORDS.of("emitted", stage="process", outcome="emitted", topic="")
 METRICS = (*member.METRICS, PROCESSED, EMITTED, LETTERS, NOT_FOR_US)
-"""Of the member; and of committed transactions: events, records that they became, letters, and
-records replayed for somebody else."""
+"""Those of the member; and of committed transactions: events, records made from them, letters, and
+records replayed for another component."""
 
 
 class ProcessLoop:
     """Kafka → Kafka; `_take` shows the steps in the order that the guarantees need.
 
-    After a commit of which nobody knows whether it happened (a `KafkaError`) the process ends: the
-    next one opens its writer, which settles the transaction, and reads the group's offsets.
+    After a commit whose outcome is unknown (a `KafkaError`) the process ends. The next one opens
+    its writer, which settles the transaction, and reads the group's offsets.
 
     Args:
         processor: the plugin.
         client: Kafka.
         letters: makes dead letters.
-        retry: back-off of transient failures, and the processor's circuit breaker.
-        stop: set to end after the batch in hand.
+        retry: back-off after transient failures, and the processor's circuit breaker.
+        stop: set to end after the current batch.
         seal_extra: seals unknown keys of a newer writer, see `decoding.decode`.
-        contract: what becomes of new fields of a newer writer; columns when absent.
+        contract: what happens to new fields of a newer writer; None: they become columns.
 
     Attributes:
         member: the reading side.
@@ -77,19 +77,19 @@ class ProcessLoop:
 
     @property
     def state(self) -> str:
-        """See `Patience`."""
+        """The loop's state, see `Patience`."""
         return self.member.patience.state
 
     @property
     def counts(self) -> Counts:
-        """See `METRICS`."""
+        """The values of `METRICS`."""
         return self.member.counts
 
     def run(self) -> None:
-        """Process until `stop` is set; what is buffered then is processed first.
+        """Process until `stop` is set, and process what is buffered before returning.
 
         Raises:
-            PixstreamError: what waiting does not cure; nothing of the batch is committed.
+            PixstreamError: waiting does not cure the failure; nothing of the batch is committed.
         """
         with closing(self):
             self.open()
@@ -102,29 +102,29 @@ class ProcessLoop:
         self.member.join()
 
     def step(self) -> None:
-        """Read one batch and take it through."""
+        """Read and process one batch."""
         self.member.step(self._take)
 
     def close(self) -> None:
-        """Release everything; the group keeps our place."""
+        """Release everything; the member keeps its static membership."""
         self.member.close()
         self._writer.close()
         self._processor.close()
 
     def _take(self, segment: Segment) -> None:
-        """Take one part of the batch through, whole or not at all."""
+        """Process one segment of the batch, whole or not at all."""
         batch = self._decoder.decode(segment, self.member.cluster_id, self.member.standing)
         outputs: list[tuple[str, bytes | None, bytes | None, Headers]] = []
         events = batch.events.table.num_rows
         if events:
-            # 1. The state of our partitions, as the last committed transaction left it.
+            # 1. Restore the state of our partitions, as the last committed transaction left it.
             self._state.restore(
                 [TopicPartition(p.topic, p.partition) for p in self.member.standing]
             )
-            # 2. The events become records. From here on the state is ahead of Kafka.
+            # 2. Make records of the events. From here on the state is ahead of Kafka.
             self._state.distrust()
             outputs = self._process(batch.events)
-        # 3. All of it in one transaction, which is as short as can be.
+        # 3. Send all of it in one transaction, which is as short as possible.
         with self._writer.transaction() as transaction:
             for output in outputs:
                 transaction.send(*output)
@@ -132,9 +132,9 @@ class ProcessLoop:
                 transaction.send(DLQ, *letter)
             if events:
                 self._state.write(transaction)
-            # Refused where the group went on without us: then others have these records.
+            # Kafka refuses if the group went on without us: other members have these records then.
             transaction.send_offsets(segment.next_offsets, self.member.inbox.membership())
-        # 4. Kafka holds it: memory follows.
+        # 4. Kafka has committed it: the state in memory is valid again.
         if events:
             self._state.trust()
         self.member.drop(batch.taken)
@@ -145,7 +145,7 @@ class ProcessLoop:
         self.counts.add(NOT_FOR_US, batch.skipped)
 
     def _process(self, events: EventBatch) -> list[tuple[str, bytes | None, bytes | None, Headers]]:
-        """What the processor emits; its breaker counts its failures."""
+        """Return what the processor emits; its breaker counts its failures."""
         outputs: list[tuple[str, bytes | None, bytes | None, Headers]] = []
         name, declared = self._processor.name, self._processor.writes
 

@@ -36,8 +36,8 @@ METRICS = (*sending.METRICS, COMMITTED, RETRIES)
 class ProduceLoop:
     """Source → Kafka; `_produce` shows the steps in the order that the guarantees need.
 
-    After a commit of which nobody knows whether it happened (a `KafkaError`) the process ends: the
-    next one goes through the same steps and finds the answer in the positions.
+    After a commit whose outcome is unknown (a `KafkaError`) the process ends. The next one goes
+    through the same steps and finds the outcome in the positions.
 
     Args:
         producer: the plugin.
@@ -45,12 +45,12 @@ class ProduceLoop:
         sealer: makes canonical events.
         letters: makes dead letters.
         max_event_bytes: a larger event becomes a letter.
-        retry: back-off of transient failures.
-        stop: set to end after the transaction in hand.
+        retry: back-off after transient failures.
+        stop: set to end after the current transaction.
 
     Attributes:
-        state: starting until positions were read for the first time, then ready or waiting.
-        counts: see `METRICS`.
+        state: starting until positions are read for the first time, then ready or waiting.
+        counts: the values of `METRICS`.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class ProduceLoop:
         """Read and produce until `stop` is set.
 
         Raises:
-            FencedError: another process took over; end without a trace.
-            PixstreamError: what waiting does not cure.
+            FencedError: another process took over; end and write nothing more.
+            PixstreamError: waiting does not cure the failure.
         """
         producer = self._producer
         own_id = transactional_id(producer.name, producer.replica, producer.replicas)
@@ -90,18 +90,18 @@ class ProduceLoop:
                     self._wait(error)
 
     def _produce(self, writer: Writer) -> None:
-        """Take the source to Kafka until `stop` is set or something transient happens."""
+        """Read the source into Kafka until `stop` is set or a transient failure happens."""
         producer = self._producer
-        # 1. Fence whoever wrote under our transactional id; Kafka aborts what that one left open.
+        # 1. Fence the former owner of our transactional id; Kafka aborts its open transaction.
         if writer.open():
             self._ownership = Ownership(self._client, producer.name, producer.replicas)
-        # 2. Claim the streams, 3. then read their positions: nobody else moves them any more.
+        # 2. Claim the streams, 3. then read their positions: no other process moves them now.
         since = self._ownership.claim()
         self.state = "ready"
         # 4. Read the source from there.
         with _closed_at_end(producer.read(since)) as readings:
             for batch in batches(readings, producer.batch, self._stop):
-                # 5. Events, letters and positions become visible together, or none of them does.
+                # 5. Events, letters and positions become visible together or not at all.
                 with self._answering_for(batch), writer.transaction() as transaction:
                     for reading in batch:
                         batch.size += self._sending.send(reading, transaction)
@@ -117,7 +117,7 @@ class ProduceLoop:
 
     @contextmanager
     def _answering_for(self, batch: Batch) -> Iterator[None]:
-        """Let the producer hear of each reading of the batch that is not committed."""
+        """Report each reading of the batch to the producer if it is not committed."""
         try:
             yield
         except Exception as error:
@@ -132,7 +132,7 @@ class ProduceLoop:
         if self.state != "starting":
             self.state = "waiting"
         log.warning(
-            "%s: %s; it goes on from the last committed positions in %.1f s",
+            "%s: %s; continues from the last committed positions in %.1f s",
             self._producer.name,
             error,
             wait,
@@ -144,7 +144,7 @@ class ProduceLoop:
 def _closed_at_end(
     readings: Iterator[Reading | None],
 ) -> Iterator[Iterator[Reading | None]]:
-    """End a generator so that its `finally` releases what it holds; other iterators have none."""
+    """Close a generator, so that its `finally` releases resources; other iterators have none."""
     try:
         yield readings
     finally:

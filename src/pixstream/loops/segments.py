@@ -1,9 +1,9 @@
-"""A buffer of records, cut before the first record of each new schema version.
+"""Cuts a buffer before the first record of each new schema version.
 
-What came before the change then goes its way whatever the contract says of what comes after, and a
-consumer that stops at a frozen field has told Kafka exactly how far it came. Only the first record
-of a version cuts: behind it old and new records may alternate, as they do while producers are
-upgraded one by one, without a commit for each.
+The records before the cut are then written, whatever the contract says of those after it, and a
+consumer that stops at a frozen field has committed exactly how far it came. Only the first record
+of a version causes a cut: after it, old and new records may alternate, as they do while producers
+are upgraded one by one, without a commit for each.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Segment(NamedTuple):
 
     Attributes:
         records: in consumption order.
-        next_offsets: where the partitions go on after them.
-        version: the highest version of this and of every earlier segment.
+        next_offsets: the next offsets of the partitions after them.
+        version: the highest version in this and all earlier segments.
     """
 
     records: Sequence[Record]
@@ -37,12 +37,12 @@ class Segment(NamedTuple):
 def segments(
     records: Sequence[Record], ahead: Mapping[TopicIdPartition, int], known: int
 ) -> list[Segment]:
-    """Cut a buffer; one segment at least, without records where there are none.
+    """Cut a buffer into at least one segment, which is empty if there are no records.
 
     Args:
         records: in consumption order.
-        ahead: where each partition goes on after all of them; also of partitions without records.
-        known: the highest version that was seen before, which cuts no more.
+        ahead: the next offset of each partition after all records, also of those without records.
+        known: the highest version seen before, which does not cause a cut.
     """
     starts = _starts(records, known)
     ends = [start for start, _ in starts[1:]] + [len(records)]
@@ -58,7 +58,7 @@ def segments(
 
 
 def _starts(records: Sequence[Record], known: int) -> list[tuple[int, int]]:
-    """Where each segment begins, and the highest version up to its end."""
+    """Return where each segment begins, and the highest version up to its end."""
     starts = [(0, known)]
     for index, record in enumerate(records):
         found = version(record)
@@ -75,7 +75,7 @@ def _following(
     left: Mapping[tuple[str, int], int],
     ahead: Mapping[TopicIdPartition, int],
 ) -> dict[TopicIdPartition, int]:
-    """Where the partitions of a part go on: at their first record behind it, if there is one."""
+    """Return the next offsets after a part: each partition's first record behind it, if any."""
     moved = {(record.topic, record.partition) for record in part}
     return {
         p: left.get((p.topic, p.partition), offset)
@@ -85,7 +85,7 @@ def _following(
 
 
 def version(record: Record) -> int:
-    """What the record's header says; 0 where it says nothing that is a number."""
+    """Return the version in the record's header; 0 if it is absent or not a number."""
     for name, value in record.headers:
         if name == VERSION_HEADER:
             return int(value) if value.isdigit() and len(value) <= _DIGITS else 0

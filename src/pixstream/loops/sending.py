@@ -1,4 +1,4 @@
-"""What a reading becomes in an open transaction: an event of its category's topic, or a letter."""
+"""Sends readings in an open transaction: as events to their category's topic, or as letters."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ PRODUCED = {
     for category in Category
 }
 METRICS = (READ, *PRODUCED.values(), LETTERS)
-"""Readings with content and what they became, also in transactions that were aborted."""
+"""Readings with content and what they became, including those of aborted transactions."""
 
 
 class Sending:
-    """Sends readings of one producer.
+    """Sends the readings of one producer.
 
     Args:
-        source: name of the producer.
+        source: the name of the producer.
         sealer: makes canonical events.
         letters: makes dead letters.
         max_event_bytes: a larger event becomes a letter.
-        counts: counts up `METRICS`.
+        counts: keeps `METRICS`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Sending:
         self._counts = counts
 
     def send(self, reading: Reading, transaction: Transaction) -> int:
-        """Hand one reading to the open transaction; its size in bytes, 0 without content."""
+        """Send one reading in the open transaction; return its bytes, 0 without content."""
         content = reading.content
         if content is None:
             return 0

@@ -1,4 +1,4 @@
-"""A processor's state from batch to batch: restored from its changelog, written with a batch."""
+"""A processor's state between batches: restored from its changelog, written with each batch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ log = logging.getLogger("pixstream.loops")
 
 
 class State:
-    """What a processor remembers; nothing happens for one that remembers nothing.
+    """The state of a processor; does nothing for a processor without state.
 
-    The state in memory is that of the last committed transaction, or it is not trusted: it is
-    restored before the next batch. The changelog is read after the group's offsets were, which
-    Kafka gives only once no transaction moves them any more; so what a former owner committed of
-    these partitions is in it, and what that one still tries to commit is refused.
+    The state in memory either is that of the last committed transaction, or is not trusted: then it
+    is restored before the next batch. The changelog is read after the group's offsets, which Kafka
+    returns only once no open transaction can move them. So the changelog contains all that a former
+    owner committed for these partitions, and what that owner still tries to commit is refused.
 
     Args:
         processor: the plugin.
@@ -40,27 +40,27 @@ class State:
         self._trusted = False
 
     def distrust(self) -> None:
-        """Partitions came or went, or a batch is about to change it."""
+        """Note that partitions were reassigned, or that a batch is about to change the state."""
         self._trusted = False
 
     def trust(self) -> None:
-        """Kafka holds all that is in memory."""
+        """Note that Kafka holds all of the state in memory."""
         self._trusted = True
 
     def restore(self, partitions: Collection[TopicPartition]) -> None:
-        """Bring the state of these partitions back, unless what is in memory can be trusted.
+        """Restore the state of these partitions, unless the state in memory is trusted.
 
         Raises:
             Transient: Kafka does not answer.
-            KafkaError: the changelog does not exist, or holds what is not a state.
+            KafkaError: the changelog does not exist, or has a record that is not a state.
         """
         if self._processor is None or self._trusted:
             return
-        log.info("%s: its state is restored from %s", self._name, self._topic)
+        log.info("%s: restoring its state from %s", self._name, self._topic)
         self._processor.restore(partitions, self._records(set(partitions)))
 
     def write(self, transaction: Transaction) -> None:
-        """Send what changed."""
+        """Send what changed in the state."""
         for place, key, value in () if self._processor is None else self._processor.checkpoint():
             prefix = f"{place.topic}/{place.partition}/".encode()
             transaction.send(self._topic, prefix + key, value, ())
@@ -73,7 +73,7 @@ class State:
             except ValueError:
                 raise KafkaError(
                     f"topic {self._topic}, offset {record.offset}: is not a state that this "
-                    "version reads; nothing is processed before it is corrected"
+                    "version can read. Nothing is processed until it is corrected"
                 ) from None
             if place in partitions:
                 yield StateRecord(place, key, record.value)

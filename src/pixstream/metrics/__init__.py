@@ -1,7 +1,7 @@
-"""What pixstream measures about itself: declarations, values, and how values travel.
+"""The metrics of pixstream: their declarations, their values, and how values are passed on.
 
 A metric is declared once, in the module that counts it; its plugin or loop lists it in `metrics`.
-Everything else follows from the declaration: the report of the process, the sums of the supervisor,
+Everything else follows from the declaration: the report of the process, the supervisor's sums,
 `/metrics`, `pixstream status` and docs/reference/metrics.md.
 """
 

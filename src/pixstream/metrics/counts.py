@@ -1,4 +1,4 @@
-"""What one object has counted and measured since it was made."""
+"""The values of one object's metrics since it was created."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Observed:
-    """Values of a histogram so far: how many in each bucket alone, and their sum."""
+    """The values of a histogram so far: how many are in each bucket alone, and their sum."""
 
     def __init__(self, histogram: Histogram) -> None:
         self.bounds = histogram.buckets
@@ -24,14 +24,14 @@ class _Observed:
 
 
 class Counts(Mapping[str, int | float]):
-    """Values of declared metrics; as a mapping, its counters and gauges by their short names.
+    """Values of metrics; as a mapping, the counters and gauges by their short names.
 
-    Counters and histograms that are declared here start at 0, so that their first increase shows;
-    a gauge starts when it is set, a metric with labels with its first series. Any thread may read;
-    one thread at a time writes to a series.
+    The counters and histograms in `declared` start at 0, so that their first increase is visible. A
+    gauge starts when it is set, and a metric with labels with its first series. Any thread may
+    read; one thread at a time may write to a series.
 
     Args:
-        declared: metrics or single series of them.
+        declared: metrics, or single series of metrics.
     """
 
     def __init__(self, *declared: Metric) -> None:
@@ -44,23 +44,23 @@ class Counts(Mapping[str, int | float]):
                 self._begin(metric)
 
     def add(self, counter: Counter, amount: float = 1) -> None:
-        """Count something that happened.
+        """Increase a counter.
 
         Raises:
-            ValueError: a metric with labels of which no series was chosen.
+            ValueError: the metric has labels, and no series was chosen.
         """
         if counter.key not in self._numbers:
             self._begin(counter)
         self._numbers[counter.key] += amount
 
     def set(self, gauge: Gauge, value: float) -> None:
-        """Say what something is now."""
+        """Set a gauge."""
         if gauge.key not in self._numbers:
             self._begin(gauge)
         self._numbers[gauge.key] = value
 
     def observe(self, histogram: Histogram, value: float, times: int = 1) -> None:
-        """Put a value into its bucket, `times` over."""
+        """Count a value in its bucket, `times` times."""
         if histogram.key not in self._observed:
             self._begin(histogram)
         observed = self._observed[histogram.key]
@@ -68,7 +68,7 @@ class Counts(Mapping[str, int | float]):
         observed.sum += value * times
 
     def samples(self) -> list[Sample]:
-        """Everything as it is now, safe to call from any thread."""
+        """Return a sample of every series; any thread may call this."""
         return [
             Sample(
                 name=metric.name,
@@ -95,15 +95,15 @@ class Counts(Mapping[str, int | float]):
 
     def _begin(self, metric: Metric) -> None:
         if not metric.is_series:
-            raise ValueError(f"metric {metric.name}: which of its series? see Metric.of")
+            raise ValueError(f"metric {metric.name}: choose one of its series with Metric.of")
         if metric.short in self._keys:
-            raise ValueError(f"metric {metric.name}: another is called {metric.short!r} already")
+            raise ValueError(f"metric {metric.name}: another has the short name {metric.short!r}")
         if isinstance(metric, Histogram):
             self._observed[metric.key] = _Observed(metric)
         else:
             self._numbers[metric.key] = 0
         self._keys[metric.short] = metric.key
-        self._series[metric.key] = metric  # last: who reads in this moment finds its value
+        self._series[metric.key] = metric  # last: a concurrent reader finds its value
 
     def _value(self, metric: Metric) -> int | float | Distribution:
         if metric.key in self._numbers:

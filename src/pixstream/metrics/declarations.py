@@ -1,4 +1,4 @@
-"""Counters, gauges and histograms as their owners declare them; values live in `Counts`."""
+"""Declarations of counters, gauges and histograms; `Counts` has their values."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pixstream.metrics.samples import Key
 Kind = Literal["counter", "gauge", "histogram"]
 
 RESERVED_LABELS = frozenset({"component", "replica", "le"})
-"""The supervisor adds the first two to every series of a component; buckets have the third."""
+"""The supervisor adds the first two to every series of a component; buckets use the third."""
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Buckets for the duration of one operation, those of OpenTelemetry's semantic conventions."""
+"""Buckets for the duration of one operation, from OpenTelemetry's semantic conventions."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -23,18 +23,18 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 class Metric:
     """A metric, or one series of a metric that has labels (see `of`).
 
-    Label values come from the configuration and from closed lists, never from content: no
-    identifier, key, person or participant.
+    Label values come from the configuration and from closed lists, never from content: they never
+    contain an identifier, key, person or participant.
 
     Attributes:
-        name: as Prometheus stores it, ending in its unit; a counter's ends in `_total`.
-        help: one phrase for whoever reads a dashboard.
-        labels: names of its labels, besides `component` and `replica`, which every metric has.
-        short: what `pixstream status` calls it; derived from the name unless given.
-        values: of the labels, in their order; empty for a metric that has labels, not yet a series.
+        name: the name in Prometheus, ending in the unit; the name of a counter ends in `_total`.
+        help: one phrase for the reader of a dashboard.
+        labels: the names of its labels, besides `component` and `replica`, which every metric has.
+        short: the name in `pixstream status`; derived from `name` unless given.
+        values: the values of the labels, in their order; empty if no series is chosen yet.
 
     Raises:
-        ValueError: a name that Prometheus would refuse or that breaks its conventions.
+        ValueError: Prometheus would refuse the name, or it breaks Prometheus' conventions.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Metric:
     kind: ClassVar[Kind]
 
     def __post_init__(self) -> None:
-        """Check the declaration, where its author sees the error first: on import."""
+        """Check the declaration on import, where its author sees the error first."""
         for name in (self.name, *self.labels):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"metric {self.name}: {name!r} is not a name in snake_case")
@@ -61,18 +61,18 @@ class Metric:
 
     @property
     def is_series(self) -> bool:
-        """Whether it can be counted: it has no labels, or a value for each."""
+        """Whether it can have a value: it has no labels, or a value for each label."""
         return len(self.values) == len(self.labels)
 
     def of(self, short: str = "", **values: str) -> Self:
-        """The series with these label values.
+        """Return the series with these label values.
 
         Args:
-            short: what `pixstream status` calls it; else the metric's short name and the values.
-            values: one for each label.
+            short: the name in `pixstream status`; default: the metric's short name and the values.
+            values: one value for each label.
 
         Raises:
-            ValueError: not exactly the metric's labels.
+            ValueError: these are not exactly the metric's labels.
         """
         if values.keys() != set(self.labels):
             raise ValueError(f"metric {self.name}: its labels are {self.labels}, not {[*values]}")
@@ -82,30 +82,30 @@ class Metric:
 
 
 class Counter(Metric):
-    """Only grows; summed over all processes of a component since its supervisor started."""
+    """A value that only grows, summed over a component's processes since its supervisor started."""
 
     kind = "counter"
 
 
 class Gauge(Metric):
-    """As it is now; absent until it is first set, and while the process is down."""
+    """A present value; absent until it is first set, and while the process is down."""
 
     kind = "gauge"
 
 
 @dataclasses.dataclass(frozen=True)
 class Histogram(Metric):
-    """How values are distributed over buckets; summed like a counter.
+    """The distribution of values over buckets, summed like a counter.
 
     Attributes:
-        buckets: upper bounds, ascending; what exceeds the last one is counted all the same.
+        buckets: upper bounds, ascending; values above the last one are also counted.
     """
 
     kind = "histogram"
     buckets: tuple[float, ...] = dataclasses.field(default=SECONDS, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Check the buckets, too."""
+        """Check the declaration and the buckets."""
         super().__post_init__()
         if not self.buckets or list(self.buckets) != sorted(set(self.buckets)):
-            raise ValueError(f"metric {self.name}: buckets must ascend")
+            raise ValueError(f"metric {self.name}: buckets must be ascending")

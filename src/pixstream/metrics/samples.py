@@ -1,7 +1,7 @@
-"""Values with their declaration, as they travel from a process to whoever adds or shows them.
+"""Values with their declaration, as a process sends them to the supervisor and to `status`.
 
-A sample describes itself, so a supervisor needs no list of metrics, and a plugin that it has never
-imported is exported like ours.
+A sample describes itself, so a supervisor does not need a list of metrics, and exports the metrics
+of a plugin that it has never imported like any other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Key: TypeAlias = tuple[str, tuple[str, ...]]
-"""What makes a series: the name of its metric and the values of its labels."""
+"""Identifies a series: the name of its metric and the values of its labels."""
 
 
 class Distribution(msgspec.Struct, frozen=True):
@@ -24,8 +24,8 @@ class Distribution(msgspec.Struct, frozen=True):
 
     Attributes:
         bounds: upper bounds of the buckets, ascending.
-        counts: how many values fell into each bucket alone, and last into none.
-        sum: of all values.
+        counts: how many values are in each bucket alone, and, as the last one, in none.
+        sum: the sum of all values.
     """
 
     bounds: tuple[float, ...]
@@ -33,12 +33,12 @@ class Distribution(msgspec.Struct, frozen=True):
     sum: float
 
     def __add__(self, other: Distribution) -> Distribution:
-        """Both together; they have the same bounds."""
+        """Return the sum of two distributions with the same bounds."""
         counts = tuple(map(sum, zip(self.counts, other.counts, strict=True)))
         return Distribution(self.bounds, counts, self.sum + other.sum)
 
     def cumulative(self) -> Iterator[tuple[float, int]]:
-        """Buckets as Prometheus counts them: each includes those before it, the last is +Inf."""
+        """Yield Prometheus' buckets: each includes those before it, and the last is +Inf."""
         return zip((*map(float, self.bounds), math.inf), accumulate(self.counts), strict=True)
 
 
@@ -46,12 +46,12 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
     """The value of one series.
 
     Attributes:
-        name: of the metric.
-        kind: of the metric.
+        name: the name of the metric.
+        kind: the kind of the metric.
         value: a number, or a distribution for a histogram.
-        help: of the metric.
-        labels: its own, without `component` and `replica`.
-        short: what `pixstream status` calls the series.
+        help: the help text of the metric.
+        labels: its own labels, without `component` and `replica`.
+        short: the name of the series in `pixstream status`.
     """
 
     name: str
@@ -63,14 +63,15 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def key(self) -> Key:
-        """What it is a value of."""
+        """The series of this sample."""
         return self.name, tuple(self.labels.values())
 
     def after(self, former: Sample | None) -> Sample:
-        """This sample with what an earlier process had counted.
+        """Return this sample plus what earlier processes had counted.
 
-        A gauge has no past. Nor has a metric that another release, installed between two starts,
-        declared otherwise: it begins again, as a counter does when its process restarts.
+        A gauge does not have a past. Neither does a metric that a new release, installed between
+        two starts, declares differently: it starts over, as a counter does when its process
+        restarts.
         """
         if former is None or self.kind == "gauge" or former.kind != self.kind:
             return self

@@ -1,1 +1,1 @@
-"""The contracts of the plugins: what a source, a destination or a processor promises."""
+"""The contracts of plugins: what a source, a destination or a processor must do."""

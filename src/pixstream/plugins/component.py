@@ -1,4 +1,4 @@
-"""What every plugin shares: the part of a section that the framework itself reads."""
+"""The base of all plugins: the settings that the framework itself reads."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from pixstream.metrics import Counts, Metric
 
 
 class Loop(Protocol):
-    """What a process of a component does until it is told to stop.
+    """The work of a component's process, until it is asked to stop.
 
     Attributes:
         state: starting, ready, waiting, breaker_open or breaker_half_open.
-        counts: since the start.
+        counts: the values of its metrics since the start.
     """
 
     @property
     def state(self) -> str:
-        """As it is now."""
+        """The present state."""
 
     @property
     def counts(self) -> Counts:
-        """Since the start."""
+        """The values of its metrics since the start."""
 
     def run(self) -> None:
         """Work until the end.
 
         Raises:
-            PixstreamError: what waiting does not cure.
+            PixstreamError: waiting does not cure the failure.
         """
 
 
 @dataclasses.dataclass(kw_only=True)
 class Component:
-    """What all kinds share: the part of a section that the framework itself reads.
+    """The base class of all plugins, with the settings that the framework itself reads.
 
     Attributes:
-        metrics: what the plugin counts beyond what the framework counts for it; see
-            `pixstream.metrics`. Nothing else needs to know of them.
-        counts: their values, which the plugin keeps: `self.counts.add(UPSERTS, 3)`.
+        metrics: the metrics that the plugin counts itself, beyond those of the framework; see
+            `pixstream.metrics`. They need no other declaration.
+        counts: their values, which the plugin updates: `self.counts.add(UPSERTS, 3)`.
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -60,18 +60,18 @@ class Component:
     ] = 1
 
     def __post_init__(self) -> None:
-        """Give the framework's own attributes their place; they are no settings."""
+        """Set the framework's own attributes, which are not settings."""
         self.name: str = self.type
         self.replica: int = 0
         self.counts = Counts(*self.metrics)
 
     def check(self) -> str:
-        """Try the other side without reading or writing an event; say what was found.
+        """Check the source or destination without reading or writing an event; return the finding.
 
         Raises:
-            PixstreamError: what is wrong and what to do.
+            PixstreamError: the check failed; the message says what is wrong and what to do.
         """
-        return "nothing to try"
+        return "nothing to check"
 
 
 class BatchLimits(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 """The contract of a consumer: a destination of Pix events, Kafka → destination.
 
-`Consumer` is what every destination implements; the protocols below it are for those that can do
-more, and are recognised by their methods.
+Every destination implements `Consumer`. The protocols below it are optional, for destinations that
+can do more; the framework recognises them by their methods.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 from pixstream.plugins.reader import Reader
 
 Reject: TypeAlias = Callable[[Sequence[int], str], None]
-"""`reject(rows, reason)` makes dead letters of these rows of the batch; durable on return."""
+"""`reject(rows, reason)` turns these rows of the batch into dead letters, durable on return."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -29,27 +29,27 @@ class Consumer(Reader):
     """A destination of Pix events. Its fields are its YAML section; every field has a default."""
 
     def write(self, batch: EventBatch, reject: Reject) -> None:
-        """Make the whole batch durable; the same offsets may come again.
+        """Make the whole batch durable; the same offsets may be written again.
 
-        `reject` comes first: it returns once those letters are durable.
+        Call `reject` first: it returns once its letters are durable.
 
         Raises:
-            Transient: called again with back-off.
-            DestinationError: any other error stops this process, nothing committed.
+            Transient: the framework calls again, with back-off.
+            DestinationError: this and any other error stops the process; nothing is committed.
         """
         raise NotImplementedError
 
 
 @runtime_checkable
 class OwnsItsLoop(Protocol):
-    """A destination whose engine reads Kafka itself: of `Consumer` only `check` is called then."""
+    """A destination whose engine reads Kafka itself: of `Consumer`, only `check` is called."""
 
     def loop(self, settings: Any, stop: threading.Event) -> Loop:
-        """The loop to run instead of `ConsumeLoop`.
+        """Return the loop to run instead of `ConsumeLoop`.
 
         Args:
             settings: the whole configuration, a `config.settings.Settings`.
-            stop: set when it is to end; what is in hand is finished first.
+            stop: set when the loop must end; it finishes its current work first.
         """
 
 
@@ -60,9 +60,9 @@ class RemembersOffsets(Protocol):
     def offsets(
         self, partitions: Collection[TopicIdPartition], cluster_id: str
     ) -> Mapping[TopicIdPartition, int]:
-        """The next offset wanted per partition; those that it does not know are left out.
+        """Return the next offset of each partition, without those that it does not know.
 
-        It only looks: nothing is created or changed.
+        The call creates and changes nothing.
 
         Raises:
             TopicChangedError: the destination remembers another incarnation of the topic.
@@ -72,13 +72,13 @@ class RemembersOffsets(Protocol):
 
 @runtime_checkable
 class AcceptsOffsets(Protocol):
-    """Of those that remember offsets, one for which `pixstream offsets set` can change them."""
+    """A destination whose remembered offsets `pixstream offsets set` can change."""
 
     def set_offsets(self, offsets: Mapping[TopicIdPartition, int], cluster_id: str) -> None:
-        """Remember these next offsets instead, also lower ones: a person decided so.
+        """Remember these next offsets instead, even if they are lower: an operator decided so.
 
-        It also takes these incarnations of the topics for its own from now on. Nothing is being
-        written meanwhile.
+        From now on, these incarnations of the topics are the ones that it is fed from. No write
+        runs at the same time.
         """
 
 
@@ -87,11 +87,11 @@ class HasColumns(Protocol):
     """A destination with columns beyond those of an event, for new fields of a newer writer."""
 
     def columns(self) -> Mapping[str, pa.DataType]:
-        """Their types by dotted path.
+        """Return their types by dotted path.
 
-        Asked when a newer writer sends new fields: their values come with these types, or not at
-        all; those of the null type get none.
+        Called when a newer writer sends new fields. The fields' values come with these types, or
+        not at all; those of the null type get none.
 
         Raises:
-            Transient: asked again with back-off.
+            Transient: the framework calls again, with back-off.
         """

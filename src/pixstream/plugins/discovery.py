@@ -1,7 +1,7 @@
-"""How a `type` in the YAML becomes a plugin's class.
+"""Finds the plugin class that a `type` in the YAML names.
 
 A plugin is a folder of `producers/`, `consumers/` or `processors/` whose module of that name
-(`producer`, `consumer`, `processor`) holds exactly one class; or a single module there; or an
+(`producer`, `consumer`, `processor`) defines exactly one class; or a single module there; or an
 installed entry point.
 """
 
@@ -27,15 +27,16 @@ P = TypeVar("P", bound=Component)
 
 
 def load(kind: type[P], type_name: str) -> type[P]:
-    """Import the one class that `type: NAME` means.
+    """Import and return the class that `type: NAME` names.
 
     Args:
         kind: `Producer`, `Consumer` or `Processor`.
-        type_name: a folder or module of the kind's package, `pixstream.producers` or so, else an
+        type_name: a folder or module of the kind's package, such as `pixstream.producers`, else an
             installed entry point of the group with that name.
 
     Raises:
-        ConfigError: no such plugin, or its module does not hold exactly one class of the kind.
+        ConfigError: there is no such plugin, or its module does not define exactly one class of the
+            kind.
     """
     group = f"pixstream.{kind.__name__.lower()}s"
     if type_name in builtin(kind):
@@ -47,19 +48,19 @@ def load(kind: type[P], type_name: str) -> type[P]:
         loaded = point.load()
         if isinstance(loaded, type) and issubclass(loaded, kind):
             return loaded
-        raise ConfigError(f"entry point {type_name} of {group} is no {kind.__name__}")
+        raise ConfigError(f"entry point {type_name} of {group} is not a {kind.__name__}")
     known = ", ".join(available(kind))
     raise ConfigError(f"no {kind.__name__.lower()} of type {type_name!r}; known: {known}")
 
 
 def builtin(kind: type[Component]) -> list[str]:
-    """The plugins of the kind's package, by name, without importing them."""
+    """Return the names of the plugins in the kind's package, without importing them."""
     package = importlib.import_module(f"pixstream.{kind.__name__.lower()}s")
     return sorted(m.name for m in pkgutil.iter_modules(package.__path__))
 
 
 def available(kind: type[Component]) -> list[str]:
-    """Every type name that `load` would find, built in or installed."""
+    """Return every type name that `load` finds, built-in or installed."""
     group = f"pixstream.{kind.__name__.lower()}s"
     return sorted({*builtin(kind), *(p.name for p in entry_points(group=group))})
 
@@ -71,5 +72,5 @@ def _only_class(kind: type[P], module: str, members: Mapping[str, object]) -> ty
         if isinstance(m, type) and issubclass(m, kind) and m.__module__ == module
     ]
     if len(found) != 1:
-        raise ConfigError(f"{module} must hold exactly one {kind.__name__}, it holds {len(found)}")
+        raise ConfigError(f"{module} must define exactly one {kind.__name__}, not {len(found)}")
     return found[0]

@@ -1,4 +1,4 @@
-"""What a source no longer has: said with its bounds, and skipped only by decision."""
+"""Gaps in a source: reported with their bounds, and skipped only by an operator's decision."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from pixstream.errors import PixstreamError
 log = logging.getLogger("pixstream.plugins.gaps")
 
 OnGap: TypeAlias = Literal["stop", "continue"]
-"""The setting of that name."""
+"""The setting `on_gap`."""
 
 
 def met(stream: str, missing: str, on_gap: OnGap, then: str) -> None:
-    """Go on past a gap with an error in the log, or stop before it.
+    """Continue past a gap with an error in the log, or stop before it.
 
     Args:
-        stream: whose gap it is, as a person knows it.
-        missing: what cannot be read any more, from where to where.
+        stream: the stream with the gap, by the name that people know.
+        missing: what the source no longer has, with its bounds.
         on_gap: the decision.
-        then: what happens next when it goes on.
+        then: what happens next if reading continues.
 
     Raises:
         PixstreamError: the decision is to stop.
     """
     if on_gap == "stop":
         raise PixstreamError(
-            f"{stream}: {missing} cannot be had from the source any more. Nothing is skipped "
-            "without a decision: get it another way if it is needed, then set on_gap: continue; "
+            f"{stream}: the source no longer has {missing}. Nothing is skipped without a decision: "
+            "get it another way if it is needed, then set on_gap: continue; "
             f"then {then}"
         )
     log.error(
-        "%s: %s cannot be had from the source any more and is skipped (on_gap: continue); %s",
+        "%s: the source no longer has %s, which is skipped (on_gap: continue); %s",
         stream,
         missing,
         then,

@@ -1,8 +1,8 @@
 """The contract of processors: Kafka → Kafka.
 
 A processor maps batches of events to records of topics that it declares. Those records, the dead
-letters of the batch, what changed in the processor's state and the offsets of the input are written
-in one transaction: all of it is seen, or none of it, whatever is killed at whatever moment.
+letters of the batch, the changes of the processor's state and the offsets of the input are written
+in one transaction: all of it becomes visible, or none of it, whichever process is killed and when.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Emit(Protocol):
-    """Hands one record to the transaction of the batch."""
+    """Adds one record to the transaction of the batch."""
 
     def __call__(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()
     ) -> None:
-        """Take the record; it is sent once `process` has returned.
+        """Add the record; it is sent after `process` returns.
 
         Raises:
             PixstreamError: the processor does not declare the topic in `writes`.
@@ -40,11 +40,11 @@ class Emit(Protocol):
 
 @dataclasses.dataclass(kw_only=True)
 class Processor(Reader):
-    """Events to records of other topics. Its fields are its YAML section; each has a default.
+    """Maps events to records of other topics. Its fields are its YAML section; each has a default.
 
     Attributes:
-        writes: the topics that it writes, and what each is where the section `topics` says
-            nothing. `topics apply` creates them, `topics acls` grants them.
+        writes: the topics that it writes, each with its settings, which the section `topics` can
+            change. `topics apply` creates the topics, `topics acls` grants access to them.
     """
 
     writes: ClassVar[Mapping[str, TopicSettings]] = MappingProxyType({})
@@ -54,14 +54,14 @@ class Processor(Reader):
     )
 
     def process(self, batch: EventBatch, emit: Emit) -> None:
-        """Map the events of a batch; called again with the same ones after a failure.
+        """Map the events of a batch; called again with the same events after a failure.
 
-        It has no other effect than what it emits and what it changes in its own state: both are
-        undone where the transaction fails.
+        Its only effects are the records that it emits and the changes in its own state: both are
+        undone if the transaction fails.
 
         Raises:
-            Transient: called again with back-off.
-            PixstreamError: any other error stops this process, nothing committed.
+            Transient: the framework calls again, with back-off.
+            PixstreamError: this and any other error stops the process; nothing is committed.
         """
         raise NotImplementedError
 
@@ -71,8 +71,8 @@ class StateRecord(NamedTuple):
 
     Attributes:
         partition: the input partition whose events it comes from, and with which it moves.
-        key: names it within the partition.
-        value: None: it is gone.
+        key: identifies the entry within the partition.
+        value: the entry; None: it is deleted.
     """
 
     partition: TopicPartition
@@ -82,28 +82,28 @@ class StateRecord(NamedTuple):
 
 @runtime_checkable
 class HasState(Protocol):
-    """A processor that remembers something from one batch to the next.
+    """A processor that keeps state from one batch to the next.
 
-    What it remembers is kept in a compacted topic, its changelog, from which it comes back after a
-    crash and wherever a partition moves to.
+    The state is stored in a compacted topic, its changelog. From there it is restored after a
+    crash, and wherever a partition moves to.
     """
 
     def restore(self, partitions: Collection[TopicPartition], state: Iterable[StateRecord]) -> None:
-        """Forget everything: the state is now this one, of these partitions and no others.
+        """Replace the whole state with this one, which is of these partitions and no others.
 
-        Called before `process` whenever partitions came or went, and after a transaction that was
-        not committed. Of several records of one key the last one counts.
+        Called before `process` after partitions were assigned or revoked, and after a transaction
+        that was not committed. If a key has several records, the last one counts.
         """
 
     def checkpoint(self) -> Iterable[StateRecord]:
-        """What changed since the last call, or since `restore`.
+        """Return what changed since the last call, or since `restore`.
 
-        Called once after each `process`; written in the transaction of its batch.
+        Called once after each `process`; the changes are written in the transaction of its batch.
         """
 
 
 def topics_of(processors: Mapping[str, Processor]) -> dict[str, TopicSettings]:
-    """Every topic that these processors, by name, write; changelogs among them."""
+    """Return every topic that these processors write, by name, including changelogs."""
     found: dict[str, TopicSettings] = {}
     for name, processor in processors.items():
         found |= processor.writes

@@ -1,7 +1,7 @@
 """The contract of a producer: a source of Pix events, source → Kafka.
 
-`Producer` is what every source implements; the protocols below it are for those that need more, and
-are recognised by their methods.
+Every source implements `Producer`. The protocols below it are optional, for sources that need more;
+the framework recognises them by their methods.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from pixstream.event.model import Refusal
 from pixstream.plugins.component import BatchLimits, Component
 
 Stream: TypeAlias = str
-"""One thing that a producer reads in order: an account at a bank, a log file, a directory."""
+"""Something that a producer reads in order: an account at a bank, a log file, a directory."""
 
 
 Position: TypeAlias = str
-"""Where a producer stands in a stream: JSON text that only this producer understands."""
+"""A producer's place in a stream: JSON text that only this producer understands."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What a producer read: a draft or a refusal, and the position that resumes after it.
+    """What a producer read: a draft or a refusal, and the position to resume from after it.
 
     `position` None: the stream's position does not move with this reading (more of the same page
-    or file follows). `content` None: nothing but the position moves. `more`: the next reading is in
-    the same transaction, whatever the batch's limits say; it comes without a None between.
+    or file follows). `content` None: only the position moves. `more`: the next reading belongs to
+    the same transaction, whatever the batch's limits say; no None is yielded between the two.
     """
 
     stream: Stream
@@ -59,23 +59,23 @@ class Producer(Component):
     def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
         """Yield readings after `since`, each naming its stream and the position to resume from.
 
-        Yields None within 100 ms when there is nothing yet. The generator is closed at the end
-        (`finally` releases what it holds). Replica `self.replica` of `self.replicas` reads only
-        the streams that `owns` gives it.
+        Yield None within 100 ms if there is nothing yet. The framework closes the generator at the
+        end (its `finally` releases resources). Replica `self.replica` of `self.replicas` reads only
+        the streams that `owns` assigns to it.
 
         Raises:
-            Transient: the source does not answer now; the framework calls `read` again with
+            Transient: the source does not answer now; the framework calls `read` again, with
                 back-off, from the last committed positions.
         """
         raise NotImplementedError
 
     def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
-        """Yield what one body or file holds, as `read` would, without its source."""
+        """Yield what one body or file contains, as `read` would, but without the source."""
         raise NotImplementedError
 
     @final
     def owns(self, stream: Stream) -> bool:
-        """Tell whether this replica is the one owner of `stream` (a stable hash decides)."""
+        """Return whether this replica is the owner of `stream` (a stable hash decides)."""
         import zlib
 
         return zlib.crc32(stream.encode()) % self.replicas == self.replica
@@ -83,38 +83,38 @@ class Producer(Component):
 
 @runtime_checkable
 class LearnsOfDelivery(Protocol):
-    """A source that may forget, or answer for, what has arrived."""
+    """A source that may delete or acknowledge what Kafka holds."""
 
     def delivered(self, reading: Reading) -> None:
-        """Kafka holds `reading` durably. Called in reading order, in the loop's thread."""
+        """Note that `reading` is durable in Kafka; called in reading order, in the loop thread."""
 
 
 @runtime_checkable
 class LearnsOfFailure(Protocol):
-    """A source with somebody who waits for the outcome."""
+    """A source whose clients wait for the outcome."""
 
     def failed(self, reading: Reading, error: Exception) -> None:
-        """`reading` was not committed in time; `read` is called again from the last positions."""
+        """Note that `reading` was not committed; `read` is called again from the last positions."""
 
 
 @runtime_checkable
 class ParsesByStream(Protocol):
-    """A source whose streams give the same bytes another meaning (an account's own ISPB)."""
+    """A source in which the meaning of bytes depends on the stream (an account's own ISPB)."""
 
     def parse_again(self, raw: bytes, stream: Stream) -> Iterator[Draft | Refusal]:
-        """As `Producer.parse`, of a dead letter: of bytes that were read from `stream` once.
+        """Parse the bytes of a dead letter like `Producer.parse`; they were read from `stream`.
 
         Raises:
-            ConfigError: this configuration does not say what they mean; the letter stays open.
+            ConfigError: the configuration does not define their meaning; the letter stays open.
         """
 
 
 @runtime_checkable
 class ReportsWaiting(Protocol):
-    """A source of several parts, of which one may be silent while the others are read."""
+    """A source of several parts, one of which may not answer while the others are read."""
 
     def waits(self) -> bool:
-        """Whether a part of the source does not answer: the component is shown as waiting then.
+        """Return whether a part of the source does not answer; the component is shown as waiting.
 
         Called from another thread.
         """

@@ -1,4 +1,4 @@
-"""What consumers and processors share: the part of a section about reading events."""
+"""The base of consumers and processors: the settings for reading events."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ _CATEGORIES = tuple(category.plural for category in Category)
 
 @dataclasses.dataclass(kw_only=True)
 class Reader(Component):
-    """What consumers and processors share: the part of a section about reading events."""
+    """The base class of consumers and processors, with the settings for reading events."""
 
     categories: Annotated[
-        list[str], Meta(description=f"which topics of events: {', '.join(_CATEGORIES)}")
+        list[str], Meta(description=f"event topics to read: {', '.join(_CATEGORIES)}")
     ] = dataclasses.field(default_factory=lambda: list(_CATEGORIES))
     start: Annotated[
         Literal["earliest", "latest"],
-        Meta(
-            description="cold start: where to begin while neither table nor group knows an offset"
-        ),
+        Meta(description="cold start: where to begin if neither table nor group has an offset"),
     ] = "earliest"
     batch: Annotated[BatchLimits, Meta(description="when a batch closes")] = dataclasses.field(
         default_factory=BatchLimits
     )
 
     def close(self) -> None:
-        """Release what it holds; nothing is pending when this is called."""
+        """Release all resources; nothing is pending when this is called."""

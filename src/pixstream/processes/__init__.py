@@ -1,6 +1,7 @@
-"""One process per configured component: the child's side and the supervisor's.
+"""One process per configured component: the side of the child and that of the supervisor.
 
-`component` is what a child runs, `lifeline` how it ends, `report` what it tells. `supervisor` keeps
-the children running, `child` is one of them as it sees it, `replica_locks` keeps a second one out,
-`run_status` is what `pixstream status` reads, `run_lock` the kernel's lock below both.
+`component` is what a child runs, `lifeline` how it ends, `report` what it reports. `supervisor`
+keeps the children running, `child` is its view of one of them, `replica_locks` keeps a second
+supervisor from the same replica, `run_status` writes what `pixstream status` reads, and `run_lock`
+is the kernel's lock that both use.
 """

@@ -1,4 +1,4 @@
-"""One replica of one component, seen from its supervisor: its processes, one after the other."""
+"""The supervisor's view of one replica of one component: its successive processes."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from pixstream.processes.run_lock import RunLock
 
 COMMAND = (sys.executable, "-m", "pixstream.processes.component")
-"""How a child is started; its order is the last argument."""
+"""Starts a child; its `ChildSpec` is the last argument."""
 
 STEADY_SECONDS = 60.0
-"""A child that lived this long starts its next back-off from the beginning."""
+"""The back-off starts over for a child that has lived this long."""
 
 WORKED_SECONDS = 5.0
-"""A child that told for this long of more than its start had a configuration that can be used."""
+"""A child that has reported a state after starting for this long has a usable configuration."""
 
 SILENT_SECONDS = 10.0
-"""A child whose report is overdue by this much is shown as silent."""
+"""A child that has not reported for longer than this is shown as silent."""
 
 _MEANINGS = {
-    EXIT_OK: "told to end",
+    EXIT_OK: "asked to stop",
     EXIT_FAILED: "failed",
     EXIT_CONFIG: "its configuration is wrong",
     EXIT_FENCED: "fenced",
@@ -50,16 +50,16 @@ _SAMPLE_SECONDS = 1.0
 
 
 class Child:
-    """One replica of one component, with the process that plays it now.
+    """One replica of one component, with the process that runs it now.
 
     Attributes:
         label: `name-replica`.
-        restarts: how often it was started again.
-        lock: what it holds while it lives, see `Supervisor`; None: nothing.
-        silent: seconds without a report during which its supervisor was awake.
-        stalled: seconds since its loop last turned, as it last reported.
+        restarts: how often it was restarted.
+        lock: the lock that it holds while it lives, see `Supervisor`; None: no lock.
+        silent: seconds without a report, counted while its supervisor was awake.
+        stalled: seconds since its loop last made progress, as last reported.
         verdict: why the supervisor killed it; empty: it did not.
-        worked: whether one of its processes worked with this configuration, for `WORKED_SECONDS`.
+        worked: whether a process of it worked with this configuration for `WORKED_SECONDS`.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Child:
 
     @property
     def state(self) -> str:
-        """As it reported it, or: starting, restarting, stopped, failed."""
+        """The state that it reported, or: starting, restarting, stopped, failed."""
         return self._state
 
     @state.setter
@@ -104,7 +104,7 @@ class Child:
             self._state, self._since = state, dt.datetime.now(dt.UTC)
 
     def start(self) -> None:
-        """Start the process; its standard input ends when we do."""
+        """Start the process; its standard input closes when the supervisor ends."""
         self.report, write_end = os.pipe()
         lock = None if self.lock is None else self.lock.descriptor
         order = msgspec.structs.replace(
@@ -129,7 +129,7 @@ class Child:
         self._working_since = None
 
     def read_report(self) -> bool:
-        """Take what the child reported; False at the end of its pipe."""
+        """Read what the child reported; return False at the end of its pipe."""
         data = os.read(self.report, 65536)
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
@@ -154,7 +154,7 @@ class Child:
             self.worked = True
 
     def ended(self) -> int | None:
-        """Exit code of a process that ended since the last call, with its pipe read out."""
+        """Return the exit code if the process ended since the last call, after reading its pipe."""
         if self.process is None or self.process.poll() is None:
             return None
         while self.read_report():
@@ -171,7 +171,7 @@ class Child:
         return code
 
     def describe(self, code: int) -> str:
-        """How a process ended, and why as far as its supervisor knows."""
+        """Return how a process ended, and why, if the supervisor knows."""
         if code >= 0:
             return f"exit code {code}: {_MEANINGS.get(code, 'see its log lines')}"
         name = f"signal {signal.Signals(-code).name}"
@@ -182,7 +182,7 @@ class Child:
         return name
 
     def schedule(self, at_least: float = 0.0) -> float:
-        """Seconds until the next start."""
+        """Schedule the next start; return the seconds until then."""
         if time.monotonic() - self._started > STEADY_SECONDS:
             self._backoff.reset()
         wait = max(at_least, self._backoff.next())
@@ -192,26 +192,26 @@ class Child:
         return wait
 
     def kill(self, verdict: str) -> None:
-        """End the process at once, whatever it does; it resumes where it committed."""
+        """Kill the process immediately; it resumes from its last commit."""
         if self.process is not None:
             self.verdict = verdict
             self.process.kill()
 
     def metrics(self) -> list[Sample]:
-        """Counters and histograms over all processes of this replica; gauges of the present one."""
+        """Return counters and histograms of all processes so far, and gauges of the current one."""
         grown = {key: s.after(self._former.get(key)) for key, s in self._reported.items()}
         return [*(self._former | grown).values()]
 
     @property
     def counts(self) -> dict[str, int | float]:
-        """Counters and gauges among the metrics, by their short names."""
+        """Counters and gauges, by their short names."""
         return _numbers(self.metrics(), "counter", "gauge")
 
     def status(self, stuck_seconds: float) -> ComponentStatus:
-        """What it does now.
+        """Return the present status.
 
         Args:
-            stuck_seconds: a loop that has not turned for this long is called stuck; 0: none is.
+            stuck_seconds: a loop without progress for longer than this is stuck; 0: never.
         """
         now = time.monotonic()
         metrics = self.metrics()
@@ -249,7 +249,7 @@ class Child:
         return self.state
 
     def _rates(self, now: float, counts: dict[str, int | float]) -> dict[str, float]:
-        """Growth per second since the oldest sample that is at most ten seconds old."""
+        """Return the growth per second since the oldest sample of the last ten seconds."""
         samples = self._samples
         if not samples or now - samples[-1][0] >= _SAMPLE_SECONDS:
             samples.append((now, counts))
@@ -263,7 +263,7 @@ class Child:
 
 
 def _numbers(metrics: list[Sample], *kinds: str) -> dict[str, int | float]:
-    """The values of these kinds that are numbers, by the short names of their series."""
+    """Return the numeric values of these kinds, by the short names of their series."""
     return {
         sample.short: sample.value
         for sample in sorted(metrics, key=lambda sample: sample.short)

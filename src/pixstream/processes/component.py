@@ -1,7 +1,7 @@
-"""One component in its own process: what `pixstream run` starts for each of them.
+"""One component in its own process; `pixstream run` starts one for each replica.
 
 The child loads the same configuration as its supervisor, opens its own clients (they are never
-forked), runs one loop, and reports on a pipe about once a second. How it ends: see `lifeline`.
+forked), runs one loop, and reports on a pipe about once a second. `lifeline` defines how it ends.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ log = logging.getLogger("pixstream.component")
 
 
 class ChildSpec(msgspec.Struct, kw_only=True):
-    """What a supervisor tells a child to be, as JSON in its only argument.
+    """What a child must run: its supervisor passes it as JSON in the only argument.
 
-    `report_fd` and `lock_fd` are open files that it inherits: the pipe for reports, and the lock of
-    its replica, which it holds as long as it lives.
+    `report_fd` and `lock_fd` are open files that the child inherits: the pipe for reports, and the
+    lock of its replica, which it holds as long as it lives.
     """
 
     config_path: str
@@ -57,39 +57,39 @@ class ChildSpec(msgspec.Struct, kw_only=True):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the component that the order names; the exit code says how it ended."""
-    order = msgspec.json.decode(arguments[0], type=ChildSpec)
-    if order.parent:
-        lifeline.end_with(order.parent)
+    """Run the component that the argument describes; return the exit code."""
+    spec = msgspec.json.decode(arguments[0], type=ChildSpec)
+    if spec.parent:
+        lifeline.end_with(spec.parent)
     stop = lifeline.Stop()
-    reporter = Reporter(order.report_fd, stop)
+    reporter = Reporter(spec.report_fd, stop)
     lifeline.obey(stop, lambda: reporter.state == STARTING)
-    for descriptor in (order.report_fd, order.lock_fd):
-        if descriptor is not None:  # ours alone, not of programs that we start
+    for descriptor in (spec.report_fd, spec.lock_fd):
+        if descriptor is not None:  # not inherited by programs that we start
             os.set_inheritable(descriptor, False)
     reporter.start()
     try:
-        return _play(order, stop, reporter)
+        return _run_spec(spec, stop, reporter)
     finally:
         reporter.report()
 
 
-def _play(order: ChildSpec, stop: lifeline.Stop, reporter: Reporter) -> int:
-    label = f"{order.name}-{order.replica}"
+def _run_spec(spec: ChildSpec, stop: lifeline.Stop, reporter: Reporter) -> int:
+    label = f"{spec.name}-{spec.replica}"
     try:
         settings = config.load(
-            Path(order.config_path),
-            env=order.environment,
-            overrides=order.overrides,
-            only=[order.name],
+            Path(spec.config_path),
+            env=spec.environment,
+            overrides=spec.overrides,
+            only=[spec.name],
         )
         logs.configure(settings.logging, label)
-        run(settings, order.name, order.replica, stop, reporter)
+        run(settings, spec.name, spec.replica, stop, reporter)
     except ConfigError as error:
-        log.error("%s: %s", label, error)  # noqa: TRY400  a trace adds nothing to a setting
+        log.error("%s: %s", label, error)  # noqa: TRY400  a trace does not explain a setting
         return EXIT_CONFIG
     except FencedError as error:
-        log.error("%s: %s", label, error)  # noqa: TRY400  the newer owner goes on
+        log.error("%s: %s", label, error)  # noqa: TRY400  the newer owner continues
         return EXIT_FENCED
     except PixstreamError as error:
         log.error("%s stops, nothing of its batch is committed: %s", label, error)  # noqa: TRY400
@@ -110,7 +110,7 @@ def run(
     """Run the loop of one component until `stop`.
 
     Raises:
-        PixstreamError: what waiting does not cure.
+        PixstreamError: waiting does not cure the failure.
     """
     vault = keys(settings.privacy)[1]
     client = kafka.connect(settings.kafka)
@@ -170,7 +170,7 @@ def run(
 
 
 def _seal_extra(settings: Settings) -> SealExtra:
-    """What seals the unknown keys of a newer writer."""
+    """Return a function that seals the unknown keys of a newer writer."""
     pseudonym, vault = keys(settings.privacy)
     seal = Sealer(pseudonym, vault, allowlist=frozenset(settings.privacy.extra_allowlist))
     return lambda extra, event_id: seal.seal_extra(extra, {}, event_id)

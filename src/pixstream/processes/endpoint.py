@@ -1,7 +1,7 @@
 """The HTTP endpoint of a supervisor: `/metrics` for Prometheus, `/healthy` and `/ready` for probes.
 
-It has a thread of its own, and only ever reads the last status that the supervisor published: it
-makes nobody wait.
+It has its own thread and only reads the last status that the supervisor published, so it never
+blocks the supervisor.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.supervisor")
 
 CLIENT_SECONDS = 5.0
-"""A client that neither sends nor takes anything for so long is cut off."""
+"""A client that neither sends nor receives anything for this long is disconnected."""
 
 _GRACE_SECONDS = 1
 _LAST_PORT = 65535
@@ -48,10 +48,10 @@ class Endpoint:
 
     Args:
         settings: where to listen.
-        latest: what the supervisor last published; None before it did.
+        latest: returns the status that the supervisor last published; None: none yet.
 
     Attributes:
-        address: of the metrics.
+        address: the URL of the metrics.
 
     Raises:
         ConfigError: it cannot listen there.
@@ -64,7 +64,7 @@ class Endpoint:
         self.address = f"http://{host}:{port}/metrics"
         if settings.port not in (0, port):
             log.warning(
-                "metrics.port %d is taken, perhaps by another `pixstream run`: the metrics of this "
+                "metrics.port %d is taken, perhaps by another `pixstream run`; the metrics of this "
                 "one are at %s",
                 settings.port,
                 self.address,
@@ -81,15 +81,15 @@ class Endpoint:
         self._server.start()
 
     def close(self) -> None:
-        """Listen no longer; who is being answered still is."""
+        """Stop listening; responses in progress are completed."""
         self._server.stop()
 
 
 def create_app(latest: Latest) -> Starlette:
-    """The endpoint as an ASGI application.
+    """Return the endpoint as an ASGI application.
 
     Args:
-        latest: what the supervisor last published; None before it did.
+        latest: returns the status that the supervisor last published; None: none yet.
     """
     registry = CollectorRegistry()
     registry.register(StatusCollector(latest))
@@ -118,13 +118,13 @@ def create_app(latest: Latest) -> Starlette:
 
 
 def _guarded(respond: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
-    """A page that cannot be made is our fault, logged as such, and harms nothing else."""
+    """Answer 500 if a page fails, and log the error; nothing else is affected."""
 
     async def answer(request: Request) -> Response:
         try:
             return respond(request)
         except Exception:
-            log.exception("a request for %s failed; the components go on", request.url.path)
+            log.exception("a request for %s failed; the components continue", request.url.path)
             return PlainTextResponse("failed; see the log of `pixstream run`\n", 500)
 
     return answer
@@ -137,8 +137,8 @@ def _probe(wrong: list[str]) -> Response:
 def _listen(settings: MetricsSettings) -> socket.socket:
     """Listen on the first free port.
 
-    Two supervisors on one machine are usual, and metrics are no reason to keep the second one from
-    its work; any other obstacle is a wrong setting.
+    Two supervisors on one machine are common, and metrics must not keep the second one from
+    starting; any other obstacle is a wrong setting.
     """
     last = settings.port if settings.port == 0 else settings.port + settings.port_tries - 1
     for port in range(settings.port, min(last, _LAST_PORT) + 1):
@@ -163,7 +163,7 @@ def _fresh(status: SupervisorStatus | None) -> bool:
 
 
 def _not_ready(status: SupervisorStatus | None) -> list[str]:
-    """Why not, one reason a line."""
+    """Return why the supervisor is not ready, one reason per line; empty: it is."""
     if status is None or not _fresh(status):
         return ["the supervisor hangs"]
     if status.stopping:

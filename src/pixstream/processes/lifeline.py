@@ -1,8 +1,9 @@
-"""How a child ends: as its supervisor asks, and with its supervisor, whatever happens to that one.
+"""How a child ends: when its supervisor asks, and always together with its supervisor.
 
-A child of a supervisor that died is killed at once by the kernel (Linux), and elsewhere as soon as
-its end of a pipe says so: to drain would keep a new supervisor waiting, and to be killed at any
-moment is exact. So neither a native call nor an ignored signal keeps it.
+If the supervisor dies, the kernel kills the child immediately (Linux); elsewhere the child ends
+when its pipe from the supervisor closes. It does not drain: that would keep a new supervisor
+waiting, and a kill at any moment is safe. So neither a native call nor an ignored signal keeps it
+alive.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG, EXIT_FENCED = 0, 1, 2, 3
-"""How a child ended: as asked, by an error, by its configuration, since a newer owner took over."""
+"""Why a child ended: asked to stop, an error, its configuration, or a newer owner took over."""
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_SECONDS = 0.05
 _ONE_REQUEST_SECONDS = 1.0
-"""systemd signals every process of a service, and the supervisor its children: that is one."""
+"""systemd signals all processes of a service, the supervisor its children: that is one request."""
 
 
 class Stop(threading.Event):
-    """Asks the loop to end, and knows when the loop last looked: each of its turns does.
+    """Asks the loop to end, and knows when the loop last checked it, as each iteration does.
 
-    A plain attribute, not a lock: a signal handler sets it at any moment, and that of the standard
-    class would wait for a lock which the very code that it interrupted may hold.
+    It is a plain attribute without a lock: a signal handler sets it at any moment, and the standard
+    class would then wait for a lock that the interrupted code may hold.
     """
 
     def __init__(self) -> None:
@@ -41,44 +42,44 @@ class Stop(threading.Event):
         self._owner = threading.get_ident()
 
     def set(self) -> None:
-        """Ask."""
+        """Ask the loop to end."""
         self._asked = True
 
     def clear(self) -> None:
-        """Ask no more."""
+        """Withdraw the request."""
         self._asked = False
 
     def is_set(self) -> bool:
-        """Tell whether the loop was asked to end."""
+        """Return whether the loop was asked to end."""
         if threading.get_ident() == self._owner:
             self._looked = time.monotonic()
         return self._asked
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Sleep until asked, for `timeout` seconds at most."""
+        """Sleep until the loop is asked to end, for at most `timeout` seconds."""
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while not self.is_set() and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, _LOOK_SECONDS))
         return self._asked
 
     def unseen_seconds(self) -> float:
-        """Seconds since the thread that made this last looked."""
+        """Return the seconds since the thread that created this object last checked it."""
         return time.monotonic() - self._looked
 
 
 def end_with(parent: int) -> None:
-    """Let this process be killed when its parent dies; at once, if that has happened already.
+    """Let this process be killed when its parent dies; immediately, if the parent is dead already.
 
     Args:
-        parent: process number of the supervisor, whose end of our standard input closes with it.
+        parent: the process id of the supervisor; our standard input closes when it ends.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel knew
+    if os.getppid() != parent:  # it died before the call above
         os._exit(EXIT_FAILED)
 
     def watch() -> None:
-        # Past Python's buffer, whose lock a waiting thread would hold at the interpreter's end.
+        # Bypass Python's buffer: a waiting thread would hold its lock at interpreter shutdown.
         while os.read(0, 1):
             continue
         os._exit(EXIT_FAILED)
@@ -87,14 +88,15 @@ def end_with(parent: int) -> None:
 
 
 def obey(stop: Stop, starting: Callable[[], bool]) -> None:
-    """Let SIGTERM end this process; SIGINT and SIGHUP of its terminal are the supervisor's affair.
+    """Let SIGTERM end this process; the supervisor handles SIGINT and SIGHUP from its terminal.
 
-    The first SIGTERM drains: what is in hand is finished. While nothing is in hand yet, and at a
-    second one, the process ends at once, still exact: nothing is half committed.
+    The first SIGTERM starts a graceful shutdown: work in progress is finished. If there is none
+    yet, or at a second SIGTERM, the process ends immediately. That is safe: nothing is half
+    committed.
 
     Args:
-        stop: set at the first.
-        starting: whether nothing is in hand yet.
+        stop: set at the first SIGTERM.
+        starting: returns whether there is no work in progress yet.
     """
     first: float | None = None
 

@@ -1,9 +1,9 @@
-"""Makes Prometheus' metrics of what a supervisor knows: its components' samples, and their states.
+"""Exports what a supervisor knows as Prometheus metrics: its components' samples and states.
 
-Children report what they counted about once a second, and the supervisor adds it up over their
-restarts (`processes.report`, `processes.child`), so a counter goes back only when the supervisor
-itself starts again. What a child counted in the last second before it was killed is missing: look
-at tables and Kafka for exact sums, at metrics for rates.
+Children report their counts about once a second, and the supervisor sums them over restarts
+(`processes.report`, `processes.child`), so a counter is reset only when the supervisor itself
+restarts. What a child counted in the last second before it was killed is missing: use tables and
+Kafka for exact sums, and metrics for rates.
 """
 
 from __future__ import annotations
@@ -29,34 +29,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.supervisor")
 
-BUILD = Gauge("pix_build_info", "1, with the release that runs", ("version", "python_version"))
+BUILD = Gauge("pix_build_info", "1, with the release as labels", ("version", "python_version"))
 STATUS_AGE = Gauge(
     "pix_supervisor_status_age_seconds",
-    "Since the supervisor last looked after its components; about a second unless it hangs",
+    "Time since the supervisor last checked its components; about a second unless it hangs",
 )
 STATE = Gauge(
     "pix_component_state",
-    "1 for the state that the component is in, 0 for every other one",
+    "1 for the present state of the component, 0 for every other state",
     ("state",),
 )
-RESTARTS = Counter(
-    "pix_component_restarts_total", "Processes started again after one ended or hung"
-)
+RESTARTS = Counter("pix_component_restarts_total", "Restarts of a process that ended or hung")
 SILENT = Gauge(
-    "pix_component_silent_seconds", "Since its last report; one comes about every second"
+    "pix_component_silent_seconds", "Time since its last report; one comes about every second"
 )
-STALLED = Gauge("pix_component_stalled_seconds", "Since its loop last turned")
+STALLED = Gauge("pix_component_stalled_seconds", "Time since its loop last made progress")
 
 OF_SUPERVISOR = (BUILD, STATUS_AGE)
 OF_COMPONENT = (STATE, RESTARTS, SILENT, STALLED)
-"""What the supervisor itself knows of each component."""
+"""What the supervisor itself knows about each component."""
 
 
 class StatusCollector(Collector):
-    """Makes the metrics of one supervisor; used from one thread.
+    """Collects the metrics of one supervisor; used from one thread.
 
     Args:
-        latest: what it last published; None before it did.
+        latest: returns the status that it last published; None: none yet.
     """
 
     def __init__(self, latest: Callable[[], SupervisorStatus | None]) -> None:
@@ -64,7 +62,7 @@ class StatusCollector(Collector):
         self._contradicted: set[str] = set()
 
     def collect(self) -> Iterator[Family]:
-        """Every family that has a sample now."""
+        """Yield every family that has a sample now."""
         status = self._latest()
         families: dict[str, Family] = {}
         for sample in _of_supervisor(status).samples():
@@ -78,17 +76,17 @@ class StatusCollector(Collector):
     def _put(self, families: dict[str, Family], sample: Sample, labels: dict[str, str]) -> None:
         """Add a sample to its family.
 
-        Two plugins may declare one name as different kinds. Prometheus would refuse the whole page,
-        so the kind that came first stays.
+        Two plugins may declare the same name as different kinds. Prometheus would refuse the whole
+        page, so the first kind wins.
         """
-        # The library appends _total to a counter's name by itself.
+        # The library itself appends _total to a counter's name.
         name = sample.name.removesuffix("_total")
         family = families.setdefault(name, Family(name, sample.help, sample.kind))
         if family.type != sample.kind:
             if sample.name not in self._contradicted:
                 self._contradicted.add(sample.name)
                 log.error(
-                    "%s of %s is a %s, but a %s elsewhere: it is not exported; rename one of them",
+                    "%s of %s is a %s, but a %s elsewhere; it is not exported. Rename one of them",
                     sample.name,
                     labels["component"],
                     sample.kind,
@@ -100,7 +98,7 @@ class StatusCollector(Collector):
 
 
 def _lines(sample: Sample) -> Iterator[tuple[str, dict[str, str], float]]:
-    """What follows the name, the label of a bucket, and the value, of each line of a series."""
+    """Yield the name's suffix, the bucket's label and the value of each line of a series."""
     if not isinstance(sample.value, Distribution):
         yield "", {}, sample.value
         return

@@ -1,8 +1,8 @@
 """Keeps two supervisors of one data directory from running the same replica of a component.
 
-The lock belongs to the supervisor and to the child that inherits it. So it is held also while the
-child waits to be started again, and after a kill -9 of the supervisor for as long as the child
-still lives, for which the next supervisor waits.
+The supervisor and the child that inherits the lock both hold it. So it is also held while the child
+waits for a restart, and after a kill -9 of the supervisor as long as the child lives; the next
+supervisor waits for that child to end.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOOK_SECONDS = 0.1
 
 
 class LockHolder(msgspec.Struct, kw_only=True):
-    """Who holds a lock: a supervisor by its id, and the child's process."""
+    """The holder of a lock: the id of a supervisor, and the process id of its child."""
 
     supervisor: str
     pid: int | None = None
@@ -38,8 +38,8 @@ class ReplicaLocks:
     """The locks of one supervisor.
 
     Args:
-        directory: `run` of the data directory.
-        supervisor: its id, see `run_status.StatusFile`.
+        directory: the `run` directory in the data directory.
+        supervisor: the id of the supervisor, see `run_status.StatusFile`.
     """
 
     def __init__(self, directory: Path, supervisor: str) -> None:
@@ -50,15 +50,15 @@ class ReplicaLocks:
     def take(
         self, label: str, patience: float, stop_requested: Callable[[], int]
     ) -> RunLock | None:
-        """Lock a replica; wait for a process whose supervisor is dead already.
+        """Lock a replica; wait for a process of it whose supervisor is dead.
 
         Args:
-            label: its name and number.
+            label: the name and number of the replica.
             patience: seconds to wait.
-            stop_requested: true: wait no longer.
+            stop_requested: returns whether to stop waiting.
 
         Returns:
-            None only when it was told to wait no longer.
+            The lock; None only if `stop_requested` ended the wait.
 
         Raises:
             PixstreamError: another supervisor runs this replica, or the process does not end.
@@ -70,23 +70,23 @@ class ReplicaLocks:
             if holder is not None and run_status.lives(self._directory, holder.supervisor):
                 number = holder.supervisor.partition("-")[0]
                 raise PixstreamError(
-                    f"{label} is run by another supervisor already (process {number}, same "
-                    f"data_dir): two of them would fence each other. Nothing was started. Stop "
-                    "that one, or name other components: `pixstream run NAME …`"
+                    f"another supervisor already runs {label} (process {number}, same data_dir); "
+                    "two of them would fence each other. Nothing was started. Stop the other one, "
+                    "or name other components: `pixstream run NAME …`"
                 )
             process = "a process" if holder is None else f"process {holder.pid}"
             if stop_requested():
                 return None
             if time.monotonic() > deadline:
                 raise PixstreamError(
-                    f"{label}: {process} of a supervisor that was killed still plays it after "
+                    f"{label}: {process} of a killed supervisor still runs it after "
                     f"{patience:g} s. Nothing was started. End that process (kill -9 loses "
                     "nothing), then start again"
                 )
             if not waiting:
                 waiting = True
                 log.warning(
-                    "%s: %s of a supervisor that was killed still plays it; waits for its end",
+                    "%s: %s of a killed supervisor still runs it; waiting for that process to end",
                     label,
                     process,
                 )
@@ -96,16 +96,16 @@ class ReplicaLocks:
         return lock
 
     def note(self, label: str, pid: int | None) -> None:
-        """Write down which process plays the replica now, for those who find it locked."""
+        """Record which process runs the replica now, for a supervisor that finds it locked."""
         try:
             text = msgspec.json.encode(LockHolder(supervisor=self._supervisor, pid=pid)).decode()
             self._held[label].write(text)
         except OSError as error:
-            # Whoever finds it locked then waits for us in vain, and says so.
+            # A supervisor that finds the replica locked then waits in vain, and reports that.
             log.warning("%s cannot be written: %s", self._file(label), error.strerror)
 
     def release(self) -> None:
-        """Let go of all of them."""
+        """Release all locks."""
         for lock in self._held.values():
             lock.release()
         self._held.clear()
@@ -113,7 +113,7 @@ class ReplicaLocks:
     def _holder(self, label: str) -> LockHolder | None:
         try:
             return msgspec.json.decode(self._file(label).read_bytes(), type=LockHolder)
-        except (OSError, msgspec.DecodeError):  # just being written
+        except (OSError, msgspec.DecodeError):  # it is being written
             return None
 
     def _file(self, label: str) -> Path:

@@ -1,4 +1,4 @@
-"""What a child tells its supervisor about once a second: states and counters, never content."""
+"""A child's reports to its supervisor, about once a second: states and metrics, never content."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _LONGEST_WARNING = 300
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """A line of a child to its supervisor.
+    """One line from a child to its supervisor.
 
     Attributes:
-        state: of its loop.
-        metrics: what it counted and measured since its start.
-        warning: its last log line of level warning or more, our own text.
-        warned_at: when, seconds since the epoch.
-        stalled_seconds: since its loop last turned.
+        state: the state of its loop.
+        metrics: the values of its metrics since its start.
+        warning: its last log line of level warning or higher, always pixstream's own text.
+        warned_at: time of that line, in seconds since the epoch.
+        stalled_seconds: time since its loop last made progress.
     """
 
     state: str
@@ -46,14 +46,14 @@ class Report(msgspec.Struct, kw_only=True):
 
 
 class Reporter:
-    """Writes the loop's state to the supervisor's pipe from a thread of its own.
+    """Writes the loop's state to the supervisor's pipe, from a thread of its own.
 
-    Nobody waits for a reader. While a line is not yet in the pipe as a whole no other is begun: the
-    next one says the same and more.
+    Writing never blocks. No new line is begun before the last one is completely in the pipe: the
+    next line contains the same and more.
 
     Args:
-        descriptor: the pipe; None: nobody listens.
-        stop: what the loop looks at.
+        descriptor: the pipe; None: nothing is reported.
+        stop: the object that the loop checks in each iteration.
     """
 
     def __init__(self, descriptor: int | None, stop: Stop) -> None:
@@ -68,7 +68,7 @@ class Reporter:
 
     @property
     def state(self) -> str:
-        """Of the loop; `starting` before there is one, `waiting` while a part of it waits."""
+        """State of the loop; `starting` before there is one, `waiting` while a part of it waits."""
         if self._loop is None:
             return STARTING
         state = self._loop.state
@@ -80,12 +80,12 @@ class Reporter:
         counts: Counts | None = None,
         waits: Callable[[], bool] = bool,
     ) -> None:
-        """Tell of this loop from now on.
+        """Report this loop from now on.
 
         Args:
-            loop: what the process does.
-            counts: those of its plugin, which count instead of the loop's where both have one.
-            waits: whether a part of what it does waits while the rest is ready.
+            loop: the loop of the process.
+            counts: those of its plugin, which replace the loop's where both have a series.
+            waits: returns whether a part of the source waits while the rest is ready.
         """
         self._counts = Counts() if counts is None else counts
         self._waits, self._loop = waits, loop
@@ -105,7 +105,7 @@ class Reporter:
         threading.Thread(target=reports, daemon=True, name="report").start()
 
     def report(self) -> None:
-        """Write one line, after the rest of a former one."""
+        """Write one line, after the rest of the last one."""
         if self._descriptor is None:
             return
         with self._writing:
@@ -132,7 +132,7 @@ class Reporter:
 
 
 class _LastWarning(logging.Handler):
-    """Remembers the last line of level warning or more; our own text, without a trace."""
+    """Remembers the last line of level warning or higher: pixstream's own text, without a trace."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -140,7 +140,7 @@ class _LastWarning(logging.Handler):
         self.when: float | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember it."""
+        """Remember the line."""
         try:
             text = record.getMessage()
         except (TypeError, ValueError):

@@ -1,6 +1,6 @@
-"""Locks in a directory that the kernel lets go with the last process that holds them.
+"""File locks that the kernel releases with the last process that holds them.
 
-A lock is taken on an open file (flock), so it survives no kill -9 and needs no clean-up, and a
+A lock is taken on an open file (flock), so it does not outlive a kill -9 and needs no clean-up. A
 process that inherits the open file holds the lock too.
 """
 
@@ -21,7 +21,7 @@ class RunLock:
     """A lock that this process holds.
 
     Attributes:
-        descriptor: the open file; a child that inherits it holds the lock as well.
+        descriptor: the open file; a child that inherits it also holds the lock.
     """
 
     def __init__(self, file: Path, descriptor: int) -> None:
@@ -29,25 +29,25 @@ class RunLock:
         self.descriptor = descriptor
 
     def write(self, text: str) -> None:
-        """Say who holds it, for those who find it held."""
+        """Record who holds the lock, for a process that finds it held."""
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, text.encode(), 0)
 
     def release(self) -> None:
-        """Let go of it in this process; children that inherited it may hold it still."""
+        """Release the lock in this process; children that inherited it may still hold it."""
         os.close(self.descriptor)
 
     def remove(self) -> None:
-        """Remove its file, then let go."""
+        """Remove the file, then release the lock."""
         self._file.unlink(missing_ok=True)
         self.release()
 
 
 def take(file: Path) -> RunLock | None:
-    """Take the lock, None when another process holds it.
+    """Take the lock; return None if another process holds it.
 
     Raises:
-        PixstreamError: the file cannot be written, or its file system knows no locks.
+        PixstreamError: the file cannot be written, or its file system does not support locks.
     """
     try:
         while True:
@@ -62,7 +62,7 @@ def take(file: Path) -> RunLock | None:
                 raise
             if _is(file, descriptor):
                 return RunLock(file, descriptor)
-            os.close(descriptor)  # removed in this very moment: a lock on it means nothing
+            os.close(descriptor)  # removed at this moment: a lock on it is meaningless
     except OSError as error:
         reason = (
             "its file system has no locks"
@@ -70,13 +70,13 @@ def take(file: Path) -> RunLock | None:
             else error.strerror
         )
         raise PixstreamError(
-            f"{file} cannot be locked: {reason}. Nothing was started. Free space, let this user "
+            f"cannot lock {file}: {reason}. Nothing was started. Free disk space, let this user "
             "write there, or set data_dir to a local disk"
         ) from None
 
 
 def is_held(file: Path) -> bool:
-    """Tell whether a process holds the lock."""
+    """Return whether a process holds the lock."""
     try:
         descriptor = os.open(file, os.O_RDONLY)
     except FileNotFoundError:

@@ -1,9 +1,8 @@
-"""What every supervisor of a data directory does, in one small file each.
+"""The status of every supervisor of a data directory, in one small file each.
 
-`DATA_DIR/run/supervisor.ID.json` is replaced about once a second; beside it `supervisor.ID.lock` is
-locked as long as the supervisor lives. So a reader knows without a look at clocks or process
-numbers whether the file speaks of a living process. The files of the dead are removed by the next
-supervisor that starts.
+`DATA_DIR/run/supervisor.ID.json` is replaced about once a second; `supervisor.ID.lock` beside it is
+locked as long as the supervisor lives. So a reader knows without clocks or process ids whether the
+file belongs to a live process. The next supervisor that starts removes the files of dead ones.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pixstream.supervisor")
 
 STALE_SECONDS = 10.0
-"""A living supervisor whose file is older than this hangs, or cannot write it."""
+"""A live supervisor whose file is older than this hangs, or cannot write the file."""
 
 READY = "ready"
 
@@ -37,15 +36,15 @@ STATES = {
     "starting": "",
     READY: "",
     "waiting": "for its source, Kafka or destination",
-    "breaker_open": "its destination is left alone",
-    "breaker_half_open": "one call tries it",
+    "breaker_open": "circuit breaker open: its destination is not called",
+    "breaker_half_open": "circuit breaker half open: one trial call",
     "silent": "no report",
-    "stuck": "its loop does not turn",
+    "stuck": "its loop makes no progress",
     "restarting": "",
     "stopped": "",
     "failed": "",
 }
-"""Every state of a component, with what its name does not tell."""
+"""Every state of a component, with an explanation if the name needs one."""
 
 
 class ComponentStatus(msgspec.Struct, kw_only=True):
@@ -62,58 +61,58 @@ class ComponentStatus(msgspec.Struct, kw_only=True):
             )
         ),
     ]
-    since: Annotated[dt.datetime, Meta(description="when it came into this state")]
-    pid: Annotated[int | None, Meta(description="its process; null: none runs now")]
-    restarts: Annotated[int, Meta(description="how often this supervisor started it again")]
+    since: Annotated[dt.datetime, Meta(description="when it entered this state")]
+    pid: Annotated[int | None, Meta(description="its process id; null: no process runs now")]
+    restarts: Annotated[int, Meta(description="how often this supervisor restarted it")]
     last_exit: Annotated[str | None, Meta(description="how its last process ended, and why")]
     last_exit_at: dt.datetime | None
     next_start_seconds: Annotated[
-        float | None, Meta(description="until it is started again; null unless restarting")
+        float | None, Meta(description="time until its next start; null unless restarting")
     ]
     last_warning: Annotated[
         str | None, Meta(description="its last log line of level warning or error")
     ]
     last_warning_at: dt.datetime | None
-    silent_seconds: Annotated[float, Meta(description="since its last report; one comes a second")]
-    stalled_seconds: Annotated[float, Meta(description="since its loop last turned")]
+    silent_seconds: Annotated[float, Meta(description="time since its last report; one a second")]
+    stalled_seconds: Annotated[float, Meta(description="time since its loop last made progress")]
     counts: Annotated[
         dict[str, int | float],
         Meta(
-            description="counters, summed over all processes of this supervisor, and gauges as "
-            "they are, by the short names in docs/reference/metrics.md"
+            description="counters, summed over all its processes of this supervisor, and gauges, "
+            "by the short names in docs/reference/metrics.md"
         ),
     ]
     rates: Annotated[
         dict[str, float],
-        Meta(description="of the counters, per second, over the last ten seconds at most"),
+        Meta(description="growth of the counters per second, over at most the last ten seconds"),
     ]
     metrics: Annotated[
-        list[Sample], Meta(description="the same and histograms, as /metrics exports them")
+        list[Sample], Meta(description="the same, and histograms, as /metrics exports them")
     ] = []
 
 
 class SupervisorStatus(msgspec.Struct, kw_only=True):
     """One `pixstream run`."""
 
-    id: Annotated[str, Meta(description="names its files; no other supervisor has the same")]
-    pid: Annotated[int, Meta(description="in its own process namespace")]
+    id: Annotated[str, Meta(description="unique id, part of the names of its files")]
+    pid: Annotated[int, Meta(description="process id in its own namespace")]
     started: dt.datetime
     written: Annotated[dt.datetime, Meta(description="when this was written")]
-    clock: Annotated[float, Meta(description="the same by the machine's monotonic clock, s")]
-    stopping: Annotated[bool, Meta(description="a signal came: its children drain")]
+    clock: Annotated[float, Meta(description="the same time by the machine's monotonic clock, s")]
+    stopping: Annotated[bool, Meta(description="it received a signal: its children drain")]
     components: list[ComponentStatus]
     metrics: Annotated[
-        str | None, Meta(description="address of its metrics; null: it offers none")
+        str | None, Meta(description="address of its metrics; null: it does not serve any")
     ] = None
 
 
 class ObservedSupervisor(msgspec.Struct, kw_only=True):
-    """A status as it was found.
+    """A status as it was read.
 
     Attributes:
-        status: what the file says.
-        alive: whether its supervisor lives.
-        age_seconds: since it was written; of a dead supervisor by the wall clock.
+        status: the content of the file.
+        alive: whether its supervisor is alive.
+        age_seconds: time since it was written; for a dead supervisor by the wall clock.
     """
 
     status: SupervisorStatus
@@ -122,7 +121,7 @@ class ObservedSupervisor(msgspec.Struct, kw_only=True):
 
     @property
     def stale(self) -> bool:
-        """Whether what it says is no longer to be trusted."""
+        """Whether the status can no longer be trusted."""
         return not self.alive or self.age_seconds > STALE_SECONDS
 
     @property
@@ -132,13 +131,13 @@ class ObservedSupervisor(msgspec.Struct, kw_only=True):
 
 
 class StatusFile:
-    """The file of this supervisor; the files of dead ones are removed.
+    """The status file of this supervisor; the files of dead ones are removed.
 
     Args:
-        directory: `run` of the data directory; made if need be.
+        directory: the `run` directory in the data directory; created if it does not exist.
 
     Raises:
-        PixstreamError: it cannot be written.
+        PixstreamError: the directory cannot be written.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -146,25 +145,25 @@ class StatusFile:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise PixstreamError(
-                f"{directory} cannot be made: {error.strerror}. Nothing was started. Free space, "
-                "or let this user write there"
+                f"cannot create {directory}: {error.strerror}. Nothing was started. Free disk "
+                "space, or let this user write there"
             ) from None
         self.id = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._file = directory / f"supervisor.{self.id}.json"
         self._writable = True
         lock = None
-        while lock is None:  # a reader that looks in this very moment holds it for an instant
+        while lock is None:  # a reader may hold it for a moment while it checks
             lock = run_lock.take(self._file.with_suffix(".lock"))
         self._lock = lock
         for other in directory.glob("supervisor.*.lock"):
             if other.stem != self._file.stem:
-                with contextlib.suppress(PixstreamError):  # another user's, who removes it
+                with contextlib.suppress(PixstreamError):  # it is another user's, who removes it
                     _sweep(other)
 
     def write(self, status: SupervisorStatus) -> None:
-        """Replace the file: a reader never sees half of it.
+        """Replace the file atomically: a reader never sees half of it.
 
-        A disk that is full is logged once, and hinders no component: the former file stays.
+        A full disk is logged once and does not affect the components: the former file stays.
         """
         part = self._file.with_suffix(".part")
         try:
@@ -175,8 +174,8 @@ class StatusFile:
         except OSError as error:
             if self._writable:
                 log.warning(
-                    "%s cannot be written (%s): `pixstream status` shows an old one until it can; "
-                    "the components go on",
+                    "cannot write %s (%s); `pixstream status` shows an old status until it can be "
+                    "written; the components continue",
                     self._file,
                     error.strerror,
                 )
@@ -185,7 +184,7 @@ class StatusFile:
             self._writable = True
 
     def close(self) -> None:
-        """Remove it: this supervisor ends in an orderly way."""
+        """Remove the files, at the regular end of this supervisor."""
         self._file.unlink(missing_ok=True)
         self._file.with_suffix(".part").unlink(missing_ok=True)
         self._lock.remove()
@@ -201,27 +200,27 @@ def _sweep(lock: Path) -> None:
 
 
 def lives(directory: Path, supervisor: str) -> bool:
-    """Tell whether the supervisor of this id lives."""
+    """Return whether the supervisor of this id is alive."""
     return run_lock.is_held(directory / f"supervisor.{supervisor}.lock")
 
 
 def read(directory: Path) -> list[ObservedSupervisor]:
-    """What the supervisors of a data directory do, the living ones first, then by their start.
+    """Return the status of each supervisor of a data directory: live ones first, then by start.
 
     Raises:
-        PixstreamError: a file was written by another release.
+        PixstreamError: another release wrote a file.
     """
     found = []
     for file in directory.glob("supervisor.*.json"):
         alive = lives(directory, file.stem.removeprefix("supervisor."))
         try:
             status = msgspec.json.decode(file.read_bytes(), type=SupervisorStatus)
-        except FileNotFoundError:  # it ended while we looked
+        except FileNotFoundError:  # it has just ended
             continue
         except msgspec.DecodeError:
             raise PixstreamError(
-                f"{file} cannot be understood: another release of pixstream wrote it. Ask with the "
-                "release that runs, or restart the supervisor with this one"
+                f"cannot read {file}: another release of pixstream wrote it. Use the release that "
+                "is running, or restart the supervisor with this one"
             ) from None
         now = dt.datetime.now(dt.UTC)
         passed = time.monotonic() - status.clock

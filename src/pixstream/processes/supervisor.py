@@ -1,14 +1,15 @@
 """One child process per configured component: started, watched, restarted, stopped.
 
-A child that ends is started again with back-off, also when somebody else told it to end. One whose
-configuration is wrong from the beginning is not, and ends all; if it worked before, something else
-changed (an interface is down, a certificate is being replaced). One that was fenced waits the
-longest back-off: a newer owner may work, or Kafka may have given up a member that an outage kept
-away, and a pipeline that stays down in silence would be worse than two owners that take turns, each
-of them exact and loud about it. One that hangs is killed and started again.
+A child that ends is restarted with back-off, even if something else stopped it. A child whose
+configuration is wrong from the beginning is not: it ends all children. If it worked before,
+something else has changed (an interface is down, a certificate is being replaced), and it is
+restarted. A child that was fenced waits the longest back-off: either a newer owner is at work, or
+Kafka expired a member that an outage cut off. A pipeline that stays down silently would be worse
+than two owners that take turns, each of them exact and with errors in the log. A child that hangs
+is killed and restarted.
 
-SIGTERM or Ctrl-C lets every child finish what it has in hand within `stop_timeout_seconds`; a
-second one kills them, which loses nothing: they resume.
+At SIGTERM or Ctrl-C every child may finish its work in progress within `stop_timeout_seconds`. A
+second one kills them, which loses nothing: they resume from their last commit.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ __all__ = ["Child", "Supervisor", "select"]
 log = logging.getLogger("pixstream.supervisor")
 
 AWAKE_SECONDS = 1.0
-"""What a step counts as at most: a supervisor that slept itself cannot tell who was silent."""
+"""The most that one step counts: a supervisor that slept does not know which child was silent."""
 
 _STATUS_SECONDS = 1.0
 _NOT_WORKING = frozenset({STARTING, "restarting", "stopped", "failed"})
@@ -55,14 +56,15 @@ class Supervisor:
     """Keeps the children of some components running; used from one thread, which outlives them.
 
     Args:
-        base: configuration that every child loads; name and replica are filled in.
-        components: which ones, see `select`.
+        base: the configuration that every child loads; name and replica are filled in.
+        components: the components to run, see `select`.
         settings: restarts and deadlines.
         stderr: where children write their log lines; None: our standard error.
         command: starts a child; tests pass their own.
-        directory: `run` of the data directory: what we do is told there once a second, and each
-            replica is locked, so that no other supervisor runs it too. None: neither.
-        metrics: where to serve them; None, or not enabled: nowhere.
+        directory: the `run` directory in the data directory. The status is written there once a
+            second, and each replica is locked, so that no other supervisor runs it too. None:
+            neither.
+        metrics: where to serve metrics; None, or not enabled: nowhere.
     """
 
     def __init__(
@@ -101,14 +103,14 @@ class Supervisor:
         ]
 
     def start(self, stop_requested: Callable[[], int] = lambda: 0) -> None:
-        """Start every child, once no process of a former supervisor plays one of them any more.
+        """Start every child, once no process of a former supervisor runs one of them.
 
         Args:
-            stop_requested: true: wait no longer.
+            stop_requested: returns whether to stop waiting.
 
         Raises:
-            PixstreamError: another supervisor runs one of them; none was started.
-            ConfigError: the metrics cannot be served; none was started.
+            PixstreamError: another supervisor runs one of them; no child was started.
+            ConfigError: the metrics cannot be served; no child was started.
         """
         if self._metrics is not None:
             self._endpoint = Endpoint(self._metrics, lambda: self._seen)
@@ -122,7 +124,8 @@ class Supervisor:
                 return stop_requested()
 
             patience = self._settings.stop_timeout_seconds
-            # In one order everywhere, so that of two that start at once one gets them all.
+            # All supervisors take locks in the same order: of two that start at the same time,
+            # one gets them all.
             for child in sorted(self.children, key=lambda child: child.label):
                 child.lock = self._locks.take(child.label, patience, waiting)
         self._stepped = self._begun = time.monotonic()
@@ -132,15 +135,15 @@ class Supervisor:
         self._publish()
 
     def ready(self) -> bool:
-        """Tell whether every child said that it works."""
+        """Return whether every child has reported that it works."""
         return all(child.state not in _NOT_WORKING for child in self.children)
 
     def alive(self) -> bool:
-        """Tell whether any child runs or is about to be started again."""
+        """Return whether any child runs or is about to be restarted."""
         return any(c.process is not None or c.state == "restarting" for c in self.children)
 
     def step(self, timeout: float) -> None:
-        """Take reports for up to `timeout` seconds and look after whoever ended or hangs.
+        """Read reports for up to `timeout` seconds, and handle children that ended or hang.
 
         Raises:
             ConfigError: a child that never worked found its configuration wrong; the others are
@@ -166,10 +169,10 @@ class Supervisor:
             self._publish()
 
     def run(self, stop_requested: Callable[[], int]) -> int:
-        """Run until a signal came or nobody is left; the exit code.
+        """Run until a stop signal comes or no child is left; return the exit code.
 
         Args:
-            stop_requested: how many stop signals came so far.
+            stop_requested: returns how many stop signals came so far.
         """
         try:
             self.start(stop_requested)
@@ -181,10 +184,10 @@ class Supervisor:
         return EXIT_OK if clean and not failed else 1
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> bool:
-        """Let children drain, kill the rest at the deadline.
+        """Let children drain, and kill the rest at the deadline.
 
         Returns:
-            False if one that had something in hand was killed.
+            False if a child was killed that had work in progress.
         """
         self._stopping = True
         deadline = time.monotonic() + self._settings.stop_timeout_seconds
@@ -196,7 +199,7 @@ class Supervisor:
                 killed = running
                 clean = all(child.state == STARTING for child in killed)
                 log.warning(
-                    "killing %s: did not drain in time; they resume where they committed",
+                    "killing %s: did not drain in time; they resume from their last commit",
                     ", ".join(child.label for child in killed),
                 )
                 for child in killed:
@@ -225,9 +228,9 @@ class Supervisor:
         self._noted.discard(child.label)
         try:
             child.start()
-        except OSError as error:  # the machine has no memory, processes or open files to spare
-            log.error(  # noqa: TRY400  a trace of ours says nothing about the machine
-                "%s could not be started (%s); tried again in %.1f s",
+        except OSError as error:  # the machine is out of memory, processes or open files
+            log.error(  # noqa: TRY400  a trace does not explain the machine
+                "%s could not be started (%s); next attempt in %.1f s",
                 child.label,
                 error.strerror,
                 child.schedule(),
@@ -245,22 +248,22 @@ class Supervisor:
         return child.ended()
 
     def _after(self, child: Child, code: int) -> None:
-        """Decide what becomes of a child that ended."""
+        """Decide what to do with a child that ended."""
         if self._stopping:
             child.state = "stopped"
         elif code == EXIT_FENCED:
             wait = child.schedule(self._settings.restart.max_seconds)
             log.error(
                 "%s was fenced: either another process with the same name and replica took over "
-                "(then stop one of the two supervisors), or Kafka had given it up during an "
-                "outage; starts again in %.1f s from where it committed",
+                "(then stop one of the two supervisors), or it expired in Kafka during an outage; "
+                "restarts in %.1f s from its last commit",
                 child.label,
                 wait,
             )
         elif code == EXIT_CONFIG and child.worked:
             log.error(
                 "%s: its configuration, which worked before, cannot be used now, see its log line "
-                "above; starts again in %.1f s from where it committed",
+                "above; restarts in %.1f s from its last commit",
                 child.label,
                 child.schedule(),
             )
@@ -270,40 +273,42 @@ class Supervisor:
         else:
             how = child.describe(code)
             log.warning(
-                "%s ended with %s; starts again in %.1f s from where it committed",
+                "%s ended with %s; restarts in %.1f s from its last commit",
                 child.label,
                 how,
                 child.schedule(),
             )
 
     def _watch(self, child: Child) -> None:
-        """Kill a child that hangs: its reporter is a thread beside the loop, and never pauses."""
+        """Kill a child that hangs: its reporter has a thread of its own and never pauses."""
         hang, stall = self._settings.hang_seconds, self._settings.stall_seconds
         if self._stopping or child.verdict:
             return
         if hang and child.silent > hang:
             verdict = f"no report for {child.silent:.0f} s (supervisor.hang_seconds)"
         elif stall and child.stalled > stall:
-            verdict = f"its loop did not turn for {child.stalled:.0f} s (supervisor.stall_seconds)"
+            verdict = (
+                f"its loop made no progress for {child.stalled:.0f} s (supervisor.stall_seconds)"
+            )
         else:
             self._note_stall(child)
             return
-        log.error("%s hangs: %s; it is killed and starts again", child.label, verdict)
+        log.error("%s hangs: %s; it is killed and restarted", child.label, verdict)
         child.kill(verdict)
 
     def _note_stall(self, child: Child) -> None:
-        """Tell once of a loop that waits long in one call; it may be right to wait."""
+        """Log once that a loop waits long in one call; it may be right to wait."""
         hang, stall = self._settings.hang_seconds, self._settings.stall_seconds
         if not hang or child.state == STARTING or child.stalled <= hang:
             self._noted.discard(child.label)
         elif child.label not in self._noted:
             self._noted.add(child.label)
             log.warning(
-                "%s: its loop has not turned for %.0f s, it waits for its source, Kafka or its "
-                "destination; nothing is lost%s",
+                "%s: its loop has made no progress for %.0f s; it waits for its source, Kafka or "
+                "its destination; nothing is lost%s",
                 child.label,
                 child.stalled,
-                f", it is killed and started again after {stall:g} s" if stall else "",
+                f"; it is killed and restarted after {stall:g} s" if stall else "",
             )
 
     def _announce(self) -> None:
@@ -318,7 +323,7 @@ class Supervisor:
             log.warning("not ready yet: %s; see their log lines", ", ".join(late))
 
     def _publish(self) -> None:
-        """Tell what everybody does."""
+        """Publish the status of all children."""
         self._published = time.monotonic()
         if self._status is None and self._endpoint is None:
             return
@@ -337,11 +342,11 @@ class Supervisor:
 
 
 def select(known: Mapping[str, Component], names: Sequence[str]) -> list[Component]:
-    """The components to run: those named, else all that are enabled.
+    """Return the components to run: those named, else all that are enabled.
 
     Args:
         known: every component, by name.
-        names: of those to run; none: see above.
+        names: the names of those to run; empty: all that are enabled.
 
     Raises:
         ConfigError: a name that is not configured, or nothing to run.
@@ -353,5 +358,5 @@ def select(known: Mapping[str, Component], names: Sequence[str]) -> list[Compone
         )
     chosen = [known[n] for n in names] if names else [c for c in known.values() if c.enabled]
     if not chosen:
-        raise ConfigError("nothing to run: every component says `enabled: false`, or none is there")
+        raise ConfigError("nothing to run: no component is configured and enabled")
     return chosen

@@ -1,8 +1,8 @@
-"""What the author of a plugin tests it with, and pixstream's own tests too.
+"""Tools for testing plugins; pixstream's own tests use them too.
 
-`event`, `record`, `rows` and `batch` make what a plugin reads or is given; `MemoryKafka` is a
-broker without a network. `producer_contract` and `consumer_contract` hold the promises of every
-plugin as classes of tests to inherit from; they need pytest, so they are imported by name.
+`event`, `record`, `rows` and `batch` make what a plugin reads or receives; `MemoryKafka` is a
+broker without a network. `producer_contract` and `consumer_contract` have classes of tests to
+inherit from, which every plugin must pass. They need pytest, so they are imported by name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records and batches as the framework gives them to a consumer."""
+"""Records and batches as the framework passes them to a consumer."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _TOPIC = Category.PAGAMENTO.topic
 
 
 def partition(number: int = 0, topic: str = _TOPIC, topic_id: str = "id-1") -> TopicIdPartition:
-    """Name a partition; another `topic_id` is another incarnation of the topic."""
+    """Make a partition's name; another `topic_id` is another incarnation of the topic."""
     return TopicIdPartition(topic, topic_id, number)
 
 
 def record(
     value: PixEvent | bytes, *, offset: int = 0, partition: int = 0, topic: str = _TOPIC
 ) -> Record:
-    """Make the record that holds an event, or any bytes."""
+    """Make the record of an event, or of any bytes."""
     data = encode(value) if isinstance(value, PixEvent) else value
     return Record(topic, partition, offset, _WRITTEN, None, data, ())
 
@@ -38,10 +38,10 @@ def record(
 def rows(
     events: Sequence[PixEvent], *, partition: int = 0, first: int = 0, topic: str = _TOPIC
 ) -> pa.Table:
-    """Decode events that lie in a partition from the offset `first` on.
+    """Decode events that are in a partition from the offset `first` on.
 
     Raises:
-        ValueError: an event is none, by the schema.
+        ValueError: an event does not match the schema.
     """
     return _decoded(
         record(event, offset=first + n, partition=partition, topic=topic)
@@ -56,12 +56,12 @@ def batch(
     """Make a batch of the events of several partitions.
 
     Args:
-        events: for each partition the offset of its first event, and the events.
-        next_offsets: where a partition goes on, if not right after its last event (markers of
-            transactions occupy offsets).
+        events: for each partition, the offset of its first event and the events.
+        next_offsets: the next offset of a partition, if not right after its last event
+            (transaction markers occupy offsets).
 
     Raises:
-        ValueError: an event is none, by the schema.
+        ValueError: an event does not match the schema.
     """
     table = _decoded(
         record(event, offset=first + n, partition=where.partition, topic=where.topic)

@@ -1,4 +1,4 @@
-"""What every consumer promises, as tests that its author inherits. Needs pytest.
+"""The contract of every consumer, as tests to inherit from. Needs pytest.
 
 class TestMyDestination(ConsumerContract):
     type_name = "my_destination"
@@ -27,33 +27,33 @@ if TYPE_CHECKING:
 
 
 class Destination(Protocol):
-    """An empty destination of the test's own."""
+    """An empty destination for one test."""
 
     def consumer(self) -> Consumer:
-        """The plugin, made anew over the same destination, as after a restart."""
+        """Return a new plugin on the same destination, as after a restart."""
 
     def held(self) -> Counter[str]:
-        """How often the destination holds each EndToEndId, read without the plugin."""
+        """Return how often the destination has each EndToEndId, read without the plugin."""
 
 
 class ConsumerContract(PluginContract):
-    """Subclass it with a fixture `destination`.
+    """The tests; subclass it with a fixture `destination`.
 
     Attributes:
-        forgets: the destination has no memory (people who read a console): a batch that comes again
-            is there again.
+        forgets: the destination does not remember events (people who read a console): a batch that
+            is written again appears again.
     """
 
     kind: ClassVar[type[Component]] = Consumer
     forgets: ClassVar[bool] = False
 
     def test_each_event_of_a_batch_arrives_once(self, destination: Destination) -> None:
-        """Nothing that fits the schema is rejected."""
+        """Nothing that matches the schema is rejected."""
         destination.consumer().write(_FIRST, _never)
         assert destination.held() == _ONCE
 
     def test_the_same_batch_again_changes_nothing(self, destination: Destination) -> None:
-        """A crash after `write` and before the group's commit brings the same offsets again."""
+        """After a crash between `write` and the group's commit, the same offsets come again."""
         consumer = destination.consumer()
         consumer.write(_FIRST, _never)
         consumer.write(_FIRST, _never)
@@ -62,7 +62,7 @@ class ConsumerContract(PluginContract):
     def test_the_same_batch_again_after_a_restart_changes_nothing(
         self, destination: Destination
     ) -> None:
-        """What it knows of the past is in the destination, not in the process."""
+        """Its memory is in the destination, not in the process."""
         for _ in range(2):
             consumer = destination.consumer()
             consumer.write(_FIRST, _never)
@@ -77,7 +77,7 @@ class ConsumerContract(PluginContract):
     def test_the_offsets_it_remembers_are_those_of_the_batch(
         self, destination: Destination
     ) -> None:
-        """For a destination that remembers none there is nothing to try: the group decides."""
+        """Skipped if the destination does not remember offsets: the group decides."""
         consumer = destination.consumer()
         if not isinstance(consumer, RemembersOffsets):
             pytest.skip("it does not remember offsets")
@@ -88,7 +88,7 @@ class ConsumerContract(PluginContract):
         assert again.offsets([_PLACE], CLUSTER) == dict(_FIRST.next_offsets)
 
     def test_check_leaves_the_destination_as_it_is(self, destination: Destination) -> None:
-        """`pixstream check` says what it found and writes nothing."""
+        """`pixstream check` reports its finding and writes nothing."""
         assert destination.consumer().check()
         assert destination.held() == {}
 
@@ -104,4 +104,4 @@ _ONCE = Counter(str(made.end_to_end_id) for made in _EVENTS)
 
 
 def _never(rows: Sequence[int], reason: str) -> None:
-    raise AssertionError(f"{len(rows)} events of the schema are rejected: {reason}")
+    raise AssertionError(f"{len(rows)} events that match the schema are rejected: {reason}")

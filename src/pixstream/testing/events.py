@@ -12,22 +12,21 @@ from pixstream.event.categories import Category
 from pixstream.event.model import SCHEMA_VERSION, Direction, Party, PixEvent, Status
 
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
-"""When an event happens unless a test says otherwise."""
+"""The default time of an event."""
 
 
 def event(number: int = 0, *, time: dt.datetime = NOON, **changes: Any) -> PixEvent:
-    """Make an event of this software's schema: a settled payment, ids fresh for each number.
+    """Make an event of the current schema: a settled payment, with different ids for each number.
 
     The same arguments make the same event. `event_id` follows from category, identifier and status.
 
     Args:
-        number: tells events of one minute apart, 11 digits at most.
-        time: when it happened, with a time zone.
-        changes: fields of `PixEvent` that are to differ; those that are not named here and that an
-            event need not have are null.
+        number: distinguishes events of the same minute, at most 11 digits.
+        time: the time of the event, with a time zone.
+        changes: values for other fields of `PixEvent`; optional fields that are not set are null.
 
     Raises:
-        TypeError: there is no such field.
+        TypeError: a field does not exist.
     """
     fields: dict[str, Any] = {
         **{field.name: None for field in msgspec.structs.fields(PixEvent)},

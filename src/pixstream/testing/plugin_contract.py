@@ -1,6 +1,6 @@
-"""What holds for every plugin: its one class, its descriptions, its section of the YAML.
+"""The contract of every plugin: its one class, its descriptions, its section of the YAML.
 
-Needs pytest. A plugin's author inherits from `ProducerContract` or `ConsumerContract`.
+Needs pytest. Tests of a plugin inherit from `ProducerContract` or `ConsumerContract`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _KEYS = {"pseudonym_key": "11" * 32, "encryption_key": "22" * 32}
 
 
 class PluginContract:
-    """Tests of what a plugin is before it reads or writes anything.
+    """Tests of a plugin before it reads or writes anything.
 
     Attributes:
-        kind: `Producer` or `Consumer`; the contract of each sets it.
-        type_name: what `type` in the YAML says: a built-in plugin or an installed entry point.
-        sample: the section of the YAML as its documentation shows it, without `type`.
+        kind: `Producer` or `Consumer`; set by the contract of each.
+        type_name: the `type` in the YAML: a built-in plugin or an installed entry point.
+        sample: the section of the YAML from its documentation, without `type`.
     """
 
     kind: ClassVar[type[Component]] = Component
@@ -36,13 +36,13 @@ class PluginContract:
     sample: ClassVar[str]
 
     def test_its_type_names_exactly_one_class(self) -> None:
-        """`type: NAME` leads to it, and it calls itself by that name."""
+        """`type: NAME` loads the plugin's class."""
         assert issubclass(discovery.load(self.kind, self.type_name), self.kind)
 
     def test_the_class_and_each_of_its_settings_are_described(self) -> None:
         """The reference and the editor's schema are made from these texts."""
         plugin = discovery.load(self.kind, self.type_name)
-        # A dataclass without a docstring gets its signature for one.
+        # Python gives a dataclass without a docstring its signature as one.
         text = (plugin.__doc__ or "").strip()
         assert text, "the class has no docstring"
         assert not text.startswith(f"{plugin.__name__}("), "the class has no docstring"
@@ -50,11 +50,11 @@ class PluginContract:
         assert [name for name, part in described.items() if not part.get("description")] == []
 
     def test_its_sample_loads(self, tmp_path: Path) -> None:
-        """The section that its documentation shows is a valid one."""
+        """The section in its documentation is valid."""
         assert self._load(tmp_path, {}).type == self.type_name
 
     def test_an_unknown_key_is_refused_with_its_path(self, tmp_path: Path) -> None:
-        """A misspelt setting never passes for one that was left out."""
+        """A misspelt setting is never ignored."""
         path = rf"{self._section()}\.mine\.no_such_setting"
         with pytest.raises(ConfigError, match=path):
             self._load(tmp_path, {"no_such_setting": 1})

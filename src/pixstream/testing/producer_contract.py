@@ -1,4 +1,4 @@
-"""What every producer promises, as tests that its author inherits. Needs pytest.
+"""The contract of every producer, as tests to inherit from. Needs pytest.
 
 class TestMySource(ProducerContract):
     type_name = "my_source"
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
     from pixstream.plugins.component import Component
 
 SECONDS = 60.0
-"""Only a producer that hangs takes so long."""
+"""Only a producer that hangs takes this long."""
 
 CPF = generate_cpf(Random(11))
 
 
 class Source(Protocol):
-    """A source of the test's own, empty at first."""
+    """A source for one test, empty at first."""
 
     def producer(self) -> Producer:
-        """The plugin, made anew over the same source, as after a restart."""
+        """Return a new plugin on the same source, as after a restart."""
 
     def add(self, count: int) -> Sequence[str]:
-        """Let so many more Pix come into being; their EndToEndIds."""
+        """Add this many Pix to the source; return their EndToEndIds."""
 
     def add_garbage(self, raw: bytes) -> None:
-        """Let the source hold something that is no Pix."""
+        """Add something to the source that is not a Pix."""
 
 
 class Run:
-    """Plays the produce loop: commits whenever the producer yields None."""
+    """Stands in for the produce loop: commits whenever the producer yields None."""
 
     def __init__(self) -> None:
         self.positions: dict[Stream, Position] = {}
@@ -54,11 +54,11 @@ class Run:
     def read(
         self, producer: Producer, until: Callable[[], bool], *, commit: bool = True
     ) -> list[Reading]:
-        """Read until nothing is in hand and `until` holds; what was read.
+        """Read until all readings are committed and `until` is true; return what was read.
 
         Args:
-            producer: read from the positions committed so far.
-            until: asked whenever the producer yields None.
+            producer: the plugin to read, from the positions committed so far.
+            until: called whenever the producer yields None.
             commit: False: the process is killed when it first has something to commit.
         """
         deadline = time.monotonic() + SECONDS
@@ -67,7 +67,7 @@ class Run:
         running = producer.read(dict(self.positions))
         try:
             for reading in running:
-                assert time.monotonic() < deadline, "what was expected never came"
+                assert time.monotonic() < deadline, "the expected readings never came"
                 if reading is not None:
                     batch.append(reading)
                     continue
@@ -86,11 +86,11 @@ class Run:
         return readings
 
     def ids(self) -> Counter[str]:
-        """How often each EndToEndId was committed."""
+        """Return how often each EndToEndId was committed."""
         return Counter(str(c.end_to_end_id) for c in self.contents if isinstance(c, Draft))
 
     def refusals(self) -> list[Refusal]:
-        """What was committed as no Pix."""
+        """Return the committed refusals."""
         return [content for content in self.contents if isinstance(content, Refusal)]
 
     def _commit(self, reading: Reading) -> None:
@@ -101,22 +101,22 @@ class Run:
 
 
 class ProducerContract(PluginContract):
-    """Subclass it with a fixture `source`.
+    """The tests; subclass it with a fixture `source`.
 
     Attributes:
-        overlaps: after a restart the source is read again from a little before its position, as
-            what it tells late would be lost otherwise; repetitions are dropped in the tables.
+        overlaps: after a restart the source is read from a little before its position, because
+            late arrivals would be lost otherwise; the tables drop the repetitions.
     """
 
     kind: ClassVar[type[Component]] = Producer
     overlaps: ClassVar[bool] = False
 
     def test_it_yields_none_while_there_is_nothing(self, source: Source) -> None:
-        """The loop commits, and stops when it is told to, at a None only."""
+        """The loop commits, and stops if asked to, only at a None."""
         assert [r for r in Run().read(source.producer(), lambda: True) if r.content] == []
 
     def test_everything_is_read_once(self, source: Source) -> None:
-        """Also what comes while it reads."""
+        """This includes what arrives while it reads."""
         run, wanted = Run(), Counter(source.add(3))
 
         def all_came() -> bool:
@@ -128,7 +128,7 @@ class ProducerContract(PluginContract):
         assert run.ids() == wanted
 
     def test_after_a_restart_it_goes_on_from_its_positions(self, source: Source) -> None:
-        """Without loss, and without repetition."""
+        """Nothing is lost, and nothing is repeated."""
         run, wanted = Run(), Counter(source.add(3))
         run.read(source.producer(), lambda: run.ids().total() >= 3)
         wanted.update(source.add(3))
@@ -146,7 +146,7 @@ class ProducerContract(PluginContract):
         assert run.ids() == wanted
 
     def test_what_is_no_pix_is_refused_whole_and_stops_nothing(self, source: Source) -> None:
-        """A refusal has a code of `event.Reason`; its message holds nothing of the bytes."""
+        """A refusal has a code of `event.Reason`; its message contains nothing of the bytes."""
         garbage = f"no Pix, but the CPF {CPF}".encode()
         source.add_garbage(garbage)
         run, wanted = Run(), Counter(source.add(2))

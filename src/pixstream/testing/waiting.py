@@ -1,4 +1,4 @@
-"""Waiting in tests: for progress, and never for the clock."""
+"""Waiting in tests: for progress, not for the clock."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 HANG_SECONDS = 120.0
-"""Only what hangs stays idle for so long: see `pixstream.patience` for the seconds that count."""
+"""Only a hang is idle for this long; see `pixstream.patience` for the seconds that count."""
 
 T = TypeVar("T")
 
 
 class HungError(AssertionError):
-    """What was waited for did not come, and nothing moves any more that could bring it."""
+    """The condition is not true, and there is no more progress that could make it true."""
 
 
 def wait_for(
@@ -29,20 +29,20 @@ def wait_for(
     seconds: float = HANG_SECONDS,
     every: float = 0.02,
 ) -> T:
-    """Wait until the condition is true, as long as there is progress; return what made it true.
+    """Wait until the condition is true, as long as there is progress; return its true value.
 
     Args:
-        condition: asked again and again; asking takes at most half of the time.
-        what: names it, or tells the state at the end, for the error.
-        progress: an observable state; when it changes, the wait begins anew. Without one, progress
-            is that this process or a descendant has something to do.
-        alive: false when what is waited for cannot come any more, because its process has ended,
-            say.
-        seconds: that nothing may have moved for.
-        every: seconds between two questions.
+        condition: called repeatedly; the calls take at most half of the time.
+        what: names the condition, or returns the final state, for the error.
+        progress: returns an observable state; when it changes, the wait starts over. Without one,
+            progress means that this process or a descendant has something to do.
+        alive: returns false if the condition cannot become true any more, for example because its
+            process has ended.
+        seconds: the limit on time without progress.
+        every: seconds between two calls.
 
     Raises:
-        HungError: nothing moves, or it is not `alive`.
+        HungError: there is no progress, or `alive` returns false.
     """
     patience = Patience(seconds)
     while True:
@@ -51,11 +51,11 @@ def wait_for(
             return answer
         patience.saw(progress())
         if not alive():
-            raise HungError(f"{_told(what)}: cannot come any more")
+            raise HungError(f"{_described(what)}: cannot come any more")
         if patience.exhausted:
-            raise HungError(f"{_told(what)}: nothing has moved for {patience.spent:.0f} s")
+            raise HungError(f"{_described(what)}: nothing has moved for {patience.spent:.0f} s")
         time.sleep(max(every, time.monotonic() - asked))
 
 
-def _told(what: str | Callable[[], object]) -> str:
+def _described(what: str | Callable[[], object]) -> str:
     return what if isinstance(what, str) else str(what())

@@ -179,9 +179,9 @@ def test_a_note_says_where_they_disagree_and_what_decides(place: Place) -> None:
         return next(str(row["note"]) for row in place.shown("lake") if row["end"] > 0)
 
     group[busy] = 3
-    assert note() == "the group says 3; the destination's word counts"
+    assert note() == "the group is at 3; the destination's offset counts"
     del group[busy]
-    assert note() == "the group does not know it yet; the destination's word counts"
+    assert note() == "the group has no offset yet; the destination's offset counts"
     topic.partitions[place.number].begin = 6
     assert "offset 4 has expired: 2 offsets were deleted" in note()
     assert f"pixstream offsets set lake --topic {TOPIC} --partition {place.number}" in note()
@@ -192,10 +192,10 @@ def test_a_note_says_where_they_disagree_and_what_decides(place: Place) -> None:
     assert "--to earliest --new-topic" in note()
     place.lake.ids.clear()
     place.lake.next.clear()
-    assert "the destination knows nothing of it" in note()
+    assert "the destination has no offset for it" in note()
     place.kafka.committed.clear()
     topic.partitions[place.number].begin = 0
-    assert note() == "nothing is known of it yet"
+    assert note() == "no offset is known yet"
 
 
 def test_destination_and_group_are_changed_alike_after_it_was_written_down(place: Place) -> None:
@@ -246,7 +246,7 @@ def test_a_change_needs_a_reason_without_anybodys_document(place: Place) -> None
 
 def test_going_back_must_be_meant(place: Place) -> None:
     place.read(4)
-    with pytest.raises(PixstreamError, match=r"0 lies before 4.*--allow-rewind"):
+    with pytest.raises(PixstreamError, match=r"0 is before 4.*--allow-rewind"):
         place.call("set", "lake", "--to", "earliest", "--yes", *BUSY)
     assert place.audited() == []
     result = place.call("set", "lake", "--to", "earliest", "--allow-rewind", "--yes", *BUSY)
@@ -305,7 +305,7 @@ def test_a_target_that_makes_no_sense_is_refused(place: Place, wrong: str, said:
 def test_an_offset_that_the_partition_does_not_hold_is_refused(place: Place) -> None:
     place.read(4)
     for offset in ("21", "99"):
-        with pytest.raises(PixstreamError, match="holds the offsets 0 to"):
+        with pytest.raises(PixstreamError, match="has the offsets 0 to"):
             place.call("set", "lake", "--to", offset, "--yes", *BUSY)
     assert place.audited() == []
 
@@ -349,7 +349,7 @@ def test_a_destination_that_cannot_be_told_changes_nothing(place: Place) -> None
     stubborn = Stubborn(type="stubborn", categories=["recebimentos"])
     stubborn.name = "stubborn"
     place.settings.consumers["stubborn"] = stubborn
-    with pytest.raises(PixstreamError, match="cannot be told"):
+    with pytest.raises(PixstreamError, match="does not accept new ones"):
         place.call("set", "stubborn", "--to", "latest", "--yes", *BUSY)
     assert place.kafka.committed["pixstream.stubborn"] == {}
 
