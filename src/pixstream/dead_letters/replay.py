@@ -115,9 +115,9 @@ class Replayer:
             ]
         if not found:
             raise Refused(Reason.EMPTY, "its content has no event")
-        for became in found:
-            if became.record.size > self._max_event_bytes:
-                size = became.record.size
+        for replayed in found:
+            if replayed.record.size > self._max_event_bytes:
+                size = replayed.record.size
                 message = f"event: larger than kafka.max_event_bytes, {size} bytes"
                 raise Refused(Reason.TOO_LARGE, message)
         return found

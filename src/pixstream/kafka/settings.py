@@ -35,7 +35,7 @@ class Tls(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class KafkaSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """How to reach Kafka, and with which client library."""
+    """The connection to Kafka, and the client library."""
 
     client: Annotated[
         Literal["confluent", "kafka-python"], Meta(description="client library of every component")

@@ -248,7 +248,9 @@ class ConfluentInbox:
         elif fault.fatal() or message is not None or fault.code() == LOGIN_REFUSED:
             failure = translate(self._name, fault)
             if isinstance(failure, Transient) or fault.code() == POLLED_TOO_LATE:
-                log.warning("%s: %s", self._name, fault.name())
+                log.warning(
+                    "%s: librdkafka reports %s and recovers by itself", self._name, fault.name()
+                )
             else:
                 self._fail(failure)
 
