@@ -27,12 +27,12 @@ def met(stream: str, missing: str, on_gap: OnGap, then: str) -> None:
     """
     if on_gap == "stop":
         raise PixstreamError(
-            f"{stream}: the source no longer has {missing}. Nothing is skipped without a decision: "
-            "get it another way if it is needed, then set on_gap: continue; "
+            f"{stream}: {missing} can no longer be read from the source. Nothing is skipped "
+            "without a decision: get it another way if it is needed, then set on_gap: continue; "
             f"then {then}"
         )
     log.error(
-        "%s: the source no longer has %s, which is skipped (on_gap: continue); %s",
+        "%s: %s can no longer be read from the source and is skipped (on_gap: continue); %s",
         stream,
         missing,
         then,
