@@ -109,7 +109,7 @@ def reais(centavos: int | None) -> str:
 
 
 def _party(party: Mapping[str, str | None]) -> str:
-    """Return the participant and the end of the person's pseudonym, as far as known."""
+    """Return the participant and the end of the person's pseudonym, if they are known."""
     person = party["document"] or party["account"] or party["key"]
     name = f"{party['ispb'] or '????????':<8}"
     return f"{name}/{person[-_SHORT:]}" if person else name

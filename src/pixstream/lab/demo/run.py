@@ -180,7 +180,7 @@ class Demo:
         supervisor: Supervisor,
         seconds: float,
     ) -> Outcome:
-        self._say("reconciling: reading every topic, table, letter and log once more")
+        self._say("reconciling: reading every topic, table, letter and log again")
         _, vault = keys(settings.privacy)
         self.reconciliation = Reconciliation(
             feeder.ledger,

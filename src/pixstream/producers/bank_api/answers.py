@@ -1,4 +1,4 @@
-"""The errors that a bank's HTTP answers other than 200 stand for.
+"""The errors for a bank's HTTP answers other than 200.
 
 The class of an error says what to do: wait (`Busy`, `Transient`), or have a person fix something
 (any other `PixstreamError`). Its message contains the HTTP status, the type of an RFC 7807 problem

@@ -52,7 +52,7 @@ _IDLE_SECONDS = 0.05
 
 @dataclasses.dataclass(kw_only=True)
 class Iso20022(Producer):
-    """Reads SPI messages (pacs.008, pacs.002, pacs.004, camt.054) from files of a directory."""
+    """SPI messages (pacs.008, pacs.002, pacs.004, camt.054) from the files of a directory."""
 
     directory: Annotated[str, Meta(min_length=1, description="directory of the files")] = "data/spi"
     pattern: Annotated[str, Meta(min_length=1, description="glob of the file names")] = "*.xml"

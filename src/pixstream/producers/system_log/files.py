@@ -74,8 +74,8 @@ class LogFiles:
         positions: position of each stream, as written by `Tail.position`; keys of another form
             are ignored.
         owns: whether this process reads a stream; it only keeps track of the others.
-        settle_seconds: a renamed or deleted file whose size has not changed for so long is
-            complete.
+        settle_seconds: a renamed or deleted file is complete when its size has not changed for
+            this long.
         from_end: files of the first scan are read from their end.
         on_gap: what to do when lines may be lost.
 
@@ -292,7 +292,7 @@ class LogFiles:
                 yield log
 
     def _warn_left_out(self) -> None:
-        """Log older rotated files at a first start: nobody knows whether they were ever read."""
+        """Log older rotated files at a first start: it is unknown whether they were ever read."""
         for each in self._looked.values():
             known = each.stream in self._tails or each.stream in self._copies
             if not (each.matches or known) and any(self._named_after(each.path)):

@@ -46,7 +46,7 @@ _SKIPPED_AT_ONCE = 1000
 
 @dataclasses.dataclass(kw_only=True)
 class SystemLog(Producer):
-    """Reads JSON lines from log files as they are written."""
+    """JSON lines from log files, read as they are written."""
 
     paths: Annotated[
         list[str],
@@ -94,7 +94,7 @@ class SystemLog(Producer):
             if name not in log_line.FIELDS
         ]
         if self.start == "end" and self.replicas > 1:
-            problems.append("start: end needs replicas: 1, so that all files start at once")
+            problems.append("start: end needs replicas: 1, as the first start is one moment")
         if problems:
             raise ConfigError("\n".join(problems))
 

@@ -89,7 +89,7 @@ class Webhook(Producer):
     ] = 5.0
     commit_timeout_seconds: Annotated[
         Annotated[float, Meta(gt=0)],
-        Meta(description="a body that is not committed to Kafka by then is answered 503, s"),
+        Meta(description="a body that is not committed to Kafka in this time is answered 503, s"),
     ] = 20.0
     certificate: Annotated[str, Meta(description="PEM file of the server; empty: no TLS")] = ""
     key: Annotated[str, Meta(description="PEM file of the certificate's private key")] = ""
