@@ -123,7 +123,9 @@ def until(done: Callable[[], bool], *members: Member) -> None:
                 return True
             if polling:
                 wait(polling, 0.05, FIRST_EXCEPTION)
-                assert not any(poll.done() for poll in polling), [p.exception(0) for p in polling if p.done()]
+                assert not any(poll.done() for poll in polling), [
+                    p.exception(0) for p in polling if p.done()
+                ]
             else:
                 members[0].poll()
             return False

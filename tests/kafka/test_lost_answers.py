@@ -181,7 +181,7 @@ def read_as_a_member(client: Client, topic: str, group: str) -> object:
         found: list[bytes | None] = []
         while not found:
             found += [record.value for record in inbox.poll(100, 0.2)]
-            inbox.commit(inbox.positions())
+            inbox.positions()
     return found
 
 

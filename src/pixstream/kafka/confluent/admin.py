@@ -32,8 +32,6 @@ from pixstream.kafka import faults
 from pixstream.kafka.confluent.link import (
     LOGIN_REFUSED,
     cause,
-    close,
-    commit,
     connection,
     translate,
 )
@@ -218,11 +216,14 @@ class ConfluentAdmin:
         if not wanted:
             return
         config = connection(self._settings) | {"group.id": group, "enable.auto.commit": False}
-        consumer = Consumer(config)
         try:
-            refused = commit(what, consumer, wanted, self._seconds)
-        finally:
-            close(consumer, self._seconds)
+            with closing(Consumer(config)) as consumer:
+                # It raises where no coordinator answers; a commit alone would wait for one.
+                consumer.committed(wanted, self._seconds)
+                results = consumer.commit(offsets=wanted, asynchronous=False) or []
+            refused = [result.error for result in results if result.error is not None]
+        except KafkaException as error:
+            refused = [cause(error)]
         for fault in refused:
             if fault.code() in faults.LOST_MEMBERSHIP:
                 raise faults.group_is_alive(what, fault.name())

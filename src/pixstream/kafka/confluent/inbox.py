@@ -17,8 +17,6 @@ from pixstream.kafka.confluent.link import (
     OFFSET_GONE,
     POLLED_TOO_LATE,
     cause,
-    close,
-    commit,
     connection,
     log,
     translate,
@@ -160,7 +158,13 @@ class ConfluentInbox:
         ]
         if not ours:
             return
-        for fault in commit(self._name, self._consumer, ours, self._seconds):
+        try:
+            # Without a group coordinator librdkafka waits here until one answers.
+            results = self._consumer.commit(offsets=ours, asynchronous=False)
+            refused = [result.error for result in results or [] if result.error is not None]
+        except KafkaException as error:
+            refused = [cause(error)]
+        for fault in refused:
             if fault.code() not in faults.LOST_MEMBERSHIP:
                 raise translate(self._name, fault)
 
@@ -173,7 +177,7 @@ class ConfluentInbox:
     def close(self) -> None:
         """See `kafka.Inbox`; the listener is not called."""
         self._closing = True
-        close(self._consumer, self._seconds)
+        self._consumer.close()
         self._admin.close()
 
     def _identified(self, partition: Partition) -> TopicIdPartition:

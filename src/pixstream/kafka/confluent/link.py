@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError as Fault
 from confluent_kafka import KafkaException
 
-from pixstream.errors import Transient
 from pixstream.kafka import faults
 from pixstream.kafka.record_limits import largest_request
-from pixstream.kafka.threads import in_thread
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer
-    from confluent_kafka import TopicPartition as Partition
-
     from pixstream.errors import PixstreamError
     from pixstream.kafka.settings import KafkaSettings
 
@@ -79,34 +73,6 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
         }
         config |= {name: value for name, value in files.items() if value is not None}
     return config
-
-
-def commit(what: str, consumer: Consumer, offsets: list[Partition], seconds: float) -> list[Fault]:
-    """Commit a group's offsets; return the errors of those that Kafka rejected.
-
-    librdkafka itself waits for the group coordinator without a limit, and may still commit later
-    what it could not commit in time.
-
-    Raises:
-        Transient: no answer within `seconds`; the message begins with `what`.
-    """
-    asked = in_thread(lambda: consumer.commit(offsets=offsets, asynchronous=False))
-    try:
-        results = asked.result(seconds)
-    except KafkaException as error:
-        return [cause(error)]
-    except TimeoutError as error:
-        raise Transient(f"{what}: Kafka does not answer; it will be tried again") from error
-    return [result.error for result in results or [] if result.error is not None]
-
-
-def close(consumer: Consumer, seconds: float) -> None:
-    """Leave the group and release everything; after `seconds`, go on closing in a thread.
-
-    With a commit in flight and no coordinator, librdkafka waits until the session expires.
-    """
-    with suppress(TimeoutError):
-        in_thread(consumer.close).result(seconds)
 
 
 def cause(error: KafkaException) -> Fault:

@@ -1,6 +1,6 @@
 """Runs a call of a client library in a separate thread.
 
-Both libraries wait without a limit in some calls, and kafka-python calls back in its own thread.
+kafka-python waits without a limit in some calls, and calls back in its own thread.
 A separate thread lets the caller wait with a limit, or do something else in the meantime.
 """
 
