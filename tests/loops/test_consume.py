@@ -136,7 +136,7 @@ def test_while_it_waits_its_state_says_so_and_the_buffer_stays(world: consuming.
         return bool(keep_alive())
 
     loop.member._keep_alive = watching  # type: ignore[method-assign]
-    loop.member.patience._backoff.next = lambda: 0.01  # type: ignore[method-assign]
+    loop.member.retries._backoff.next = lambda: 0.01  # type: ignore[method-assign]
     world.kafka.fail("positions", Transient("no broker answers"))
     loop.member.bring(loop._take)
     assert set(states) == {"waiting"}
@@ -219,7 +219,7 @@ def test_partitions_that_arrive_while_waiting_are_paused_and_kept_unread(
         return answered
 
     first.loop.member._keep_alive = evicting  # type: ignore[method-assign]
-    first.loop.member.patience._backoff.next = lambda: 0.01  # type: ignore[method-assign]
+    first.loop.member.retries._backoff.next = lambda: 0.01  # type: ignore[method-assign]
     first.step()
     assert grown[-1][0] == 3
     assert grown[0][1] == grown[-1][1]

@@ -186,7 +186,7 @@ def test_a_member_that_waits_polls_on_so_that_it_is_not_thrown_out(world: consum
         return poll(room, timeout)
 
     inbox._inbox.poll = counted
-    process.loop.member.patience._backoff.next = lambda: 0.01  # type: ignore[method-assign]
+    process.loop.member.retries._backoff.next = lambda: 0.01  # type: ignore[method-assign]
     process.loop.member.bring(process.loop._take)
     assert len(polls) > 4 * 10
     assert max(polls) <= 0.1

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pixstream.errors import Transient
-from pixstream.kafka.names import DLQ, transactional_id
-from pixstream.kafka.transactions import Writer
-from pixstream.loops import member
+from pixstream.kafka.names import DLQ
 from pixstream.loops.decoder import Decoder
+from pixstream.loops.member import METRICS as OF_THE_MEMBER
 from pixstream.loops.member import Member
+from pixstream.loops.reading import ReadingLoop
 from pixstream.metrics.records import LETTERS, NOT_FOR_US, WRITTEN
 from pixstream.plugins.consumer import HasColumns
 
@@ -25,14 +24,13 @@ if TYPE_CHECKING:
     from pixstream.kafka.ports import Client
     from pixstream.loops.decoder import Decoded
     from pixstream.loops.segments import Segment
-    from pixstream.metrics import Counts
     from pixstream.plugins.consumer import Consumer
 
-METRICS = (*member.METRICS, WRITTEN, LETTERS, NOT_FOR_US)
+METRICS = (*OF_THE_MEMBER, WRITTEN, LETTERS, NOT_FOR_US)
 """Those of the member, and the outcomes of records."""
 
 
-class ConsumeLoop:
+class ConsumeLoop(ReadingLoop):
     """Kafka → destination; `_take` shows the steps in the order that the guarantees need.
 
     Args:
@@ -60,47 +58,10 @@ class ConsumeLoop:
         contract: ContractSettings | None = None,
     ) -> None:
         self._consumer = consumer
-        self._stop = stop
-        self.member = Member(consumer, client, retry, stop, METRICS)
+        member = Member(consumer, client, retry, stop, METRICS)
+        super().__init__(consumer, member, client, stop)
         columns = consumer.columns if isinstance(consumer, HasColumns) else dict
         self._decoder = Decoder(consumer.name, letters, seal_extra, contract, columns)
-        self._writer = Writer(client, transactional_id(consumer.name, consumer.replica))
-
-    @property
-    def state(self) -> str:
-        """The loop's state, see `Patience`."""
-        return self.member.patience.state
-
-    @property
-    def counts(self) -> Counts:
-        """The values of `METRICS`."""
-        return self.member.counts
-
-    def run(self) -> None:
-        """Consume and write until `stop` is set, and write what is buffered before returning.
-
-        Raises:
-            PixstreamError: waiting does not cure the failure; nothing of the batch is committed.
-        """
-        with closing(self):
-            self.open()
-            while not self._stop.is_set():
-                self.step()
-
-    def open(self) -> None:
-        """Fence the former owner of the letters' transactional id, and join the group."""
-        self._writer.open()
-        self.member.join()
-
-    def step(self) -> None:
-        """Read and process one batch."""
-        self.member.step(self._take)
-
-    def close(self) -> None:
-        """Release everything; the member keeps its static membership."""
-        self.member.close()
-        self._writer.close()
-        self._consumer.close()
 
     def _take(self, segment: Segment) -> None:
         """Process one segment of the batch; each step is durable before the next one begins.
@@ -142,7 +103,7 @@ class ConsumeLoop:
                 from_kafka.append(error)
                 raise
 
-        with self.member.patience.attempt(from_kafka):
+        with self.member.retries.attempt(from_kafka):
             self._consumer.write(batch.events, reject)
         self.counts.add(WRITTEN, batch.events.table.num_rows)
         self.counts.add(NOT_FOR_US, batch.skipped)

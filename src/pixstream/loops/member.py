@@ -15,9 +15,9 @@ from pixstream.event.model import SCHEMA_VERSION
 from pixstream.kafka import faults
 from pixstream.kafka.names import group_id
 from pixstream.kafka.ports import Listener, TopicIdPartition
-from pixstream.loops import patience
+from pixstream.loops import retries
 from pixstream.loops.assignment import Assignment
-from pixstream.loops.patience import Patience
+from pixstream.loops.retries import RetryPolicy
 from pixstream.loops.segments import segments
 from pixstream.metrics import Counts
 from pixstream.metrics.records import BATCHES, CONSUMED, FRESHNESS
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.1
 POLL_RECORDS = 2000
 
-METRICS = (CONSUMED, BATCHES, FRESHNESS, *patience.METRICS)
-"""Records read, batches processed, and the metrics of `patience`.
+METRICS = (CONSUMED, BATCHES, FRESHNESS, *retries.METRICS)
+"""Records read, batches processed, and the metrics of `retries`.
 
 FRESHNESS compares the clocks of Kafka's producer and this machine, which may disagree.
 """
@@ -54,7 +54,7 @@ class Member:
         reassigned: called after partitions were assigned or revoked and the buffer was updated.
 
     Attributes:
-        patience: handles failures, and holds the state that people see.
+        retries: handles failures, and holds the state that people see.
         counts: the values of `metrics`.
         buffer: records read and not yet processed, in consumption order.
         standing: the next offset of each assigned partition, before which all is processed.
@@ -77,7 +77,7 @@ class Member:
         self._client = client
         self._stop = stop
         self._reassigned = reassigned
-        self.patience = Patience(reader.name, retry, self.counts)
+        self.retries = RetryPolicy(reader.name, retry, self.counts)
         self._assignment = Assignment(reader, client, retry)
         self._inbox: Inbox | None = None
         self._newest = SCHEMA_VERSION
@@ -112,7 +112,7 @@ class Member:
             member=f"{name}-{replica}",
             listener=Listener(self._assigned, self._revoked),
         )
-        self.patience.works()
+        self.retries.works()
 
     def close(self) -> None:
         """Leave, but keep the static membership."""
@@ -167,7 +167,7 @@ class Member:
                 if not self.wait(error):
                     return
             else:
-                self.patience.works()
+                self.retries.works()
                 return
 
     def drop(self, count: int) -> None:
@@ -192,7 +192,7 @@ class Member:
             error: the failure.
             until_polled: a poll failed; a successful one ends the wait.
         """
-        deadline = time.monotonic() + self.patience.after(error)
+        deadline = time.monotonic() + self.retries.after(error)
         self.inbox.pause()
         try:
             # Poll at least once, however short the wait: a rebalance must not be missed.
@@ -238,7 +238,7 @@ class Member:
         partitions: Collection[TopicIdPartition],
         committed: Mapping[TopicIdPartition, int],
     ) -> Mapping[TopicIdPartition, int]:
-        self.patience.check_open()
+        self.retries.check_open()
         starts = self._assignment.starts(partitions, committed)
         for partition in partitions:  # a destination that remembers offsets has noticed already
             if self._topic_ids.get(partition.topic, partition.topic_id) != partition.topic_id:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pixstream.errors import PixstreamError
-from pixstream.kafka.names import DLQ, transactional_id
+from pixstream.kafka.names import DLQ
 from pixstream.kafka.ports import TopicPartition
-from pixstream.kafka.transactions import Writer
-from pixstream.loops import member
 from pixstream.loops.decoder import Decoder
+from pixstream.loops.member import METRICS as OF_THE_MEMBER
 from pixstream.loops.member import Member
+from pixstream.loops.reading import ReadingLoop
 from pixstream.loops.state import State
 from pixstream.metrics.records import LETTERS, NOT_FOR_US, RECORDS
 
@@ -26,17 +25,16 @@ if TYPE_CHECKING:
     from pixstream.event.record import Headers
     from pixstream.kafka.ports import Client
     from pixstream.loops.segments import Segment
-    from pixstream.metrics import Counts
     from pixstream.plugins.processor import Processor
 
 PROCESSED = RECORDS.of("processed", stage="process", outcome="accepted", topic="")
 EMITTED = RECORDS.of("emitted", stage="process", outcome="emitted", topic="")
-METRICS = (*member.METRICS, PROCESSED, EMITTED, LETTERS, NOT_FOR_US)
+METRICS = (*OF_THE_MEMBER, PROCESSED, EMITTED, LETTERS, NOT_FOR_US)
 """Those of the member; and of committed transactions: events, records made from them, letters, and
 records replayed for another component."""
 
 
-class ProcessLoop:
+class ProcessLoop(ReadingLoop):
     """Kafka → Kafka; `_take` shows the steps in the order that the guarantees need.
 
     After a commit whose outcome is unknown (a `KafkaError`) the process ends. The next one opens
@@ -67,49 +65,10 @@ class ProcessLoop:
         contract: ContractSettings | None = None,
     ) -> None:
         self._processor = processor
-        self._stop = stop
         self._state = State(processor, client)
-        self.member = Member(
-            processor, client, retry, stop, METRICS, reassigned=self._state.distrust
-        )
+        member = Member(processor, client, retry, stop, METRICS, reassigned=self._state.distrust)
+        super().__init__(processor, member, client, stop)
         self._decoder = Decoder(processor.name, letters, seal_extra, contract)
-        self._writer = Writer(client, transactional_id(processor.name, processor.replica))
-
-    @property
-    def state(self) -> str:
-        """The loop's state, see `Patience`."""
-        return self.member.patience.state
-
-    @property
-    def counts(self) -> Counts:
-        """The values of `METRICS`."""
-        return self.member.counts
-
-    def run(self) -> None:
-        """Process until `stop` is set, and process what is buffered before returning.
-
-        Raises:
-            PixstreamError: waiting does not cure the failure; nothing of the batch is committed.
-        """
-        with closing(self):
-            self.open()
-            while not self._stop.is_set():
-                self.step()
-
-    def open(self) -> None:
-        """Fence the former owner of the transactional id, and join the group."""
-        self._writer.open()
-        self.member.join()
-
-    def step(self) -> None:
-        """Read and process one batch."""
-        self.member.step(self._take)
-
-    def close(self) -> None:
-        """Release everything; the member keeps its static membership."""
-        self.member.close()
-        self._writer.close()
-        self._processor.close()
 
     def _take(self, segment: Segment) -> None:
         """Process one segment of the batch, whole or not at all."""
@@ -157,6 +116,6 @@ class ProcessLoop:
                 )
             outputs.append((topic, key, value, headers))
 
-        with self.member.patience.attempt():
+        with self.member.retries.attempt():
             self._processor.process(events, emit)
         return outputs

@@ -330,7 +330,7 @@ def test_one_that_starts_in_between_is_refused_by_kafka_before_the_destination_i
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.read(4)
-    monkeypatch.setattr("pixstream.kafka.memory.MemoryAdmin.group_members", lambda *_: [])
+    monkeypatch.setattr("pixstream.kafka.memory.admin.MemoryAdmin.group_members", lambda *_: [])
     place.kafka.groups[GROUP]["lake-0"] = None  # type: ignore[assignment]
     with pytest.raises(KafkaError, match="the group has members"):
         place.call("set", "lake", "--to", "latest", "--yes", *BUSY)

@@ -25,7 +25,7 @@ METRICS = (RETRIES, *breaker.METRICS)
 _STATES = {"closed": "waiting", "open": "breaker_open", "half_open": "breaker_half_open"}
 
 
-class Patience:
+class RetryPolicy:
     """Counts failures and decides how long to wait.
 
     Args:
