@@ -57,7 +57,7 @@ def chaos(events: int, minutes: float, seed: int, client: str | None, directory:
     Afterwards every acknowledged fact must be in its table exactly once and unaltered, or be a
     dead letter. The last line is one JSON object. Exit code 0: lost, duplicates, unknown and
     altered are all 0, a new fact arrives in time, SIGTERM ends everything cleanly, the supervisor
-    never ended by itself, and no component ended with an unexpected error; 1: otherwise.
+    never exited on its own, and no component ended with an unexpected error; 1: otherwise.
       pixstream chaos --events 1000000 --minutes 30 --seed 7
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.lab.broker.jars import BROKER_JARS

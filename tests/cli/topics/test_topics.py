@@ -152,7 +152,7 @@ def test_partitions_never_shrink_and_the_rest_is_applied_all_the_same(address: s
     assert result.exit_code == 2
     done, refused = result.output.splitlines()
     assert done == "~ pix.estornos retention.ms 604800000 -> 86400000"
-    assert refused.startswith("! pix.estornos partitions 6 -> 3 refused: Kafka cannot take")
+    assert refused.startswith("! pix.estornos partitions 6 -> 3 refused: Kafka cannot remove")
     assert call(topics, settings, "plan").exit_code == 2
 
 
