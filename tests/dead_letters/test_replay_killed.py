@@ -259,7 +259,7 @@ def test_a_replay_fences_one_that_is_under_way_and_together_they_are_exact(place
     finally:
         first.kill()
         first.wait()
-    assert first.returncode == 1
+    assert first.returncode == 1, (out, err)
     assert "another process took over" in err
     assert "not reached" in out
     sent: Counter[str] = Counter()
