@@ -35,6 +35,14 @@ class _Pix(NamedTuple):
     draft: Draft
 
 
+class _Refused(NamedTuple):
+    """A return that cannot be an event: why, and its place."""
+
+    reason: Reason
+    what: str
+    path: Path
+
+
 def parse(raw: bytes, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
     """Yield every Pix and every return in a body, and a refusal for everything else.
 
@@ -77,8 +85,7 @@ class _Reader:
         elif is_pix(value):
             draft = objects.pix(value, ispb=self._ispb)
             yield self._checked(draft, path, piece, odd=odd)
-            returns = _Piece((*path, "devolucoes"), value.get("devolucoes"))
-            yield from self._returns(returns, _Pix(piece, draft), odd=False)
+            yield from self._returns_of(_Pix(piece, draft))
         elif any(value.get(name) is not None for name in LISTS):
             yield from self._envelope(piece)
         elif not ("parametros" in value and value.keys() <= {"parametros", *LISTS}):
@@ -104,33 +111,57 @@ class _Reader:
             first.extra["envelope"] = beside
         yield from found
 
-    def _returns(self, returns: _Piece, pix: _Pix, *, odd: bool) -> Iterator[Draft | Refusal]:
-        """Yield the returns of a Pix; a refusal keeps the whole Pix, needed to understand it.
+    def _returns_of(self, pix: _Pix) -> Iterator[Draft | Refusal]:
+        """Yield the returns of a Pix, and one refusal of the Pix for all that cannot be events.
+
+        A return is understood with its Pix only, so the refusal keeps the whole Pix: once, however
+        many of its returns are refused.
+        """
+        refused: list[_Refused] = []
+        path, value = pix.piece
+        returns = _Piece((*path, "devolucoes"), value.get("devolucoes"))
+        yield from self._returns(returns, pix, refused, odd=False)
+        if refused:
+            first = refused[0]
+            more = f", and {len(refused) - 1:,} more like it" if len(refused) > 1 else ""
+            yield self._refusal(first.reason, first.what + more, first.path, pix.piece)
+
+    def _returns(
+        self, returns: _Piece, pix: _Pix, refused: list[_Refused], *, odd: bool
+    ) -> Iterator[Draft]:
+        """Yield the returns of a Pix that are events, and note the others in `refused`.
 
         Args:
             returns: `devolucoes`, or one element of it. An object instead of the list is one
                 return, as in BACEN's own example.
             pix: the Pix that contains them.
+            refused: gets what cannot be an event.
             odd: the shape so far is not the documented one.
         """
         path, value = returns
         if isinstance(value, list):
             for element in _elements(returns):
-                yield from self._returns(element, pix, odd=odd or isinstance(element.value, list))
+                nested = odd or isinstance(element.value, list)
+                yield from self._returns(element, pix, refused, odd=nested)
         elif isinstance(value, dict):
             draft = objects.devolucao(value, pix.draft, ispb=self._ispb, around=pix.piece.value)
-            odd = odd or not isinstance(path[-1], int)
-            yield self._checked(draft, path, pix.piece, odd=odd)
+            problem = objects.problem(draft)
+            if problem is not None:
+                refused.append(_Refused(*problem, path))
+                return
+            if odd or not isinstance(path[-1], int):
+                _flag_shape(draft)
+            yield draft
         elif value is not None:
-            yield self._refusal(Reason.NOT_A_PIX, "not an object", path, pix.piece)
+            refused.append(_Refused(Reason.NOT_A_PIX, "not an object", path))
 
     def _checked(self, draft: Draft, at: Path, whole: _Piece, *, odd: bool) -> Draft | Refusal:
         """Return the draft, flagged if `odd`; a refusal of `whole` if it cannot be an event."""
         problem = objects.problem(draft)
         if problem is not None:
             return self._refusal(*problem, at, whole)
-        if odd and Flag.SHAPE_IRREGULAR not in draft.flags:
-            draft.flags.append(Flag.SHAPE_IRREGULAR)
+        if odd:
+            _flag_shape(draft)
         return draft
 
     def _refusal(self, reason: Reason, what: str, at: Path, whole: _Piece) -> Refusal:
@@ -140,6 +171,11 @@ class _Reader:
             raw=self._body.piece(whole.path, whole.value),
             content_type="application/json",
         )
+
+
+def _flag_shape(draft: Draft) -> None:
+    if Flag.SHAPE_IRREGULAR not in draft.flags:
+        draft.flags.append(Flag.SHAPE_IRREGULAR)
 
 
 def _elements(piece: _Piece) -> Iterator[_Piece]:
