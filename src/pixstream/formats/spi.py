@@ -25,6 +25,7 @@ from pixstream.formats.spi_pacs import (
     pacs_004,
     pacs_008,
 )
+from pixstream.formats.unreadable import Unreadable, refusals
 from pixstream.formats.xml_fields import XmlFields, elements, local_name, skeleton
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
-    Read: TypeAlias = Callable[[_Element, Header], Iterator[Draft | Refusal]]
+    Read: TypeAlias = Callable[[_Element, Header], Iterator[Draft | Unreadable]]
 
 READERS: Mapping[str, tuple[str, Read]] = {
     "FIToFICstmrCdtTrf": ("CdtTrfTxInf", pacs_008),
@@ -51,8 +52,9 @@ _BOM = b"\xef\xbb\xbf"
 def parse(raw: bytes) -> Iterator[Draft | Refusal]:
     """Yield a draft or refusal per transaction of a file, or one refusal of the whole file.
 
-    Never raises. Whitespace before the XML declaration is accepted. The raw bytes of a
-    transaction's refusal are its element, serialised as UTF-8.
+    Never raises; see `unreadable.refusals` for how many refusals. Whitespace before the XML
+    declaration is accepted. The raw bytes of a transaction's refusal are its element, serialised as
+    UTF-8.
     """
     try:
         message, header = _open(raw)
@@ -61,6 +63,11 @@ def parse(raw: bytes) -> Iterator[Draft | Refusal]:
             reason=refused.reason, message=refused.message, raw=raw, content_type=CONTENT_TYPE
         )
         return
+    yield from refusals(_contents(raw, message, header), raw, CONTENT_TYPE)
+
+
+def _contents(raw: bytes, message: str, header: Header) -> Iterator[Draft | Unreadable]:
+    """Yield what each transaction of a readable file holds."""
     unit_name, read = READERS[message]
     for unit in elements(raw.lstrip(_BLANK), unit_name):
         parent = unit.getparent()

@@ -7,6 +7,7 @@ Charges, configuration and errors are not Pix events: each is refused with its r
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixstream.errors import Refused
@@ -14,6 +15,7 @@ from pixstream.event.model import Draft, Flag, Reason, Refusal
 from pixstream.formats.api_pix import objects
 from pixstream.formats.api_pix.recognition import LISTS, is_pix, is_return, no_pix
 from pixstream.formats.json_body import Body
+from pixstream.formats.unreadable import Unreadable, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +46,9 @@ class _Refused(NamedTuple):
 
 
 def parse(raw: bytes, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
-    """Yield every Pix and every return in a body, and a refusal for everything else.
+    """Yield every Pix and every return in a body, and refusals for everything else.
+
+    See `unreadable.refusals` for how many.
 
     Args:
         raw: any bytes; it never raises because of them.
@@ -61,7 +65,8 @@ def parse(raw: bytes, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
 
 def read(body: Body, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
     """Do the same as `parse` for a parsed body. An empty list or page yields nothing."""
-    return _Reader(body, ispb or None).values(_Piece((), body.document))
+    found = _Reader(body, ispb or None).values(_Piece((), body.document))
+    return refusals(found, body.raw, "application/json")
 
 
 class _Reader:
@@ -71,14 +76,14 @@ class _Reader:
         self._body = body
         self._ispb = ispb
 
-    def values(self, piece: _Piece, *, odd: bool = False) -> Iterator[Draft | Refusal]:
+    def values(self, piece: _Piece, *, odd: bool = False) -> Iterator[Draft | Unreadable]:
         """Yield the events in a list or an object; `odd`: its shape is not the documented one."""
         path, value = piece
         if isinstance(value, list):
             for element in _elements(piece):
                 yield from self.values(element, odd=odd or isinstance(element.value, list))
         elif not isinstance(value, dict):
-            yield self._refusal(Reason.NOT_A_PIX, "not an object", path, piece)
+            yield self._unreadable(Reason.NOT_A_PIX, "not an object", path, piece)
         elif is_return(value):
             draft = objects.devolucao(value, None, ispb=self._ispb)
             yield self._checked(draft, path, piece, odd=odd)
@@ -89,15 +94,15 @@ class _Reader:
         elif any(value.get(name) is not None for name in LISTS):
             yield from self._envelope(piece)
         elif not ("parametros" in value and value.keys() <= {"parametros", *LISTS}):
-            yield self._refusal(*no_pix(value), path, piece)
+            yield self._unreadable(*no_pix(value), path, piece)
 
-    def _envelope(self, piece: _Piece) -> Iterator[Draft | Refusal]:
+    def _envelope(self, piece: _Piece) -> Iterator[Draft | Unreadable]:
         """Yield the events of a page, a webhook's body or a charge with its Pix.
 
         Fields beside the lists go with the first event; without an event, the whole is refused.
         """
         path, value = piece
-        found: list[Draft | Refusal] = []
+        found: list[Draft | Unreadable] = []
         for name in LISTS:
             if value.get(name) is not None:
                 inner = _Piece((*path, name), value[name])
@@ -105,13 +110,13 @@ class _Reader:
         beside = {name: part for name, part in value.items() if name not in {*LISTS, "parametros"}}
         first = next((result for result in found if isinstance(result, Draft)), None)
         if beside and first is None:
-            yield self._refusal(*no_pix(value), path, piece)
+            yield self._unreadable(*no_pix(value), path, piece)
             return
         if beside and first is not None:
             first.extra["envelope"] = beside
         yield from found
 
-    def _returns_of(self, pix: _Pix) -> Iterator[Draft | Refusal]:
+    def _returns_of(self, pix: _Pix) -> Iterator[Draft | Unreadable]:
         """Yield the returns of a Pix, and one refusal of the Pix for all that cannot be events.
 
         A return is understood with its Pix only, so the refusal keeps the whole Pix: once, however
@@ -123,8 +128,8 @@ class _Reader:
         yield from self._returns(returns, pix, refused, odd=False)
         if refused:
             first = refused[0]
-            more = f", and {len(refused) - 1:,} more like it" if len(refused) > 1 else ""
-            yield self._refusal(first.reason, first.what + more, first.path, pix.piece)
+            more = f", and {len(refused) - 1:,} more of its returns" if len(refused) > 1 else ""
+            yield self._unreadable(first.reason, first.what + more, first.path, pix.piece)
 
     def _returns(
         self, returns: _Piece, pix: _Pix, refused: list[_Refused], *, odd: bool
@@ -155,22 +160,18 @@ class _Reader:
         elif value is not None:
             refused.append(_Refused(Reason.NOT_A_PIX, "not an object", path))
 
-    def _checked(self, draft: Draft, at: Path, whole: _Piece, *, odd: bool) -> Draft | Refusal:
+    def _checked(self, draft: Draft, at: Path, whole: _Piece, *, odd: bool) -> Draft | Unreadable:
         """Return the draft, flagged if `odd`; a refusal of `whole` if it cannot be an event."""
         problem = objects.problem(draft)
         if problem is not None:
-            return self._refusal(*problem, at, whole)
+            return self._unreadable(*problem, at, whole)
         if odd:
             _flag_shape(draft)
         return draft
 
-    def _refusal(self, reason: Reason, what: str, at: Path, whole: _Piece) -> Refusal:
-        return Refusal(
-            reason=reason,
-            message=f"{_where(at)}: {what}",
-            raw=self._body.piece(whole.path, whole.value),
-            content_type="application/json",
-        )
+    def _unreadable(self, reason: Reason, what: str, at: Path, whole: _Piece) -> Unreadable:
+        piece = partial(self._body.piece, whole.path, whole.value)
+        return Unreadable(reason, partial(_described, at, what), piece)
 
 
 def _flag_shape(draft: Draft) -> None:
@@ -183,7 +184,7 @@ def _elements(piece: _Piece) -> Iterator[_Piece]:
         yield _Piece((*piece.path, index), element)
 
 
-def _where(path: Path) -> str:
-    """Return a path as people write it: `pix[0].devolucoes[1]`."""
+def _described(path: Path, what: str) -> str:
+    """Return what is wrong and the path as people write it: `pix[0].devolucoes[1]`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.lstrip(".") or "body"
+    return f"{text.lstrip('.') or 'body'}: {what}"
