@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixstream.event.model import Flag, Reason
-from pixstream.formats.spi_pacs import REMITTANCE, amount, identified, person, unreadable
+from pixstream.formats.spi_pacs import REMITTANCE, amount, identified, person, refusal
 from pixstream.formats.xml_fields import XmlFields
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
-    from pixstream.event.model import Draft, Person
+    from pixstream.event.model import Draft, Person, Refusal
     from pixstream.formats.spi_pacs import Header
-    from pixstream.formats.unreadable import Unreadable
 
 _RETURN = "RRTN"
 _RESERVES = "CAMT"
@@ -43,27 +42,27 @@ class _Entry(NamedTuple):
     flags: list[str]
 
 
-def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Unreadable]:
+def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Refusal]:
     """Yield the transactions of one notification; refuse entries that settled nothing."""
     notice = XmlFields(unit, without=["Ntry"])
     owner = notice.take("Acct/Id/Othr/Id")
     shared = notice.rest()
     entries = unit.findall("{*}Ntry")
     if not entries:
-        yield unreadable(unit, Reason.NOT_A_PIX, "Ntfctn: without Ntry")
+        yield refusal(unit, Reason.NOT_A_PIX, "Ntfctn: without Ntry")
     for element in entries:
         fields = XmlFields(element, without=["TxDtls"])
         status = fields.take("Sts/Cd", "Sts")
         details = element.findall("{*}NtryDtls/{*}TxDtls")
         if status not in {None, "BOOK"}:
             message = "Ntry/Sts: not BOOK, so nothing was settled"
-            yield unreadable(element, Reason.STATUS_UNKNOWN, message)
+            yield refusal(element, Reason.STATUS_UNKNOWN, message)
         elif fields.take("BkTxCd/Domn/Cd") == _RESERVES:
             message = "Ntry/BkTxCd/Domn/Cd: a movement of reserves, not a Pix"
-            yield unreadable(element, Reason.NOT_A_PIX, message)
+            yield refusal(element, Reason.NOT_A_PIX, message)
         elif not details:
             message = "Ntry: without NtryDtls/TxDtls"
-            yield unreadable(element, Reason.IDENTIFIER_MISSING, message)
+            yield refusal(element, Reason.IDENTIFIER_MISSING, message)
         else:
             entry = _entry(fields, owner, shared, assumed=status is None)
             for detail in details:
@@ -87,7 +86,7 @@ def _entry(
 
 def _transaction(
     element: _Element, entry: _Entry, header: Header, *, alone: bool
-) -> Draft | Unreadable:
+) -> Draft | Refusal:
     """Read one transaction; `alone`: the entry's amount is the transaction's amount."""
     tx = XmlFields(element)
     side = tx.take("CdtDbtInd") or entry.side
@@ -98,7 +97,7 @@ def _transaction(
     if gives_back and return_id is None:
         # Without the RtrId, the original payment's identifier would make this its settlement.
         message = "TxDtls/Refs/InstrId: a return without its RtrId"
-        return unreadable(element, Reason.IDENTIFIER_MISSING, message)
+        return refusal(element, Reason.IDENTIFIER_MISSING, message)
     debtor, creditor = (person(tx, role, "RltdPties/", "RltdAgts/") for role in ("Dbtr", "Cdtr"))
     if gives_back and _of_the_original(debtor, creditor, side, entry.owner):
         debtor, creditor = creditor, debtor

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lxml import etree
 
-from pixstream.event.model import Draft, Person, Reason
-from pixstream.formats.unreadable import Unreadable
+from pixstream.event.model import Draft, Person, Reason, Refusal
 from pixstream.formats.xml_fields import XmlFields, local_name
 
 if TYPE_CHECKING:
@@ -162,19 +161,15 @@ def person(fields: XmlFields, role: str, parties: str = "", agents: str = "") ->
     )
 
 
-def identified(draft: Draft, element: _Element) -> Draft | Unreadable:
-    """Return the draft, or its element as unreadable if it has no identifier of a Pix."""
+def identified(draft: Draft, element: _Element) -> Draft | Refusal:
+    """Return the draft, or a refusal of its element if it has no identifier of a Pix."""
     if draft.end_to_end_id or draft.return_id:
         return draft
     message = f"{local_name(element)}: neither EndToEndId nor RtrId"
-    return unreadable(element, Reason.IDENTIFIER_MISSING, message)
+    return refusal(element, Reason.IDENTIFIER_MISSING, message)
 
 
-def unreadable(element: _Element, reason: Reason, message: str) -> Unreadable:
-    """Return one element that cannot become an event; its bytes are UTF-8."""
-
-    def written() -> bytes:
-        text: bytes = etree.tostring(element, encoding="utf-8", with_tail=False)
-        return text
-
-    return Unreadable(reason, lambda: message, written)
+def refusal(element: _Element, reason: Reason, message: str) -> Refusal:
+    """Return a refusal of one element, serialised as UTF-8."""
+    raw: bytes = etree.tostring(element, encoding="utf-8", with_tail=False)
+    return Refusal(reason=reason, message=message, raw=raw, content_type=CONTENT_TYPE)

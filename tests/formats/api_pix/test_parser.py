@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pixstream.event import identifiers
 from pixstream.event.model import Draft, Flag, Refusal
 from pixstream.formats.api_pix import parse
-from pixstream.formats.unreadable import MAX_REFUSALS
+from pixstream.formats.refusals import MAX_REFUSALS
 
 SAMPLES = Path(__file__).parents[3] / ".." / "shared" / "samples"
 needs_samples = pytest.mark.skipif(
@@ -237,8 +237,7 @@ def test_of_many_refused_elements_the_first_have_their_own_refusals_and_the_rest
     assert isinstance(rest, Refusal)
     assert (rest.reason, rest.raw) == ("identifier_missing", raw)
     assert rest.message == (
-        "19,900 further unreadable pieces of a body, first pix[100]: has neither endToEndId nor "
-        "rtrId"
+        "19,900 further unreadable pieces, first pix[100]: has neither endToEndId nor rtrId"
     )
 
 

@@ -7,7 +7,6 @@ Charges, configuration and errors are not Pix events: each is refused with its r
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixstream.errors import Refused
@@ -15,10 +14,10 @@ from pixstream.event.model import Draft, Flag, Reason, Refusal
 from pixstream.formats.api_pix import objects
 from pixstream.formats.api_pix.recognition import LISTS, is_pix, is_return, no_pix
 from pixstream.formats.json_body import Body
-from pixstream.formats.unreadable import Unreadable, refusals
+from pixstream.formats.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pixstream.formats.json_body import Path
 
@@ -48,7 +47,7 @@ class _Refused(NamedTuple):
 def parse(raw: bytes, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
     """Yield every Pix and every return in a body, and refusals for everything else.
 
-    See `unreadable.refusals` for how many.
+    See `refusals.MAX_REFUSALS` for how many.
 
     Args:
         raw: any bytes; it never raises because of them.
@@ -65,8 +64,9 @@ def parse(raw: bytes, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
 
 def read(body: Body, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
     """Do the same as `parse` for a parsed body. An empty list or page yields nothing."""
-    found = _Reader(body, ispb or None).values(_Piece((), body.document))
-    return refusals(found, body.raw, "application/json")
+    reader = _Reader(body, ispb or None)
+    yield from reader.values(_Piece((), body.document))
+    yield from reader.refusals.rest()
 
 
 class _Reader:
@@ -75,34 +75,40 @@ class _Reader:
     def __init__(self, body: Body, ispb: str | None) -> None:
         self._body = body
         self._ispb = ispb
+        self.refusals = Refusals(body.raw, "application/json")
 
-    def values(self, piece: _Piece, *, odd: bool = False) -> Iterator[Draft | Unreadable]:
+    def values(self, piece: _Piece, *, odd: bool = False) -> Iterator[Draft | Refusal]:
         """Yield the events in a list or an object; `odd`: its shape is not the documented one."""
         path, value = piece
         if isinstance(value, list):
             for element in _elements(piece):
-                yield from self.values(element, odd=odd or isinstance(element.value, list))
+                if isinstance(element.value, dict | list):
+                    yield from self.values(element, odd=odd or isinstance(element.value, list))
+                else:
+                    yield from self._no_object(element)
         elif not isinstance(value, dict):
-            yield self._unreadable(Reason.NOT_A_PIX, "not an object", path, piece)
+            yield from self._no_object(piece)
         elif is_return(value):
             draft = objects.devolucao(value, None, ispb=self._ispb)
-            yield self._checked(draft, path, piece, odd=odd)
+            yield from self._checked(draft, path, piece, odd=odd)
         elif is_pix(value):
             draft = objects.pix(value, ispb=self._ispb)
-            yield self._checked(draft, path, piece, odd=odd)
+            yield from self._checked(draft, path, piece, odd=odd)
             yield from self._returns_of(_Pix(piece, draft))
-        elif any(value.get(name) is not None for name in LISTS):
+        elif not value.keys().isdisjoint(LISTS) and any(
+            value.get(name) is not None for name in LISTS
+        ):
             yield from self._envelope(piece)
         elif not ("parametros" in value and value.keys() <= {"parametros", *LISTS}):
-            yield self._unreadable(*no_pix(value), path, piece)
+            yield from self._refused(*no_pix(value), path, piece)
 
-    def _envelope(self, piece: _Piece) -> Iterator[Draft | Unreadable]:
+    def _envelope(self, piece: _Piece) -> Iterator[Draft | Refusal]:
         """Yield the events of a page, a webhook's body or a charge with its Pix.
 
         Fields beside the lists go with the first event; without an event, the whole is refused.
         """
         path, value = piece
-        found: list[Draft | Unreadable] = []
+        found: list[Draft | Refusal] = []
         for name in LISTS:
             if value.get(name) is not None:
                 inner = _Piece((*path, name), value[name])
@@ -110,13 +116,13 @@ class _Reader:
         beside = {name: part for name, part in value.items() if name not in {*LISTS, "parametros"}}
         first = next((result for result in found if isinstance(result, Draft)), None)
         if beside and first is None:
-            yield self._unreadable(*no_pix(value), path, piece)
+            yield from self._refused(*no_pix(value), path, piece)
             return
         if beside and first is not None:
             first.extra["envelope"] = beside
         yield from found
 
-    def _returns_of(self, pix: _Pix) -> Iterator[Draft | Unreadable]:
+    def _returns_of(self, pix: _Pix) -> Iterator[Draft | Refusal]:
         """Yield the returns of a Pix, and one refusal of the Pix for all that cannot be events.
 
         A return is understood with its Pix only, so the refusal keeps the whole Pix: once, however
@@ -129,7 +135,7 @@ class _Reader:
         if refused:
             first = refused[0]
             more = f", and {len(refused) - 1:,} more of its returns" if len(refused) > 1 else ""
-            yield self._unreadable(first.reason, first.what + more, first.path, pix.piece)
+            yield from self._refused(first.reason, first.what + more, first.path, pix.piece)
 
     def _returns(
         self, returns: _Piece, pix: _Pix, refused: list[_Refused], *, odd: bool
@@ -148,6 +154,8 @@ class _Reader:
             for element in _elements(returns):
                 nested = odd or isinstance(element.value, list)
                 yield from self._returns(element, pix, refused, odd=nested)
+        elif value == {}:
+            refused.append(_Refused(Reason.IDENTIFIER_MISSING, "an empty object", path))
         elif isinstance(value, dict):
             draft = objects.devolucao(value, pix.draft, ispb=self._ispb, around=pix.piece.value)
             problem = objects.problem(draft)
@@ -160,18 +168,26 @@ class _Reader:
         elif value is not None:
             refused.append(_Refused(Reason.NOT_A_PIX, "not an object", path))
 
-    def _checked(self, draft: Draft, at: Path, whole: _Piece, *, odd: bool) -> Draft | Unreadable:
+    def _checked(
+        self, draft: Draft, at: Path, whole: _Piece, *, odd: bool
+    ) -> Sequence[Draft | Refusal]:
         """Return the draft, flagged if `odd`; a refusal of `whole` if it cannot be an event."""
         problem = objects.problem(draft)
         if problem is not None:
-            return self._unreadable(*problem, at, whole)
+            return self._refused(*problem, at, whole)
         if odd:
             _flag_shape(draft)
-        return draft
+        return (draft,)
 
-    def _unreadable(self, reason: Reason, what: str, at: Path, whole: _Piece) -> Unreadable:
-        piece = partial(self._body.piece, whole.path, whole.value)
-        return Unreadable(reason, partial(_described, at, what), piece)
+    def _no_object(self, piece: _Piece) -> Sequence[Refusal]:
+        return self._refused(Reason.NOT_A_PIX, "not an object", piece.path, piece)
+
+    def _refused(self, reason: Reason, what: str, at: Path, whole: _Piece) -> Sequence[Refusal]:
+        return self.refusals.of(
+            reason,
+            lambda: f"{_where(at)}: {what}",
+            lambda: self._body.piece(whole.path, whole.value),
+        )
 
 
 def _flag_shape(draft: Draft) -> None:
@@ -184,7 +200,7 @@ def _elements(piece: _Piece) -> Iterator[_Piece]:
         yield _Piece((*piece.path, index), element)
 
 
-def _described(path: Path, what: str) -> str:
-    """Return what is wrong and the path as people write it: `pix[0].devolucoes[1]`."""
+def _where(path: Path) -> str:
+    """Return a path as people write it: `pix[0].devolucoes[1]`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return f"{text.lstrip('.') or 'body'}: {what}"
+    return text.lstrip(".") or "body"

@@ -73,11 +73,9 @@ def dialect_of_return(value: Mapping[str, Any], around: Mapping[str, Any] | None
 def no_pix(value: Mapping[str, Any]) -> tuple[Reason, str]:
     """Return the reason and the description of an object without a Pix."""
     names = value.keys()
-    if not names:
-        return Reason.NOT_A_PIX, "an empty object"
     if isinstance(value.get("event"), str):
         return Reason.MESSAGE_UNKNOWN, "a notification of another API, with a field `event`"
-    if any(error <= names for error in _ERROR_FIELDS):
+    if names and any(error <= names for error in _ERROR_FIELDS):
         return Reason.ERROR_BODY, "an error message, not a Pix"
     if names & _CONFIGURATION_FIELDS:
         return Reason.CONFIGURATION_NOT_PIX, "the configuration of a webhook, not a Pix"
