@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pixstream.errors import Refused
 from pixstream.event.model import Draft, Flag, Reason, Refusal
+from pixstream.formats.refusals import Refusals
 from pixstream.formats.spi_camt import camt_054
 from pixstream.formats.spi_pacs import (
     CONTENT_TYPE,
@@ -52,7 +53,7 @@ def parse(raw: bytes) -> Iterator[Draft | Refusal]:
     """Yield a draft or refusal per transaction of a file, or one refusal of the whole file.
 
     Never raises. Whitespace before the XML declaration is accepted. The raw bytes of a
-    transaction's refusal are its element, serialised as UTF-8.
+    transaction's refusal are its element, serialised as UTF-8; see `refusals.MAX_REFUSALS`.
     """
     try:
         message, header = _open(raw)
@@ -61,6 +62,17 @@ def parse(raw: bytes) -> Iterator[Draft | Refusal]:
             reason=refused.reason, message=refused.message, raw=raw, content_type=CONTENT_TYPE
         )
         return
+    refusals = Refusals(raw, CONTENT_TYPE)
+    for content in _contents(raw, message, header):
+        if isinstance(content, Refusal):
+            yield from refusals.bounded(content)
+        else:
+            yield content
+    yield from refusals.rest()
+
+
+def _contents(raw: bytes, message: str, header: Header) -> Iterator[Draft | Refusal]:
+    """Yield what each transaction of a well-formed file is."""
     unit_name, read = READERS[message]
     for unit in elements(raw.lstrip(_BLANK), unit_name):
         parent = unit.getparent()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 16
 _PROLOG_CHUNK = 1 << 10
 _TEXT = "#text"
+_ATTRIBUTES = etree.XPath("@*")
 
 
 def skeleton(raw: bytes, emptied: Collection[str]) -> _Element:
@@ -157,7 +158,11 @@ def _ended(parser: etree.XMLPullParser, raw: bytes) -> Iterator[_Element]:
 
 def _content(element: _Element, without: Collection[str] = ()) -> str | dict[str, Any]:
     """Return an element as its text, or as a mapping if it has attributes or children."""
-    content: dict[str, Any] = {f"@{_local(str(n))}": str(value) for n, value in element.items()}
+    content: dict[str, Any] = {}
+    if element.attrib:
+        # lxml's own `items` takes time that grows with the square of their number.
+        attributes = cast("list[Any]", _ATTRIBUTES(element))
+        content = {f"@{_local(str(a.attrname))}": str(a) for a in attributes}
     for child in element:
         name = _local(str(child.tag))
         if name in without:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pixstream.event import identifiers
 from pixstream.event.model import Draft, Flag, Refusal
 from pixstream.formats.api_pix import parse
+from pixstream.formats.refusals import MAX_REFUSALS
 
 SAMPLES = Path(__file__).parents[3] / ".." / "shared" / "samples"
 needs_samples = pytest.mark.skipif(
@@ -201,7 +202,7 @@ def test_a_refused_element_keeps_its_exact_bytes_and_costs_no_other() -> None:
     assert refusal.content_type == "application/json"
 
 
-def test_a_refused_return_keeps_its_whole_pix() -> None:
+def test_refused_returns_keep_their_whole_pix_once() -> None:
     whole = pix(devolucao(), devolucao(rtrId=None), devolucao(status="NOVO"))
     whole["devolucoes"].append(7)
     contents = of({"pix": [whole]})
@@ -209,14 +210,13 @@ def test_a_refused_return_keeps_its_whole_pix() -> None:
         whole["endToEndId"],
         whole["devolucoes"][0]["rtrId"],
         "identifier_missing",
-        "status_unknown",
-        "not_a_pix",
     ]
-    for refusal in contents[2:]:
-        assert isinstance(refusal, Refusal)
-        assert json.loads(refusal.raw) == whole
-    assert isinstance(contents[2], Refusal)
-    assert contents[2].message == "pix[0].devolucoes[1]: rtrId is absent or not a text"
+    refusal = contents[2]
+    assert isinstance(refusal, Refusal)
+    assert json.loads(refusal.raw) == whole
+    assert refusal.message == (
+        "pix[0].devolucoes[1]: rtrId is absent or not a text, and 2 more of its returns"
+    )
 
 
 def test_the_returns_of_a_pix_without_identifier_are_still_events() -> None:
@@ -224,11 +224,21 @@ def test_the_returns_of_a_pix_without_identifier_are_still_events() -> None:
     assert ids(of({"pix": [whole]})) == ["identifier_missing", whole["devolucoes"][0]["rtrId"]]
 
 
-def test_many_refused_elements_cost_linear_time() -> None:
-    raw = b'{"pix": [' + b",".join([b'{"valor": 1}'] * 20_000) + b"]}"
-    contents = list(parse(raw))
-    assert len(contents) == 20_000
-    assert all(isinstance(c, Refusal) and c.raw == b'{"valor": 1}' for c in contents)
+def test_of_many_refused_elements_the_first_have_their_own_refusals_and_the_rest_share_one() -> (
+    None
+):
+    raw = (
+        b'{"pix": [' + b",".join([b'{"valor": 1}'] * 20_000 + [json.dumps(pix()).encode()]) + b"]}"
+    )
+    *own, event, rest = list(parse(raw))
+    assert len(own) == MAX_REFUSALS
+    assert all(isinstance(c, Refusal) and c.raw == b'{"valor": 1}' for c in own)
+    assert isinstance(event, Draft)
+    assert isinstance(rest, Refusal)
+    assert (rest.reason, rest.raw) == ("identifier_missing", raw)
+    assert rest.message == (
+        "19,900 further unreadable pieces, first pix[100]: has neither endToEndId nor rtrId"
+    )
 
 
 VALUES: st.SearchStrategy[Any] = st.deferred(

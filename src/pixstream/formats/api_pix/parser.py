@@ -14,9 +14,10 @@ from pixstream.event.model import Draft, Flag, Reason, Refusal
 from pixstream.formats.api_pix import objects
 from pixstream.formats.api_pix.recognition import LISTS, is_pix, is_return, no_pix
 from pixstream.formats.json_body import Body
+from pixstream.formats.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pixstream.formats.json_body import Path
 
@@ -35,8 +36,18 @@ class _Pix(NamedTuple):
     draft: Draft
 
 
+class _Refused(NamedTuple):
+    """A return that cannot be an event: why, and its place."""
+
+    reason: Reason
+    what: str
+    path: Path
+
+
 def parse(raw: bytes, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
-    """Yield every Pix and every return in a body, and a refusal for everything else.
+    """Yield every Pix and every return in a body, and refusals for everything else.
+
+    See `refusals.MAX_REFUSALS` for how many.
 
     Args:
         raw: any bytes; it never raises because of them.
@@ -53,7 +64,9 @@ def parse(raw: bytes, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
 
 def read(body: Body, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
     """Do the same as `parse` for a parsed body. An empty list or page yields nothing."""
-    return _Reader(body, ispb or None).values(_Piece((), body.document))
+    reader = _Reader(body, ispb or None)
+    yield from reader.values(_Piece((), body.document))
+    yield from reader.refusals.rest()
 
 
 class _Reader:
@@ -62,27 +75,32 @@ class _Reader:
     def __init__(self, body: Body, ispb: str | None) -> None:
         self._body = body
         self._ispb = ispb
+        self.refusals = Refusals(body.raw, "application/json")
 
     def values(self, piece: _Piece, *, odd: bool = False) -> Iterator[Draft | Refusal]:
         """Yield the events in a list or an object; `odd`: its shape is not the documented one."""
         path, value = piece
         if isinstance(value, list):
             for element in _elements(piece):
-                yield from self.values(element, odd=odd or isinstance(element.value, list))
+                if isinstance(element.value, dict | list):
+                    yield from self.values(element, odd=odd or isinstance(element.value, list))
+                else:
+                    yield from self._no_object(element)
         elif not isinstance(value, dict):
-            yield self._refusal(Reason.NOT_A_PIX, "not an object", path, piece)
+            yield from self._no_object(piece)
         elif is_return(value):
             draft = objects.devolucao(value, None, ispb=self._ispb)
-            yield self._checked(draft, path, piece, odd=odd)
+            yield from self._checked(draft, path, piece, odd=odd)
         elif is_pix(value):
             draft = objects.pix(value, ispb=self._ispb)
-            yield self._checked(draft, path, piece, odd=odd)
-            returns = _Piece((*path, "devolucoes"), value.get("devolucoes"))
-            yield from self._returns(returns, _Pix(piece, draft), odd=False)
-        elif any(value.get(name) is not None for name in LISTS):
+            yield from self._checked(draft, path, piece, odd=odd)
+            yield from self._returns_of(_Pix(piece, draft))
+        elif not value.keys().isdisjoint(LISTS) and any(
+            value.get(name) is not None for name in LISTS
+        ):
             yield from self._envelope(piece)
         elif not ("parametros" in value and value.keys() <= {"parametros", *LISTS}):
-            yield self._refusal(*no_pix(value), path, piece)
+            yield from self._refused(*no_pix(value), path, piece)
 
     def _envelope(self, piece: _Piece) -> Iterator[Draft | Refusal]:
         """Yield the events of a page, a webhook's body or a charge with its Pix.
@@ -98,48 +116,83 @@ class _Reader:
         beside = {name: part for name, part in value.items() if name not in {*LISTS, "parametros"}}
         first = next((result for result in found if isinstance(result, Draft)), None)
         if beside and first is None:
-            yield self._refusal(*no_pix(value), path, piece)
+            yield from self._refused(*no_pix(value), path, piece)
             return
         if beside and first is not None:
             first.extra["envelope"] = beside
         yield from found
 
-    def _returns(self, returns: _Piece, pix: _Pix, *, odd: bool) -> Iterator[Draft | Refusal]:
-        """Yield the returns of a Pix; a refusal keeps the whole Pix, needed to understand it.
+    def _returns_of(self, pix: _Pix) -> Iterator[Draft | Refusal]:
+        """Yield the returns of a Pix, and one refusal of the Pix for all that cannot be events.
+
+        A return is understood with its Pix only, so the refusal keeps the whole Pix: once, however
+        many of its returns are refused.
+        """
+        refused: list[_Refused] = []
+        path, value = pix.piece
+        returns = _Piece((*path, "devolucoes"), value.get("devolucoes"))
+        yield from self._returns(returns, pix, refused, odd=False)
+        if refused:
+            first = refused[0]
+            more = f", and {len(refused) - 1:,} more of its returns" if len(refused) > 1 else ""
+            yield from self._refused(first.reason, first.what + more, first.path, pix.piece)
+
+    def _returns(
+        self, returns: _Piece, pix: _Pix, refused: list[_Refused], *, odd: bool
+    ) -> Iterator[Draft]:
+        """Yield the returns of a Pix that are events, and note the others in `refused`.
 
         Args:
             returns: `devolucoes`, or one element of it. An object instead of the list is one
                 return, as in BACEN's own example.
             pix: the Pix that contains them.
+            refused: gets what cannot be an event.
             odd: the shape so far is not the documented one.
         """
         path, value = returns
         if isinstance(value, list):
             for element in _elements(returns):
-                yield from self._returns(element, pix, odd=odd or isinstance(element.value, list))
+                nested = odd or isinstance(element.value, list)
+                yield from self._returns(element, pix, refused, odd=nested)
+        elif value == {}:
+            refused.append(_Refused(Reason.IDENTIFIER_MISSING, "an empty object", path))
         elif isinstance(value, dict):
             draft = objects.devolucao(value, pix.draft, ispb=self._ispb, around=pix.piece.value)
-            odd = odd or not isinstance(path[-1], int)
-            yield self._checked(draft, path, pix.piece, odd=odd)
+            problem = objects.problem(draft)
+            if problem is not None:
+                refused.append(_Refused(*problem, path))
+                return
+            if odd or not isinstance(path[-1], int):
+                _flag_shape(draft)
+            yield draft
         elif value is not None:
-            yield self._refusal(Reason.NOT_A_PIX, "not an object", path, pix.piece)
+            refused.append(_Refused(Reason.NOT_A_PIX, "not an object", path))
 
-    def _checked(self, draft: Draft, at: Path, whole: _Piece, *, odd: bool) -> Draft | Refusal:
+    def _checked(
+        self, draft: Draft, at: Path, whole: _Piece, *, odd: bool
+    ) -> Sequence[Draft | Refusal]:
         """Return the draft, flagged if `odd`; a refusal of `whole` if it cannot be an event."""
         problem = objects.problem(draft)
         if problem is not None:
-            return self._refusal(*problem, at, whole)
-        if odd and Flag.SHAPE_IRREGULAR not in draft.flags:
-            draft.flags.append(Flag.SHAPE_IRREGULAR)
-        return draft
+            return self._refused(*problem, at, whole)
+        if odd:
+            _flag_shape(draft)
+        return (draft,)
 
-    def _refusal(self, reason: Reason, what: str, at: Path, whole: _Piece) -> Refusal:
-        return Refusal(
-            reason=reason,
-            message=f"{_where(at)}: {what}",
-            raw=self._body.piece(whole.path, whole.value),
-            content_type="application/json",
+    def _no_object(self, piece: _Piece) -> Sequence[Refusal]:
+        return self._refused(Reason.NOT_A_PIX, "not an object", piece.path, piece)
+
+    def _refused(self, reason: Reason, what: str, at: Path, whole: _Piece) -> Sequence[Refusal]:
+        return self.refusals.of(
+            reason,
+            lambda: f"{_where(at)}: {what}",
+            lambda: self._body.piece(whole.path, whole.value),
         )
+
+
+def _flag_shape(draft: Draft) -> None:
+    if Flag.SHAPE_IRREGULAR not in draft.flags:
+        draft.flags.append(Flag.SHAPE_IRREGULAR)
 
 
 def _elements(piece: _Piece) -> Iterator[_Piece]:

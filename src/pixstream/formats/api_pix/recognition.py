@@ -43,7 +43,7 @@ _ERROR_FIELDS = ({"type", "title"}, {"title", "status"}, {"nome", "mensagem"}, {
 def is_return(value: Mapping[str, Any]) -> bool:
     """Return whether an object is a return (Devolucao) outside its Pix."""
     return (
-        not _RETURN_IDS.isdisjoint(value)
+        not value.keys().isdisjoint(_RETURN_IDS)
         and any(value.get(name) is not None for name in _RETURN_IDS)
         and "devolucoes" not in value
     )
@@ -51,7 +51,8 @@ def is_return(value: Mapping[str, Any]) -> bool:
 
 def is_pix(value: Mapping[str, Any]) -> bool:
     """Return whether an object is a Pix."""
-    return not (_PIX_FIELDS.isdisjoint(value) or _PIX_OR_RETURNS.isdisjoint(value))
+    names = value.keys()
+    return not (names.isdisjoint(_PIX_FIELDS) or names.isdisjoint(_PIX_OR_RETURNS))
 
 
 def dialect_of_pix(value: Mapping[str, Any]) -> Dialect:
@@ -59,7 +60,7 @@ def dialect_of_pix(value: Mapping[str, Any]) -> Dialect:
     marked = _marked(value)
     if marked is not None:
         return marked
-    if _SENT_FIELDS.isdisjoint(value):
+    if value.keys().isdisjoint(_SENT_FIELDS):
         return API_PIX
     return next((dialect for dialect in _DIALECTS if dialect.says_sent(value)), API_PIX)
 
@@ -74,7 +75,7 @@ def no_pix(value: Mapping[str, Any]) -> tuple[Reason, str]:
     names = value.keys()
     if isinstance(value.get("event"), str):
         return Reason.MESSAGE_UNKNOWN, "a notification of another API, with a field `event`"
-    if any(error <= names for error in _ERROR_FIELDS):
+    if names and any(error <= names for error in _ERROR_FIELDS):
         return Reason.ERROR_BODY, "an error message, not a Pix"
     if names & _CONFIGURATION_FIELDS:
         return Reason.CONFIGURATION_NOT_PIX, "the configuration of a webhook, not a Pix"
@@ -86,9 +87,9 @@ def no_pix(value: Mapping[str, Any]) -> tuple[Reason, str]:
 
 
 def _marked(value: Mapping[str, Any]) -> Dialect | None:
-    if _MARKS.isdisjoint(value):
+    if value.keys().isdisjoint(_MARKS):
         return None
     for dialect in _DIALECTS:
-        if not dialect.marks.isdisjoint(value):
+        if not value.keys().isdisjoint(dialect.marks):
             return dialect
     return None
