@@ -55,7 +55,8 @@ class Refusals:
     def rest(self) -> Sequence[Refusal]:
         """Return the refusal that the pieces beyond `MAX_REFUSALS` share, if there are any.
 
-        It keeps the whole body: when it is replayed, the body's events are known by their ids.
+        It keeps the whole body. Its replay needs a repair of every piece; the events that the body
+        gave already are then known by their ids.
         """
         if self._further is None:
             return ()

@@ -318,7 +318,7 @@ class ConfluentAdmin:
         while time.monotonic() < deadline:
             try:
                 seen = self._describe([topic])[topic].partitions
-            except KafkaError:
+            except (KafkaError, Transient):
                 seen = []
             if len(seen) == partitions and all(part.leader for part in seen):
                 return
