@@ -639,6 +639,26 @@ def test_a_topic_created_anew_has_another_id_and_stops_its_readers(client: Clien
             until(lambda: not inbox.positions(), member)
 
 
+def test_a_topic_created_anew_is_noticed_by_a_member_whose_partitions_are_gone(
+    client: Client,
+) -> None:
+    """A library may revoke a deleted topic's partitions and not see the new topic for minutes."""
+    topic, name = create(client), group()
+    first = Member(client, topic, group=name, name="b")
+    write(client, topic, b"old")
+    until(lambda: len(first.records) == 1, first)
+    second = Member(
+        client, topic, group=name, name="a"
+    )  # the first by name gets the only partition
+    with closing(client.admin()) as admin, closing(first.inbox) as inbox, closing(second.inbox):
+        until(lambda: bool(second.owned) and not first.owned, first, second)
+        assert inbox.positions() == {}
+        admin.delete(topic)
+        admin.create(TopicSpec(topic, 1, 1, {}))
+        with pytest.raises(TopicChangedError, match=topic):
+            inbox.positions()
+
+
 def test_a_group_cannot_read_a_topic_that_does_not_exist(client: Client) -> None:
     with pytest.raises(KafkaError, match=r"nowhere: .*pixstream topics apply"):
         Member(client, "nowhere", group=group())

@@ -22,6 +22,12 @@ FETCH_BYTES = 16 * 2**20
 QUEUE_BYTES = 32 * 2**20
 """Limit of librdkafka's read-ahead; it may exceed this by one response, decompressed."""
 
+METADATA_MILLISECONDS = 30_000
+"""Age at which a reader asks for metadata again: so long a new partition may go unread.
+
+Both libraries' default is five minutes.
+"""
+
 ASSIGNOR = "roundrobin"
 """The group's assignment strategy: it assigns all partitions in every generation (eagerly).
 

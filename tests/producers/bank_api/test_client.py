@@ -136,6 +136,16 @@ def using(access: Access, talk: Callable[[BankClient], Awaitable[T]]) -> T:
     return asyncio.run(whole())
 
 
+async def page_with_a_token(client: BankClient) -> Page:
+    """Ask for a page; on a loaded machine the token may take longer than the short limit."""
+    while True:
+        try:
+            return await client.page(WINDOW, 0, 1)
+        except Transient as error:
+            if not str(error).startswith("token:"):
+                raise
+
+
 def get(bank: Bank, **changes: Any) -> Page:
     return using(bank.access(**changes), lambda client: client.page(WINDOW, 0, 100))
 
@@ -305,9 +315,9 @@ def test_a_bank_that_does_not_answer_is_transient(bank: Bank) -> None:
         with pytest.raises(
             Transient, match=r"GET /pix: no whole answer within timeout_seconds, 0.2"
         ):
-            using(access, lambda client: client.page(WINDOW, 0, 1))
-    with pytest.raises(Transient, match="ConnectError"):
-        using(access, lambda client: client.page(WINDOW, 0, 1))
+            using(access, page_with_a_token)
+    with pytest.raises(Transient, match=r"GET /pix: .*ConnectError"):
+        using(access, page_with_a_token)
 
 
 def test_a_bank_that_trickles_its_answer_is_not_listened_to_for_ever(bank: Bank) -> None:
@@ -319,7 +329,7 @@ def test_a_bank_that_trickles_its_answer_is_not_listened_to_for_ever(bank: Bank)
     bank.tells("/v2/pix", lambda: StreamingResponse(trickle()))
     began = time.monotonic()
     with pytest.raises(Transient, match=r"GET /pix: no whole answer within timeout_seconds, 0.5 s"):
-        using(bank.access(timeout_seconds=0.5), lambda client: client.page(WINDOW, 0, 1))
+        using(bank.access(timeout_seconds=0.5), page_with_a_token)
     assert time.monotonic() - began < 5
 
 

@@ -26,6 +26,7 @@ from pixstream.kafka.record_limits import largest_request
 from pixstream.kafka.scanning import (
     ASSIGNOR,
     FETCH_BYTES,
+    METADATA_MILLISECONDS,
     PARTITION_FETCH_BYTES,
     QUEUE_BYTES,
     heartbeat_ms,
@@ -58,7 +59,9 @@ class ConfluentInbox:
     ) -> None:
         self._admin = ConfluentAdmin(settings)
         self._admin.connect()
-        self._ids = dict(self._admin.topic_ids(topics))
+        self._admin.topic_ids(topics)  # raises if one does not exist
+        self._topics = topics
+        self._ids: dict[str, str] = {}  # of the topics that were ever assigned
         self._seconds = settings.request_timeout_ms / 1000
         self._name = f"group {group}"
         self._listener = listener
@@ -115,11 +118,11 @@ class ConfluentInbox:
         Raises:
             TopicChangedError: a topic was recreated while it was being read.
         """
-        topics = {topic for topic, _ in self._starts}
-        # The library revokes all partitions if an outage lasts longer than the session.
-        now = self._admin.topic_ids(topics or self._ids)
-        for topic in topics:
-            if now[topic] != self._ids[topic]:
+        # Not only of assigned topics: the library revokes a deleted topic's partitions, and all
+        # partitions if an outage lasts longer than the session.
+        now = self._admin.topic_ids(self._ids or self._topics)
+        for topic, known in self._ids.items():
+            if now[topic] != known:
                 raise faults.recreated(topic)
         asked = [Partition(*key) for key in self._starts]
         return {
@@ -270,6 +273,7 @@ def consumer_config(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "auto.offset.reset": "error",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
+        "topic.metadata.refresh.interval.ms": METADATA_MILLISECONDS,
         "queued.max.messages.kbytes": QUEUE_BYTES // 1024,
         "max.partition.fetch.bytes": PARTITION_FETCH_BYTES,
         # The library requires room for the largest message that it might send.

@@ -20,7 +20,12 @@ from pixstream.kafka.kafka_python.admin import KafkaPythonAdmin
 from pixstream.kafka.kafka_python.link import build, connection, translate
 from pixstream.kafka.kafka_python.threads import in_thread
 from pixstream.kafka.ports import Record, TopicIdPartition, TopicPartition
-from pixstream.kafka.scanning import FETCH_BYTES, PARTITION_FETCH_BYTES, heartbeat_ms
+from pixstream.kafka.scanning import (
+    FETCH_BYTES,
+    METADATA_MILLISECONDS,
+    PARTITION_FETCH_BYTES,
+    heartbeat_ms,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +58,9 @@ class KafkaPythonInbox:
         listener: Listener,
     ) -> None:
         self._name = f"group {group}"
+        self._topics = topics
         self._listener = listener
+        self._ids: dict[str, str] = {}  # of the topics that were ever assigned
         self._assigned: set[Partition] = set()
         self._waiting: set[Partition] = set()
         self._milliseconds = settings.request_timeout_ms
@@ -70,7 +77,7 @@ class KafkaPythonInbox:
             "max_poll_interval_ms": settings.max_poll_interval_ms,
         }
         try:
-            self._ids = dict(self._admin.topic_ids(topics))
+            self._admin.topic_ids(topics)  # raises if one does not exist
             config = consumer_config(settings) | membership
             self._consumer, self._network = build(KafkaConsumer, config)
         except Fault as error:
@@ -117,10 +124,11 @@ class KafkaPythonInbox:
         Raises:
             TopicChangedError: a topic was recreated while it was being read.
         """
-        topics = {p.topic for p in self._assigned}
-        now = self._admin.topic_ids(topics or self._ids)
-        for topic in topics:
-            if now[topic] != self._ids[topic]:
+        # Not only of assigned topics: the library revokes a deleted topic's partitions, and may
+        # see the new topic only when its metadata expires.
+        now = self._admin.topic_ids(self._ids or self._topics)
+        for topic, known in self._ids.items():
+            if now[topic] != known:
                 raise faults.recreated(topic)
         try:
             return {self._identified(p): self._consumer.position(p) for p in self._assigned}
@@ -277,6 +285,7 @@ def consumer_config(settings: KafkaSettings) -> dict[str, Any]:
         "auto_offset_reset": "none",
         "enable_auto_commit": False,
         "allow_auto_create_topics": False,
+        "metadata_max_age_ms": METADATA_MILLISECONDS,
         "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
         "fetch_max_bytes": FETCH_BYTES,
     }

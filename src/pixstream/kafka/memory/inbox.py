@@ -37,6 +37,7 @@ class MemoryInbox:
         self._paused = False
         self._generation = 0
         self.owned: dict[TopicIdPartition, int] = {}
+        self._ids: dict[str, str] = {}  # of the topics that were ever assigned
 
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
         """See `kafka.Inbox`; it never waits."""
@@ -68,9 +69,9 @@ class MemoryInbox:
     def positions(self) -> Mapping[TopicIdPartition, int]:
         """See `kafka.Inbox`."""
         self._kafka.attempt("positions")
-        for place in self.owned:
-            if self._kafka.topic(place.topic).topic_id != place.topic_id:
-                raise faults.recreated(place.topic)
+        for topic, known in self._ids.items():
+            if self._kafka.topic(topic).topic_id != known:
+                raise faults.recreated(topic)
         return dict(self.owned)
 
     def seek(self, offsets: Mapping[TopicIdPartition, int]) -> None:
@@ -138,6 +139,7 @@ class MemoryInbox:
             committed = {p: known[key] for p, key in keys.items() if key in known}
             starts = self._listener.assigned(new, committed)
             self.owned |= {place: starts[place] for place in new}
+            self._ids |= {place.topic: place.topic_id for place in new}
 
     def _revoke(self, gone: Collection[TopicIdPartition]) -> None:
         if gone:
