@@ -381,6 +381,21 @@ def test_a_topic_created_anew_while_it_is_read_names_the_command(world: consumin
     world.settle()
 
 
+def test_a_topic_created_anew_after_its_partitions_were_revoked_names_the_command(
+    world: consuming.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library revokes them when the topic is deleted, and may not see the new one for a while."""
+    process = run(world)
+    inbox = process.loop.member.inbox._inbox
+    inbox._revoke(set(inbox.owned))
+    monkeypatch.setattr(inbox, "_rebalance", lambda _: None)
+    world.recreate("estornos")
+    said = stopped_with(process, process.step)
+    assert "pixstream offsets set table --topic pix.estornos --to earliest --new-topic" in said
+    monkeypatch.undo()
+    world.settle()
+
+
 def test_a_topic_created_anew_while_nobody_looked_names_the_command(world: consuming.World) -> None:
     run(world)
     world.end()

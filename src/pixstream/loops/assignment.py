@@ -62,7 +62,11 @@ class Assignment:
     def look(self) -> None:
         """Record where a cold start would begin; call it before joining the group.
 
+        A recreated topic is noticed here. The group may not show it: a leader that saw the topic
+        missing assigns none of its partitions, and a static member that returns gets none back.
+
         Raises:
+            AnomalyError: a topic was recreated; the message names the command that decides.
             KafkaError: Kafka does not answer, or a topic does not exist.
         """
         with closing(self._client.admin()) as admin:
@@ -72,6 +76,13 @@ class Assignment:
             self._cold = ends(self.topics)
             group = group_id(self._reader.name)
             self._begun = {p.topic for p in patiently(lambda: admin.group_offsets(group))}
+            try:
+                found = standings(self._reader, admin, self.cluster_id, self._cold, {})
+            except Transient:
+                return  # `starts` asks again
+        for state in found.values():
+            if state.recreated:
+                state.check()
 
     def starts(
         self,

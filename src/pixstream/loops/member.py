@@ -85,6 +85,9 @@ class Member:
         # get them even if no record arrives.
         self._unsettled: set[TopicIdPartition] = set()
         self._topic_ids: dict[str, str] = {}
+        # Where partitions stood that were revoked, for the explanation of a recreated topic: its
+        # partitions may be revoked before anything shows that it was recreated.
+        self._left: dict[TopicIdPartition, int] = {}
 
     @property
     def inbox(self) -> Inbox:
@@ -255,13 +258,15 @@ class Member:
         gone = {(p.topic, p.partition) for p in partitions}
         self.buffer = [r for r in self.buffer if (r.topic, r.partition) not in gone]
         for known in [p for p in self.standing if (p.topic, p.partition) in gone]:
-            del self.standing[known]
+            self._left[known] = self.standing.pop(known)
             self._unsettled.discard(known)
         self._reassigned()
 
     def _read_up_to(self) -> Mapping[TopicIdPartition, int]:
         """Return the next offset of each partition, after its last buffered record."""
-        standing = dict(self.standing)
+        assigned = {p.topic for p in self.standing}
+        left = {p: offset for p, offset in self._left.items() if p.topic not in assigned}
+        standing = {**left, **self.standing}
         for record in self.buffer:
             place = TopicIdPartition(record.topic, self._topic_ids[record.topic], record.partition)
             standing[place] = max(standing.get(place, 0), record.offset + 1)
