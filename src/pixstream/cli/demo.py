@@ -9,6 +9,7 @@ import click
 
 from pixstream.cli.console import output
 from pixstream.cli.embedded import downloading
+from pixstream.cli.itself import command
 from pixstream.cli.signals import stop_signals
 
 if TYPE_CHECKING:
@@ -106,14 +107,27 @@ def _report(
     for problem in problems:
         console.print(f"[red]does not add up:[/] {problem}", highlight=False)
     _samples(console, directory)
-    console.print(
-        "\nWhere to look next:\n"
-        f"  pixstream -c {directory}/kafka_config.yaml broker start\n"
-        f"  pixstream -c {directory}/kafka_config.yaml dead-letters list\n"
-        f"  pixstream -c {directory}/kafka_config.yaml lag\n"
-        f"  {directory}/lake/*, {directory}/logs/pixstream.log, docs/operations.md",
-        highlight=False,
+    console.print("\nWhere to look next:", highlight=False)
+    for line in _next_commands(directory):
+        click.echo(f"  {line}")
+    click.echo(f"  {directory}/lake/*, {directory}/logs/pixstream.log, docs/operations.md")
+
+
+def _next_commands(directory: Path) -> list[str]:
+    """Return commands that work as they are printed; those after `broker start` need Kafka."""
+    config = str(directory / "kafka_config.yaml")
+    sql = (
+        "SELECT status, count(*) AS pix, sum(amount_centavos) / 100.0 AS reais "
+        "FROM recebimentos WHERE revision = 0 GROUP BY status"
     )
+    calls = (
+        ("query", sql),
+        ("broker", "start"),
+        ("dead-letters", "list"),
+        ("lag",),
+        ("broker", "stop"),
+    )
+    return [command("-c", config, *call) for call in calls]
 
 
 def _samples(console: Console, directory: Path) -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "lag": "show how far behind each consumer and processor is",
     "offsets": "show the offsets of each consumer and processor, and set them",
     "preview": "show how a producer would read some files, without Kafka",
+    "query": "answer a SELECT over the Delta tables",
     "run": "run the configured producers, consumers and processors",
     "sandbox": "serve a bank that behaves as API Pix 2.9.0 specifies",
     "simulate": "write files of realistic Pix traffic, with fraud labels",

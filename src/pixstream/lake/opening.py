@@ -44,7 +44,7 @@ def open_or_create(location: Location) -> DeltaTable:
     if location.directory is not None:
         location.directory.mkdir(parents=True, exist_ok=True)
         recovery.set_aside_torn(location.directory)
-    table = _find(location)
+    table = find(location)
     if table is None:
         table = _create(location)
     if location.fsync and location.directory is not None:
@@ -62,7 +62,7 @@ def is_there(location: Location) -> bool:
         Transient: the object store does not answer.
     """
     try:
-        if _find(location) is not None:
+        if find(location) is not None:
             return True
     except (OSError, DeltaError) as error:
         raise failures.explain(error, f"{location}: cannot check it") from None
@@ -95,10 +95,14 @@ def try_to_write(location: Location) -> None:
         raise failures.explain(error, f"{location}: cannot write and delete there") from None
 
 
-def _find(location: Location) -> DeltaTable | None:
-    """Open the table; None where there is none.
+def find(location: Location) -> DeltaTable | None:
+    """Open the table as it is, without a check; None where there is none.
 
     `DeltaTable.is_deltatable` would do, but blocks all other threads until the store has answered.
+
+    Raises:
+        OSError: permission denied, …
+        DeltaError: no answer, or the log cannot be read.
     """
     if location.directory is not None and not location.directory.is_dir():
         return None
@@ -122,7 +126,7 @@ def _create(location: Location) -> DeltaTable:
             commit_properties=CommitProperties(custom_metadata=entries.about(_ACTIONS, None)),
         )
     except (OSError, DeltaError):
-        table = _find(location)
+        table = find(location)
         if table is None:
             raise  # no other process created it, so the location itself refuses
         return table

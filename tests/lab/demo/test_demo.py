@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -35,8 +36,16 @@ def run(directory: Path, events: int, *options: str) -> tuple[dict[str, Any], st
 
 def test_the_demo_adds_up(tmp_path: Path) -> None:
     line, said = run(tmp_path / "demo", 3000)
-    assert "Where to look next" in said
     assert "spark_equal" not in line
+    _, _, after = said.partition("Where to look next:\n")
+    commands = [text for text in after.splitlines() if "kafka_config.yaml" in text]
+    names = ["query", "broker start", "dead-letters list", "lag", "broker stop"]
+    assert [name for name in names if name not in after] == []
+    assert len(commands) == len(names)
+    for command in commands:
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        assert done.stdout
 
 
 @pytest.mark.campaign

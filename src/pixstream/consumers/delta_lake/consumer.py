@@ -75,6 +75,11 @@ class DeltaLake(Consumer):
         self._tables: dict[str, LakeTable] = {}
         self._feeds: dict[str, TableAppender] = {}
 
+    @property
+    def tables(self) -> Mapping[str, Location]:
+        """Where the table of each category is, whether it exists or not."""
+        return {category: self._location(category) for category in self.categories}
+
     def check(self) -> str:
         """Open the existing tables and test that each location is writable; create no table."""
         found = []
