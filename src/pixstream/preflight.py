@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, NamedTuple
 
-from pixstream import kafka
-from pixstream.errors import PixstreamError
-from pixstream.privacy import keys
+from pixstream import kafka, pem_files
+from pixstream.config import show
+from pixstream.errors import PixstreamError, PortTakenError
+from pixstream.privacy import key_files, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,21 +22,32 @@ _NO_BROKER = "not checked without a broker"
 
 
 class Finding(NamedTuple):
-    """One line of the report; `ok` is None if it was not checked, and `text` says why."""
+    """One line of the report.
+
+    Attributes:
+        ok: None if it was not checked, and `text` says why.
+        what: what was checked.
+        text: what was found.
+        warns: it works today, but somebody should act.
+        port_taken: another process listens on the port of the component.
+    """
 
     ok: bool | None
     what: str
     text: str
+    warns: bool = False
+    port_taken: bool = False
 
 
 def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Finding]:
-    """Check keys, broker, topics, sources, destinations and processors, in that order.
+    """Check keys, certificates, broker, topics, sources, destinations, processors, in that order.
 
     Args:
         settings: a valid configuration.
         address: the address of Kafka; None: the embedded broker is not running.
     """
     yield _try("keys", lambda: _keys(settings))
+    yield from _files(settings)
     if address is None:
         text = "the embedded broker is not running; `pixstream run` starts it"
         yield Finding(None, "broker", text)
@@ -47,6 +60,21 @@ def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Findi
         yield _tried(f"consumer {name}", consumer.check, enabled=consumer.enabled)
     for name, processor in settings.processors.items():
         yield _tried(f"processor {name}", processor.check, enabled=processor.enabled)
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    """Yield what is wrong with the files of keys and certificates that settings name."""
+    for file in key_files(settings.privacy):
+        for trouble in pem_files.open_to_others(file):
+            yield Finding(not trouble.fails, "keys", trouble.text, warns=True)
+    values = show.values(settings)
+    idle = {name for name, component in settings.components.items() if not component.enabled}
+    for section in ("producers", "consumers", "processors"):
+        values[section] = {k: v for k, v in values[section].items() if k not in idle}
+    now = dt.datetime.now(dt.UTC)
+    for setting, file in pem_files.named(values):
+        for trouble in pem_files.troubles(file, now):
+            yield Finding(not trouble.fails, setting, trouble.text, warns=not trouble.fails)
 
 
 def _kafka(settings: Settings, address: KafkaSettings) -> Iterator[Finding]:
@@ -92,5 +120,7 @@ def _tried(what: str, check: Callable[[], str], *, enabled: bool) -> Finding:
 def _try(what: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(True, what, check())
+    except PortTakenError as error:
+        return Finding(False, what, str(error), port_taken=True)
     except PixstreamError as error:
         return Finding(False, what, str(error))

@@ -127,7 +127,7 @@ def read_key(path: str, text: str) -> bytes:
     Raises:
         KeysMissingError: the key is absent or unusable; the message never contains the key.
     """
-    advice = "make one with `pixstream keys create`, or set it from your secret store"
+    advice = "`pixstream keys create` makes one, or set it from your secret store"
     if not text:
         raise KeysMissingError(f"{path}: is empty, but protects personal data; {advice}")
     if text.startswith("file:"):
@@ -161,6 +161,11 @@ def key_files(settings: PrivacySettings) -> list[Path]:
     """Return the key files that the two settings name, if any."""
     texts = (settings.pseudonym_key, settings.encryption_key)
     return [Path(text.removeprefix("file:")) for text in texts if text.startswith("file:")]
+
+
+def usual_key_files(data_dir: str) -> list[Path]:
+    """Return where the pseudonym key and the encryption key are, unless settings say otherwise."""
+    return [Path(data_dir) / "keys" / f"{name}.key" for name in ("pseudonym", "encryption")]
 
 
 def mask(text: str) -> str:

@@ -20,7 +20,7 @@ COMMANDS = {
     "broker": "start, stop and inspect the embedded Kafka broker",
     "chaos": "break a running pipeline on purpose and prove that nothing is lost or duplicated",
     "check": "validate the configuration, then probe the broker, topics, sources and destinations",
-    "config": "show the effective configuration or its JSON schema",
+    "config": "write a first configuration, show the effective one or the JSON schema",
     "dead-letters": "find, inspect, repair and replay records that could not be processed",
     "demo": "run everything against the sandbox bank and reconcile the results",
     "jobs": "list, check and run the jobs of the Databricks bundle without a workspace",

@@ -32,10 +32,10 @@ def lines(effective: Effective, settings: Settings) -> Iterator[str]:
         settings: the settings made from it.
     """
     yield f"# environment: {effective.environment}"
-    yield from _section(_values(settings), (), effective)
+    yield from _section(values(settings), (), effective)
 
 
-def _values(settings: Settings) -> dict[str, Any]:
+def values(settings: Settings) -> dict[str, Any]:
     """Return everything as plain data; a plugin's defaults come from the plugin object itself."""
     plain = msgspec.structs.replace(settings, **{section: {} for section in KINDS})
     values: dict[str, Any] = msgspec.to_builtins(plain)

@@ -38,7 +38,8 @@ def read(file: Path) -> Section:
         raw = file.read_bytes()
     except FileNotFoundError:
         raise ConfigError(
-            f"{file}: no such file; name the configuration with --config FILE"
+            f"{file}: no such file; name the configuration with --config FILE, or write a first "
+            "one with `pixstream config create`"
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the name has a NUL character"
