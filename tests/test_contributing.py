@@ -9,17 +9,22 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
+from typing import ClassVar
 
 import pytest
 
+import pixstream.consumers
 import pixstream.processors
 import pixstream.producers
 from pixstream import config, dead_letters, kafka
 from pixstream.cli.consumer_groups import consumer_groups
+from pixstream.config.loading import build, resolve
+from pixstream.config.show import lines
 from pixstream.dead_letters import LetterWriter
-from pixstream.errors import ConfigError
+from pixstream.errors import ConfigError, DestinationError, Transient
 from pixstream.event.identifiers import e2e
 from pixstream.event.model import Draft
 from pixstream.event.record import event_record
@@ -33,6 +38,7 @@ from pixstream.loops.process import ProcessLoop
 from pixstream.loops.produce import ProduceLoop
 from pixstream.plugins.producer import Producer
 from pixstream.privacy import Pseudonymiser, Vault
+from pixstream.testing import batch, event, partition
 
 TEXT = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
 VAULT = Vault(bytes(range(32)), "k1")
@@ -189,3 +195,51 @@ def wait_until(holds: Callable[[], bool], running: "Future[None]") -> None:
             running.result()
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+class Room(BaseHTTPRequestHandler):
+    """Takes messages of those who have the token; `status` is its answer to them."""
+
+    status = 200
+    taken: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        """Answer one message."""
+        allowed = self.headers["Authorization"] == "Bearer geheim"
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if allowed and Room.status == 200:
+            Room.taken.append(body)
+        self.send_response(Room.status if allowed else 401)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_consumer_with_a_secret_and_a_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "chat.py").write_text(example("consumers/chat.py"), encoding="utf-8")
+    paths = [*pixstream.consumers.__path__, str(tmp_path)]
+    monkeypatch.setattr(pixstream.consumers, "__path__", paths)
+    monkeypatch.setenv("CHAT_TOKEN", "geheim")
+    file = tmp_path / "kafka_config.yaml"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Room) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        file.write_text(f"consumers: {{chat: {{url: '{url}', token: '${{CHAT_TOKEN}}'}}}}")
+        chat = config.load(file).consumers["chat"]
+        chat.write(batch({partition(): (0, [event(1), event(2)])}), lambda *_: None)
+        assert Room.taken == [b'{"text":"2 events"}']
+        assert chat.counts["chat_posts"] == 1
+        monkeypatch.setattr(Room, "status", 500)
+        with pytest.raises(Transient, match="chat: HTTP 500"):
+            chat.write(batch({partition(): (0, [event(1)])}), lambda *_: None)
+        monkeypatch.setenv("CHAT_TOKEN", "wrong")
+        chat = config.load(file).consumers["chat"]
+        with pytest.raises(DestinationError, match="refuses the token") as caught:
+            chat.write(batch({partition(): (0, [event(1)])}), lambda *_: None)
+        assert "wrong" not in str(caught.value)
+        server.shutdown()
+    effective = resolve(file)
+    assert f'    token: "***"  # {file}:1' in list(lines(effective, build(effective)))

@@ -34,9 +34,10 @@ def test_a_certificate_that_ends_is_named_by_its_setting(
     pem = tmp_path / "bank.pem"
     pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     file = tmp_path / "kafka_config.yaml"
+    word = str(enabled).lower()
     file.write_text(
         f"privacy: {{pseudonym_key: {'a' * 64}, encryption_key: {'b' * 64}}}\n"
-        f"producers: {{webhook: {{port: 0, certificate: {pem}, enabled: {str(enabled).lower()}}}}}\n"
+        f"producers: {{webhook: {{port: 0, certificate: {pem}, enabled: {word}}}}}\n"
     )
     found = [f for f in examine(load(file), None) if f.what == "producers.webhook.certificate"]
     assert [(f.ok, f.warns) for f in found] == ([(ok, ok)] if enabled else [])

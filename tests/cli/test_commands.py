@@ -176,11 +176,16 @@ def test_a_place_that_cannot_be_written_is_named(
 
 @pytest.mark.broker
 def test_broker_start_status_stop(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    configure(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    configure(tmp_path, broker={"port": port})
     try:
         code, out, _ = call(capfd, "broker", "start")
         assert code == 0
         address = out.strip().splitlines()[-1]
+        assert address == f"127.0.0.1:{port}"
+        _, _, err = call(capfd, "--set", "broker.port=9", "broker", "start")
+        assert "applies at its next start" in err
         with socket.create_connection(tuple_of(address), 5):
             code, out, _ = call(capfd, "broker", "status")
         assert code == 0

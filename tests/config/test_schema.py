@@ -19,6 +19,7 @@ from pixstream.config.schema import (
     options,
     type_name,
     types,
+    with_components,
 )
 from pixstream.consumers.delta_lake.consumer import DeltaLake
 from pixstream.errors import ConfigError
@@ -27,7 +28,7 @@ from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.discovery import builtin, load
 from pixstream.plugins.producer import Producer
 from pixstream.producers.webhook.producer import Webhook
-from pixstream.secret_setting import secret
+from pixstream.secret_setting import looks_secret, mark, public, secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +124,54 @@ def test_whatever_is_named_like_a_secret_is_marked_as_one() -> None:
     }
     assert len(found) > 5
     assert [path for path, marked in found.items() if not marked] == []
+
+
+@dataclasses.dataclass(kw_only=True)
+class Naive(Consumer):
+    """A plugin of somebody who has not heard of the mark."""
+
+    api_key: str = ""
+    dbPassword: str = ""  # noqa: N815  a name as people write it
+    credentials: dict[str, str] = dataclasses.field(default_factory=dict)
+    token_url: str = ""
+    sort_key: str = ""
+    passed: int = 0
+    key: Annotated[str, public("path of a file")] = ""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *((n, True) for n in ("password", "db_pwd", "apiKey", "API_KEY", "hmac", "bearerToken")),
+        *((n, True) for n in ("ssl.key.password", "private_key", "client-secret", "key")),
+        *((n, False) for n in ("token_url", "key_file", "sort_key", "passed", "monkey", "", "[0]")),
+    ],
+)
+def test_the_end_of_a_name_decides(name: str, *, expected: bool) -> None:
+    assert looks_secret(name) is expected
+
+
+def test_a_name_like_a_secrets_is_one_unless_it_is_declared_public() -> None:
+    schema = with_components(of_core(), {"consumers": {"token": of_component(Naive, "naive")}})
+    secrets = {
+        name
+        for name in fields_of(Naive)
+        if is_secret(schema, ("consumers", "token", name, "anything"))
+    }
+    assert secrets == {"api_key", "dbPassword", "credentials"}
+    assert not is_secret(schema, ("topics", "pix.token", "retention"))
+
+
+def test_no_setting_of_ours_is_hidden_by_its_name_alone() -> None:
+    schemas = [of_core()]
+    for kind in (Producer, Consumer):
+        schemas += [of_component(load(kind, name), name) for name in builtin(kind)]
+    for schema in schemas:
+        for path in settings(schema):
+            marked = any(
+                mark(option) for part in along(schema, path) for option in (part, *options(part))
+            )
+            assert is_secret(schema, path) == marked, path
 
 
 def test_paths_lead_through_lists_and_free_maps_and_end_where_nothing_is() -> None:

@@ -22,6 +22,7 @@ def embedded_broker(settings: Settings) -> EmbeddedBroker:
         Path(settings.data_dir) / "kafka",
         heap=settings.broker.heap,
         properties=settings.broker.properties,
+        port=settings.broker.port,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pixstream.errors import ConfigError
 from pixstream.event.categories import TOPIC_PREFIX
+from pixstream.kafka.embedded import refusal
 from pixstream.kafka.names import CHANGELOG_PREFIX, DLQ, EVENT_TOPICS
 from pixstream.kafka.topics.declared import DEFAULT_TOPICS, TopicSettings, spec
 from pixstream.plugins.processor import topics_of
@@ -124,6 +125,14 @@ def _written_topics(settings: Settings) -> Iterator[Broken]:
                     yield path, str(error)
 
 
+def _broker_properties(settings: Settings) -> Iterator[Broken]:
+    """Refuse what would keep the embedded broker from answering where its clients look."""
+    for name in settings.broker.properties:
+        why = refusal(name)
+        if why is not None:
+            yield ("broker", "properties", name), why
+
+
 def _waits(settings: Settings) -> Iterator[Broken]:
     for path, waits in (
         (("retry",), settings.retry),
@@ -153,6 +162,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
     _credentials,
     _tls_files,
     _names,
+    _broker_properties,
     _categories,
     _checkpoints,
     _topics,

@@ -18,7 +18,7 @@ from pixstream.kafka.topics.declared import DEFAULT_TOPICS
 from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.processor import Processor
 from pixstream.plugins.producer import Producer
-from pixstream.secret_setting import is_marked
+from pixstream.secret_setting import looks_secret, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +33,11 @@ KINDS: Mapping[str, type[Component]] = {
     "processors": Processor,
 }
 """The section of each kind of component."""
+
+_FREELY_NAMED = frozenset({*KINDS, "topics"})
+"""Sections whose keys are names that somebody chose; they say nothing about the values."""
+
+_NAME_DEPTH = 2
 
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
 """A component's name becomes part of group ids, transactional ids and file names."""
@@ -121,10 +126,19 @@ def along(schema: Schema, path: Sequence[str]) -> Iterator[Schema]:
 
 
 def is_secret(schema: Schema, path: Sequence[str]) -> bool:
-    """Return whether the value at `path`, or anything above it, is marked as a secret."""
-    return any(
-        is_marked(option) for part in along(schema, path) for option in (part, *options(part))
-    )
+    """Return whether the value at `path`, or anything above it, is a secret.
+
+    It is one if it is marked, or if its name looks like a secret's and nothing says the contrary.
+    """
+    names = ["", *path]
+    parts = [*along(schema, path)]
+    for depth, name in enumerate(names):
+        part = parts[depth] if depth < len(parts) else {}
+        marks = {mark(option) for option in (part, *options(part))}
+        chosen = depth == _NAME_DEPTH and names[1] in _FREELY_NAMED
+        if True in marks or (False not in marks and not chosen and looks_secret(name)):
+            return True
+    return False
 
 
 def types(schema: Schema) -> set[str]:

@@ -12,7 +12,7 @@ from pixstream.breaker import RetrySettings
 from pixstream.event.contract import SchemaSettings
 from pixstream.event.sealing import TimeSettings
 from pixstream.kafka.settings import KafkaSettings
-from pixstream.kafka.topics.declared import TopicSettings, declared
+from pixstream.kafka.topics.declared import TopicSettings, declared, in_force
 from pixstream.logs import LoggingSettings
 from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.processor import Processor, topics_of
@@ -96,8 +96,16 @@ class BrokerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     start_timeout_seconds: Annotated[
         float, Meta(gt=0, description="how long Kafka may take to start, s")
     ] = 60.0
+    port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None,
+        Meta(description="port of 127.0.0.1 for clients; null: a free one, kept once it is chosen"),
+    ] = None
     properties: Annotated[
-        dict[str, str], Meta(description="further broker settings under Kafka's own names")
+        dict[str, str],
+        Meta(
+            description="further broker settings under Kafka's own names, except those that "
+            "pixstream sets itself: listeners, node and directories"
+        ),
     ] = msgspec.field(default_factory=dict)
 
 
@@ -164,6 +172,11 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def components(self) -> dict[str, Component]:
         """Every component, by name."""
         return {**self.producers, **self.readers}
+
+    @property
+    def topics_in_force(self) -> dict[str, TopicSettings]:
+        """The settings of every topic that must exist, defaults included, by name."""
+        return in_force(self.topics, topics_of(self.processors))
 
     @property
     def declared_topics(self) -> list[TopicSpec]:

@@ -39,6 +39,7 @@ def values(settings: Settings) -> dict[str, Any]:
     """Return everything as plain data; a plugin's defaults come from the plugin object itself."""
     plain = msgspec.structs.replace(settings, **{section: {} for section in KINDS})
     values: dict[str, Any] = msgspec.to_builtins(plain)
+    values["topics"] = msgspec.to_builtins(settings.topics_in_force)
     for section in KINDS:
         values[section] = {
             name: {
@@ -67,9 +68,9 @@ def _section(values: dict[str, Any], path: tuple[str, ...], effective: Effective
 def masked(value: Any, path: tuple[str, ...], effective: Effective) -> Any:
     """Return the value with `***` in place of secrets, also inside lists and maps.
 
-    A value is secret if the schema says so. In maps with free keys (Kafka's own settings) it is
-    also secret if it comes from an environment variable or its key sounds like a secret. An empty
-    value is not a secret.
+    A value is secret if the schema says so, or its name looks like it (`schema.is_secret`). In maps
+    with free keys (Kafka's own settings) it is also secret if it comes from an environment variable
+    or its key contains a word such as password. An empty value is not a secret.
     """
     if isinstance(value, dict):
         return {key: masked(item, (*path, key), effective) for key, item in value.items()}

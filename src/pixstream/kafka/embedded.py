@@ -19,9 +19,37 @@ HOST = "127.0.0.1"
 MAIN_LISTENER = "PLAINTEXT"
 """The listener that always exists: local clients, the broker and its controller use it."""
 
+OWN_PROPERTIES = frozenset(
+    {
+        *("process.roles", "node.id", "controller.listener.names", "inter.broker.listener.name"),
+        *("log.dirs", "metadata.log.dir", "listeners", "advertised.listeners"),
+        *("listener.security.protocol.map", "controller.quorum.voters"),
+    }
+)
+"""What is always set here, since clients, locks and restarts rely on it."""
+
+_OWN_TOO = frozenset(
+    {
+        *("broker.id", "log.dir", "controller.quorum.bootstrap.servers", "zookeeper.connect"),
+        *("early.start.listeners", "security.inter.broker.protocol", "control.plane.listener.name"),
+    }
+)
+"""Other names for the same, older ones among them."""
+
 MAIN_CLASS = "kafka.Kafka"
 
 _log = logging.getLogger(__name__)
+
+
+def refusal(name: str) -> str | None:
+    """Return why a broker property may not be set; None: it may be."""
+    if name not in OWN_PROPERTIES | _OWN_TOO:
+        return None
+    if "listener" in name:
+        return "pixstream sets the listeners itself; broker.port chooses the port"
+    if name.startswith(("log.dir", "metadata.log.dir")):
+        return "pixstream sets the directories itself, below data_dir"
+    return "pixstream sets it itself: the embedded broker is one node"
 
 
 def address(data_dir: Path) -> str | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
 from pixstream.cli.config import config
 from pixstream.cli.root import Root
 from pixstream.config.loading import load
 from pixstream.errors import ConfigError
+from pixstream.kafka.topics.declared import DEFAULT_TOPICS
+from pixstream.plugins import discovery
+from pixstream.plugins.consumer import Consumer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +87,43 @@ def test_what_is_shown_loads_as_the_same_settings(file: Path, tmp_path: Path) ->
     file.write_text(text)
     again = tmp_path / "again.yaml"
     again.write_text("\n".join(shown(file)))
-    assert load(again) == load(file)
+    loaded, original = load(again), load(file)
+    assert loaded.declared_topics == original.declared_topics
+    assert structs.replace(loaded, topics={}) == structs.replace(original, topics={})
+
+
+def test_every_topic_in_force_is_shown(file: Path) -> None:
+    lines = shown(file)
+    start = lines.index("topics:")
+    end = next(n for n, line in enumerate(lines) if n > start and not line.startswith(" "))
+    topics = [line.strip() for line in lines[start + 1 : end] if line.startswith("  pix")]
+    assert topics == [f"{name}:" for name in DEFAULT_TOPICS]
+    assert "    retention: forever  # default" in lines
+    assert f'      segment.ms: "60000"  # {file}:10' in lines
+    assert '      retention.bytes: "-1"  # default' in lines
+
+
+@dataclasses.dataclass(kw_only=True)
+class Naive(Consumer):
+    """A plugin of somebody who has not heard of the mark."""
+
+    api_key: str = ""
+    site: str = ""
+
+
+def test_the_secret_of_a_plugin_that_marks_none_is_hidden_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "load", lambda *_: Naive)
+    path = tmp_path / "g.yaml"
+    path.write_text("consumers: {naive: {api_key: geheim, site: here}}")
+    lines = shown(path)
+    assert f'    api_key: "***"  # {path}:1' in lines
+    assert f"    site: here  # {path}:1" in lines
+    path.write_text("consumers: {naive: {api_key: [geheim]}}")
+    with pytest.raises(ConfigError, match="api_key: expected text") as caught:
+        shown(path)
+    assert "geheim" not in str(caught.value)
 
 
 def test_a_wrong_configuration_is_not_shown(file: Path) -> None:

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from pixstream.errors import BrokerError
 from pixstream.lab.broker.ports import choose_ports
 
 
@@ -21,3 +22,15 @@ def test_a_free_port_is_kept_and_a_taken_one_is_not(caplog: pytest.LogCaptureFix
     assert changed["PLAINTEXT"] != kept["PLAINTEXT"]
     assert changed["CONTROLLER"] == kept["CONTROLLER"]
     assert f"port {kept['PLAINTEXT']} of the broker's listener PLAINTEXT is used" in caplog.text
+
+
+def test_a_port_of_the_configuration_is_taken_or_refused_by_name() -> None:
+    kept = choose_ports(["PLAINTEXT", "CONTROLLER"], {})
+    wanted = choose_ports(["PLAINTEXT"], {})
+    ports = choose_ports(["PLAINTEXT", "CONTROLLER"], kept, wanted)
+    assert ports == {**kept, **wanted}
+    with (
+        socket.create_server(("127.0.0.1", wanted["PLAINTEXT"])),
+        pytest.raises(BrokerError, match=rf"port {wanted['PLAINTEXT']} \(broker.port\)"),
+    ):
+        choose_ports(["PLAINTEXT", "CONTROLLER"], kept, wanted)

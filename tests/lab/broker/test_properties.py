@@ -6,6 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pixstream.kafka.embedded import OWN_PROPERTIES, refusal
 from pixstream.lab.broker.properties import ports_needed, server_properties
 
 PORTS = {"PLAINTEXT": 20_001, "CONTROLLER": 20_002, "SASL_SSL": 20_003}
@@ -49,3 +50,10 @@ def test_the_callers_settings_win() -> None:
 @given(st.text())
 def test_any_value_arrives_as_it_is(value: str) -> None:
     assert settings({"any": value})["any"] == value
+
+
+def test_what_may_not_be_overridden_is_known_to_the_configuration() -> None:
+    tuned = settings({}).keys() - OWN_PROPERTIES
+    assert settings({}).keys() >= OWN_PROPERTIES
+    assert all(refusal(name) is None for name in tuned)
+    assert not any("listener" in name or "dir" in name for name in tuned)

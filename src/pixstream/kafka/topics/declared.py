@@ -128,6 +128,21 @@ def retention_ms(text: str) -> int:
     return int(number) * _MILLISECONDS[text[len(number) :]]
 
 
+def in_force(
+    topics: Mapping[str, TopicSettings], plugins: Mapping[str, TopicSettings] = _NONE
+) -> dict[str, TopicSettings]:
+    """Return the settings of every topic that should exist, defaults filled in, by name.
+
+    Args:
+        topics: the `topics` section, by name.
+        plugins: the topics that plugins declare, by name.
+    """
+    defaults = {**plugins, **DEFAULT_TOPICS}
+    none = TopicSettings()
+    names = dict.fromkeys([*DEFAULT_TOPICS, *plugins, *topics])
+    return {name: _merged(defaults.get(name, none), topics.get(name, none)) for name in names}
+
+
 def declared(
     topics: Mapping[str, TopicSettings], plugins: Mapping[str, TopicSettings] = _NONE
 ) -> list[TopicSpec]:

@@ -56,6 +56,7 @@ class EmbeddedBroker:
         properties: Kafka's broker settings, which override the ones set here.
         proxy_port: port of a proxy; opens a listener PROXIED for its clients, to test the effects
             of a bad network.
+        port: port of the main listener; None: a free one at the first start, then the same.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class EmbeddedBroker:
         listeners: Sequence[str] = (),
         properties: Mapping[str, str] | None = None,
         proxy_port: int | None = None,
+        port: int | None = None,
     ) -> None:
         directory = data_dir.resolve()
         if "," in str(directory):
@@ -77,6 +79,7 @@ class EmbeddedBroker:
         self._heap = heap
         self._port_names = ports_needed([*listeners, *([PROXIED] if proxy_port else [])])
         self._proxy_port = proxy_port
+        self._port = port
         self._properties = dict(properties or {})
 
     def start(self, *, timeout: float = 60.0, progress: Progress | None = None) -> str:
@@ -102,7 +105,12 @@ class EmbeddedBroker:
                 if process is None:
                     jvm = Jvm(_java(), BROKER_JARS.ensure(progress), self._heap, files)
                     process = launch(
-                        jvm, self._port_names, self._properties, timeout, self._proxy_port
+                        jvm,
+                        self._port_names,
+                        self._properties,
+                        timeout,
+                        self._proxy_port,
+                        self._port,
                     )
                 elif not answers(process, files, timeout):
                     raise BrokerError(
@@ -115,7 +123,15 @@ class EmbeddedBroker:
                 "The broker was not started. Free disk space, or give this user permission to "
                 "write there."
             ) from error
-        bootstrap = f"{HOST}:{load_state(files.state).ports[MAIN_LISTENER]}"
+        port = load_state(files.state).ports[MAIN_LISTENER]
+        if self._port not in (None, port):
+            _log.warning(
+                "the running broker has port %d; broker.port, %d, applies at its next start: "
+                "`pixstream broker stop`",
+                port,
+                self._port,
+            )
+        bootstrap = f"{HOST}:{port}"
         _log.info("Kafka %s, pid %d, answers at %s", KAFKA_VERSION, process.pid, bootstrap)
         return bootstrap
 

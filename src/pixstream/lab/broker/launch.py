@@ -36,6 +36,7 @@ def launch(
     properties: Mapping[str, str],
     timeout: float,
     proxy_port: int | None = None,
+    port: int | None = None,
 ) -> psutil.Process:
     """Start the broker and return its process when it answers.
 
@@ -45,6 +46,7 @@ def launch(
         properties: Kafka's settings, which override the ones set here.
         timeout: seconds that Kafka may idle without an answer.
         proxy_port: port of the proxy in front of the listener PROXIED; None: no proxy.
+        port: port of the main listener; None: the former one, or a free one.
 
     Raises:
         BrokerError: it exited or did not answer; no process is left behind.
@@ -56,7 +58,7 @@ def launch(
         directory.mkdir(exist_ok=True)
     for _ in range(_STARTS):
         began = time.time()
-        process = _run(jvm, port_names, properties, proxy_port)
+        process = _run(jvm, port_names, properties, proxy_port, port)
         try:
             answered = answers(process, files, timeout)
         except BaseException:  # interrupted: leave no half-started process behind
@@ -81,11 +83,16 @@ def launch(
 
 
 def _run(
-    jvm: Jvm, port_names: Sequence[str], properties: Mapping[str, str], proxy_port: int | None
+    jvm: Jvm,
+    port_names: Sequence[str],
+    properties: Mapping[str, str],
+    proxy_port: int | None,
+    port: int | None,
 ) -> psutil.Process:
     """Write the settings with free ports, prepare the data directories once, start Java."""
     files, state = jvm.files, load_state(jvm.files.state)
-    state = replace(state, ports=choose_ports(port_names, state.ports), pid=None)
+    fixed = {} if port is None else {MAIN_LISTENER: port}
+    state = replace(state, ports=choose_ports(port_names, state.ports, fixed), pid=None)
     state.save(files.state)
     files.properties.touch(mode=0o600)
     files.properties.write_text(

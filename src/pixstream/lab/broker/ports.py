@@ -5,6 +5,7 @@ import secrets
 import socket
 from collections.abc import Collection, Mapping, Sequence
 
+from pixstream.errors import BrokerError
 from pixstream.kafka.embedded import HOST
 
 # Below the ephemeral ports for outgoing connections (Linux: from 32768): otherwise a client that
@@ -13,10 +14,29 @@ _PORTS = range(20_000, 30_000)
 _log = logging.getLogger(__name__)
 
 
-def choose_ports(names: Sequence[str], kept: Mapping[str, int]) -> dict[str, int]:
-    """Return a free port per name: the saved one, unless another program uses it now."""
-    ports: dict[str, int] = {}
+def choose_ports(
+    names: Sequence[str], kept: Mapping[str, int], fixed: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Return a free port per name: the saved one, unless another program uses it now.
+
+    Args:
+        names: what needs a port.
+        kept: the ports of the last start, by name.
+        fixed: the ports that the configuration demands, by name.
+
+    Raises:
+        BrokerError: another program uses such a port.
+    """
+    ports = dict(fixed or {})
+    for name, demanded in ports.items():
+        if not _is_free(demanded):
+            raise BrokerError(
+                f"port {demanded} (broker.port) of the listener {name} is used by another program; "
+                "stop that program, or set another port"
+            )
     for name in names:
+        if name in ports:
+            continue
         port = kept.get(name)
         if port is None or port in ports.values() or not _is_free(port):
             ports[name] = _free_port(avoid=ports.values())

@@ -33,7 +33,7 @@ from pixstream.producers.bank_api.client import Access, BankClient
 from pixstream.producers.bank_api.feed import REMEMBERED, Feed, Query, end_calls, run_calls
 from pixstream.producers.bank_api.schedules import Follow, History, Sweep
 from pixstream.producers.bank_api.windows import Recent, Window
-from pixstream.secret_setting import secret
+from pixstream.secret_setting import public, secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +82,7 @@ class BankApi(Producer):
     certificate: Annotated[
         str, Meta(description="PEM file of the client certificate; empty: none")
     ] = ""
-    key: Annotated[str, Meta(description="PEM file of its private key; empty: the same file")] = ""
+    key: Annotated[str, public("PEM file of its private key; empty: the same file")] = ""
     ca_file: Annotated[
         str, Meta(description="PEM file of the trusted CAs; empty: the system's")
     ] = ""

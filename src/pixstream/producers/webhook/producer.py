@@ -27,7 +27,7 @@ from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.webhook import refusals
 from pixstream.producers.webhook.backlog import Limits
 from pixstream.producers.webhook.server import ServerTls, WebhookServer
-from pixstream.secret_setting import secret
+from pixstream.secret_setting import public, secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,7 +92,7 @@ class Webhook(Producer):
         Meta(description="a body that is not committed to Kafka in this time is answered 503, s"),
     ] = 20.0
     certificate: Annotated[str, Meta(description="PEM file of the server; empty: no TLS")] = ""
-    key: Annotated[str, Meta(description="PEM file of the certificate's private key")] = ""
+    key: Annotated[str, public("PEM file of the certificate's private key")] = ""
     client_ca: Annotated[
         str, Meta(description="PEM file of the CA of the bank's certificate, for mutual TLS")
     ] = ""
