@@ -1,4 +1,4 @@
-"""Structured logging: ECS JSON (Elastic Common Schema 8), one object per line, no personal data.
+"""Logging: ECS JSON (Elastic Common Schema 8) for programs, text for people; no personal data.
 
 A message never contains a payload, a field's value, or another library's text about either.
 pixstream logs the names of components, streams and topics, and offsets and reasons.
@@ -29,6 +29,13 @@ class LoggingSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     file: Annotated[
         str | None, Meta(description="file to append log lines to; null: standard error")
     ] = None
+    format: Annotated[
+        Literal["auto", "ecs", "text"],
+        Meta(
+            description="ecs: a JSON object per line; text: a line for people; auto: text in a "
+            "terminal, otherwise ecs"
+        ),
+    ] = "auto"
 
 
 class EcsFormatter(logging.Formatter):
@@ -48,7 +55,7 @@ class EcsFormatter(logging.Formatter):
         line: dict[str, Any] = {
             "@timestamp": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "log.level": record.levelname.lower(),
-            "message": record.getMessage(),
+            "message": _utf8(record.getMessage()),
             "ecs.version": ECS_VERSION,
             "service.name": "pixstream",
             "service.node.name": self._component,
@@ -62,6 +69,32 @@ class EcsFormatter(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
+class TextFormatter(logging.Formatter):
+    """A formatter for people: time (UTC), level, component and message.
+
+    Args:
+        component: the name of the component that logs.
+    """
+
+    def __init__(self, component: str) -> None:
+        super().__init__()
+        self._component = component
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; what a message has on further lines is indented."""
+        when = dt.datetime.fromtimestamp(record.created, dt.UTC)
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[0] is not None:
+            text += f"\n{record.exc_info[0].__name__}\n{_places(record.exc_info[2])}"
+        shown = "\n    ".join(map(printable, text.splitlines()))
+        return f"{when:%Y-%m-%d %H:%M:%S}Z {record.levelname:<7} {self._component}: {shown}"
+
+
+def printable(text: str) -> str:
+    """Return the text without control characters: a name must not steer the terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def configure(settings: LoggingSettings, component: str) -> None:
     """Send every log line of this process to the configured destination."""
     handler: logging.Handler
@@ -69,7 +102,10 @@ def configure(settings: LoggingSettings, component: str) -> None:
         handler = logging.FileHandler(settings.file, delay=True)
     else:
         handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(EcsFormatter(component))
+    for_a_person = settings.format == "text" or (
+        settings.format == "auto" and not settings.file and sys.stderr.isatty()
+    )
+    handler.setFormatter((TextFormatter if for_a_person else EcsFormatter)(component))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -83,6 +119,11 @@ def for_people() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def _utf8(text: str) -> str:
+    """Return the text with escapes for what UTF-8 cannot hold: a file's name may be any bytes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _places(trace: Any) -> str:

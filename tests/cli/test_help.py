@@ -76,7 +76,7 @@ def test_the_list_of_commands_is_printed_without_importing_one() -> None:
     ours = {name for name in loaded("--help") if name.startswith("pixstream")}
     assert ours == {
         *("pixstream", "pixstream.errors", "pixstream.cli", "pixstream.cli.main"),
-        *("pixstream.cli.lab_extra", "pixstream.cli.root"),
+        *("pixstream.cli.lab_extra", "pixstream.cli.root", "pixstream.cli.shared_options"),
     }
 
 
@@ -85,3 +85,17 @@ def test_help_of_a_group_loads_no_heavy_library(names: tuple[str, ...]) -> None:
     modules = loaded(*names, "--help")
     assert modules & HEAVY == set()
     assert not any(name.startswith("pixstream.lab") for name in modules)
+
+
+def test_every_command_that_reads_the_configuration_takes_the_shared_options() -> None:
+    takers = {
+        names
+        for names, command in EVERY.items()
+        if not isinstance(command, click.Group)
+        and {"--config", "-c", "--env", "--set"} <= {o for p in command.params for o in p.opts}
+    }
+    leaves = {names for names, command in EVERY.items() if not isinstance(command, click.Group)}
+    assert leaves - takers == {
+        *(("demo",), ("simulate",), ("sandbox",), ("chaos",)),
+        *(("config", "schema"), ("jobs", "check"), ("jobs", "list")),
+    }

@@ -7,14 +7,20 @@ Exit codes: 0 success; 1 failure; 2 wrong configuration or usage, or a missing e
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pixstream.cli.lab_extra import INSTALL, belongs_to_lab
 from pixstream.cli.root import Root
+from pixstream.cli.shared_options import accept, shared
 from pixstream.errors import ConfigError, PixstreamError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMMANDS = {
     "broker": "start, stop and inspect the embedded Kafka broker",
@@ -52,7 +58,17 @@ class LazyGroup(click.Group):
             return None
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(importlib.import_module(f"pixstream.cli.{name}"), name)
-        return command
+        return accept(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; the error about an unknown one names those that are similar."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            name = error.command_name
+            raise click.exceptions.NoSuchCommand(name, possibilities=COMMANDS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -62,25 +78,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--config",
-    "-c",
-    "path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("kafka_config.yaml"),
-    envvar="PIXSTREAM_CONFIG",
-    show_default=True,
-    show_envvar=True,
-    help="YAML file with all settings.",
-)
-@click.option("--env", help="Environment whose overlay applies: dev, staging or prod.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="PATH=VALUE",
-    help="Override one setting for this call; repeatable.",
-)
+@shared
 @click.version_option(package_name="pixstream")
 @click.pass_context
 def cli(ctx: click.Context, path: Path, env: str | None, overrides: tuple[str, ...]) -> None:
@@ -90,7 +88,9 @@ def cli(ctx: click.Context, path: Path, env: str | None, overrides: tuple[str, .
     Examples:
       pixstream demo --events 20000
       pixstream --env prod check
-      pixstream --set kafka.client=kafka-python run webhook delta_lake
+      pixstream run webhook delta_lake --set kafka.client=kafka-python
+
+    --config, --env and --set may also stand after the command.
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream import logs
 
@@ -100,6 +100,10 @@ def cli(ctx: click.Context, path: Path, env: str | None, overrides: tuple[str, .
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it is closed
+            # A name that is not UTF-8, or a terminal without the character, must not be an error.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -118,20 +122,48 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         result = error.exit_code
-    except ConfigError as error:
-        click.echo(f"{error}", err=True)
-        result = 2
-    except PixstreamError as error:
-        click.echo(f"error: {error}", err=True)
+    except BrokenPipeError:  # `pixstream … | head` has seen enough
+        _let_go_of_output()
         result = 1
-    except ModuleNotFoundError as error:
-        if not belongs_to_lab(error):
+    except (PixstreamError, ModuleNotFoundError, UnicodeEncodeError, OSError) as error:
+        explained = _explained(error, arguments)
+        if explained is None:
             raise
-        click.echo(f"{INSTALL} ({error.msg})", err=True)
-        result = 2
-    except OSError as error:
-        # The path and the reason of the operating system's error; neither contains a payload.
-        what = f"{error.filename}: " if error.filename else ""
-        click.echo(f"error: {what}{error.strerror or type(error).__name__}", err=True)
-        result = 1
+        text, result = explained
+        click.echo(text, err=True)
     return result if isinstance(result, int) else 0
+
+
+def _explained(error: Exception, arguments: list[str]) -> tuple[str, int] | None:
+    """Return the message and the exit code of an expected error; None: it is a defect."""
+    match error:
+        case ConfigError():
+            return f"{error}", 2
+        case PixstreamError():
+            return f"error: {error}", 1
+        case ModuleNotFoundError() if belongs_to_lab(error):
+            return f"{INSTALL} ({error.msg})", 2
+        case UnicodeEncodeError() if any(map(_is_broken, arguments)):
+            return "error: an argument is not UTF-8; give another name", 2
+        case OSError():
+            # The path and the reason of the operating system's error; neither contains a payload.
+            what = f"{error.filename}: " if error.filename else ""
+            return f"error: {what}{error.strerror or type(error).__name__}", 1
+        case _:
+            return None
+
+
+def _is_broken(argument: str) -> bool:
+    """Return whether an argument contains bytes that are not UTF-8."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _let_go_of_output() -> None:
+    """Send what is left to nowhere: Python would complain when it flushes at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)

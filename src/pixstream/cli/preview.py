@@ -41,14 +41,34 @@ def preview(root: Root, type_name: str, files: tuple[str, ...]) -> int:
     failed = False
     for name in files:
         try:
-            raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        except OSError as error:
-            click.echo(f"{name}: cannot be read: {error.strerror}", err=True)
+            raw = _read(name)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            click.echo(f"{_shown(name)}: cannot be read: {why}", err=True)
             failed = True
             continue
         for content in producer.parse(raw):
             click.echo(msgspec.json.encode(_line(content, producer, sealer, name)))
     return 1 if failed else 0
+
+
+def _read(name: str) -> bytes:
+    """Return the bytes of a file, or of standard input.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: standard input is closed, or the name is not possible.
+    """
+    if name != "-":
+        return Path(name).read_bytes()
+    if sys.stdin is None:
+        raise ValueError("standard input is closed")
+    return sys.stdin.buffer.read()
+
+
+def _shown(name: str) -> str:
+    """Return a file's name as text, with \ufffd for what is not UTF-8."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def _line(
@@ -57,7 +77,7 @@ def _line(
     if isinstance(content, Refusal):
         return {"dead_letter": {"reason": content.reason, "message": content.message}}
     if content.source_ref is None:
-        content.source_ref = "stdin" if name == "-" else Path(name).name
+        content.source_ref = "stdin" if name == "-" else _shown(Path(name).name)
     try:
         now = dt.datetime.now(dt.UTC)
         return {"event": sealer.seal(content, source=producer.name, now=now)}

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import csv
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
 
 from pixstream.cli.console import output
+from pixstream.logs import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _MARGIN = 2
 """Columns of a terminal between two cells."""
+
+
+class _Output:
+    """Standard output for csv; nothing happens where it is closed."""
+
+    def write(self, line: str) -> None:
+        """Print a line that has its end."""
+        click.echo(line, nl=False)
 
 
 class ResultSet(NamedTuple):
@@ -34,7 +42,7 @@ def print_json(result: ResultSet) -> None:
 
 def print_csv(result: ResultSet) -> None:
     """Print a header and the rows; null is an empty field, and a list or struct is JSON."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(_Output(), lineterminator="\n")
     writer.writerow(result.names)
     writer.writerows(map(_text, row) for row in result.rows)
 
@@ -45,8 +53,8 @@ def print_table(result: ResultSet) -> None:
     from rich.text import Text
 
     console = output()
-    rows = [[_printable(_text(value)) for value in row] for row in result.rows]
-    names = list(map(_printable, result.names))
+    rows = [[printable(_text(value)) for value in row] for row in result.rows]
+    names = list(map(printable, result.names))
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     if sum(widths) + _MARGIN * len(widths) > console.width and rows:
         _print_blocks(names, rows)
@@ -78,11 +86,6 @@ def _text(value: Any) -> str:
         return value
     text = msgspec.json.encode(value, enc_hook=str).decode()
     return text[1:-1] if text.startswith('"') else text
-
-
-def _printable(text: str) -> str:
-    """Return the text without control characters: a value must not steer the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _numeric(rows: Sequence[Sequence[str]]) -> list[bool]:

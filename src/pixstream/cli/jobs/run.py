@@ -48,9 +48,9 @@ _STOPPING = b"stopping after the running task; a second signal interrupts the ta
     show_default=True,
     help="Longest wait before a retry, in seconds; caps the bundle's own, which may be minutes.",
 )
-@click.pass_context
+@click.pass_obj
 def run_command(
-    context: click.Context,
+    root: Root,
     name: str | None,
     everything: bool,
     parameters: tuple[str, ...],
@@ -78,9 +78,9 @@ def run_command(
     from pixstream.bundle.running import Runner
     from pixstream.cli.jobs.pages import JobView, left_out_lines, summary
 
+    context = click.get_current_context()
     if everything == (name is not None):
         raise click.UsageError("give the NAME of one job, or --all")
-    root: Root = context.obj
     bundle = load(directory, target)
     given = _given(parameters)
     here = LocalContext(os.fspath(root.path), root.env, root.overrides)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @click.command()
 @allow_delete_option
 @click.pass_context
-def apply_command(context: click.Context, allow_delete: bool) -> None:
+@click.pass_obj
+def apply_command(root: Root, context: click.Context, allow_delete: bool) -> None:
     """Create and change topics so that Kafka matches the declaration.
 
     Applying a second time changes nothing. Partitions are never removed, and are added only to a
@@ -30,7 +31,6 @@ def apply_command(context: click.Context, allow_delete: bool) -> None:
       pixstream topics apply
       pixstream --env prod topics apply
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
-    root: Root = context.obj
     settings = root.load()
     with closing(root.client(settings).admin()) as admin:
         plan = find(admin, settings, allow_delete=allow_delete)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @click.command()
 @allow_delete_option
 @click.pass_context
-def plan_command(context: click.Context, allow_delete: bool) -> None:
+@click.pass_obj
+def plan_command(root: Root, context: click.Context, allow_delete: bool) -> None:
     """Show what `topics apply` would do, and change nothing.
 
     \b
@@ -30,7 +31,6 @@ def plan_command(context: click.Context, allow_delete: bool) -> None:
       pixstream topics plan
       pixstream --env prod topics plan --allow-delete
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
-    root: Root = context.obj
     settings = root.load()
     with closing(root.client(settings).admin()) as admin:
         plan = find(admin, settings, allow_delete=allow_delete)
