@@ -1,6 +1,7 @@
 """The pages that a stranger reads first tell the truth: links, commands, targets, settings."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -52,3 +53,27 @@ def test_the_readme_says_in_ten_lines_what_this_is_then_the_two_commands() -> No
         "make demo",
         "make test",
     ]
+
+
+def shape(page: str) -> dict[str, Sequence[object]]:
+    """What a page has apart from its sentences: the same in every language."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    links = [x for x in re.findall(r"\]\(([^)]+)\)", prose) if not x.startswith("README")]
+    return {
+        "headings": [line.split()[0] for line in text.splitlines() if line.startswith("#")],
+        "commands": lines,
+        "links": links,
+        "rows": [line.count("|") for line in text.splitlines() if line.startswith("|")],
+        "bullets": re.findall(r"^- `([^`]+)`", prose, re.MULTILINE),
+        "code": sorted(set(re.findall(r"`([^`\n]+)`", prose))),
+        "numbers": sorted(re.findall(r"\b\d[\d.,]*\b", prose)),
+    }
+
+
+def test_both_readmes_say_the_same() -> None:
+    english, portuguese = shape("README.md"), shape("README.pt-BR.md")
+    for part, found in english.items():
+        assert portuguese[part] == found, part

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography import x509
 
+from pixstream.wording import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -105,7 +107,8 @@ def _dates(
         yield Trouble(True, f"{file} expired on {end:%Y-%m-%d %H:%M} UTC; replace it")
     elif end - now < SOON:
         left = (end - now).days
-        time = f"{left} days" if left > 1 else f"{(end - now).total_seconds() / 3600:.0f} hours"
+        hours = round((end - now).total_seconds() / 3600)
+        time = counted(left, "day") if left > 1 else counted(hours, "hour")
         yield Trouble(False, f"{file} expires on {end:%Y-%m-%d %H:%M} UTC, in {time}; renew it")
     if begin > now and not roots:
         yield Trouble(True, f"{file} is not valid before {begin:%Y-%m-%d %H:%M} UTC")

@@ -410,7 +410,7 @@ def test_records_that_expired_unread_name_the_command(world: consuming.World) ->
     world.produce([("estornos", "good")] * 5)
     world.expire("estornos", 0, 1.0)
     said = stopped_with(process, process.step)
-    assert "were deleted by retention before they were read" in said
+    assert "has expired: retention deleted" in said
     assert "pixstream offsets set table --topic pix.estornos --partition 0 --to earliest" in said
     world.settle()
 

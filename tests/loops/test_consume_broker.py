@@ -351,7 +351,7 @@ def test_records_that_expired_unread_stop_it_until_somebody_decides(pipeline: Pi
     expire(pipeline, 14)
     said = stopped(pipeline.start())
     command = f"pixstream offsets set {pipeline.name} --topic {TOPIC} --partition 0 --to earliest"
-    assert "offset 11 has expired: 3 offsets were deleted by retention" in said
+    assert "offset 11 has expired: retention deleted 3 offsets unread" in said
     assert command in said
     (standing,) = pipeline.show()
     assert command in standing.note()

@@ -70,7 +70,7 @@ def test_offsets_that_expired_stop_it_or_are_told(
         beginning(bronze, str(tmp_path), held, "earliest", "stop")
     found = beginning(bronze, str(tmp_path), held, "earliest", "continue")
     assert offsets(found)["pix.pagamentos"]["1"] == 8
-    assert "3 offsets were deleted by retention" in caplog.text
+    assert "retention deleted 3 offsets unread" in caplog.text
 
 
 def test_another_incarnation_of_a_topic_is_refused_whatever_the_checkpoint_says(

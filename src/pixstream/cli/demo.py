@@ -11,6 +11,7 @@ from pixstream.cli.console import output
 from pixstream.cli.embedded import downloading
 from pixstream.cli.itself import command
 from pixstream.cli.signals import stop_signals
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,12 +99,14 @@ def _report(
     console.print(table)
     malformed = outcome.offered - sum(row.offered for row in reconciliation.tables)
     console.print(
-        f"{malformed:,} malformed inputs offered, {reconciliation.malformed_lost:,} of them lost; "
-        f"{outcome.dead_letters:,} dead letters: {reconciliation.producer_letters:,} of producers, "
+        f"{counted(malformed, 'malformed input')} offered, "
+        f"{reconciliation.malformed_lost:,} of them lost; "
+        f"{counted(outcome.dead_letters, 'dead letter')}: "
+        f"{reconciliation.producer_letters:,} of producers, "
         f"{reconciliation.consumer_letters:,} of consumers",
         highlight=False,
     )
-    console.print(f"{outcome.deduplicated:,} repeated arrivals dropped", highlight=False)
+    console.print(f"{counted(outcome.deduplicated, 'repeated arrival')} dropped", highlight=False)
     for problem in problems:
         console.print(f"[red]does not add up:[/] {problem}", highlight=False)
     _samples(console, directory)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from pixstream.wording import counted
+
 SOURCES = ("bank_api", "webhook", "system_log", "iso20022")
 
 
@@ -69,7 +71,8 @@ def simulate(
             progress=lambda done: bar.update(task, completed=done),
         )
     click.echo(
-        f"{directory}: {summary.facts:,} facts, {summary.malformed:,} malformed inputs, "
-        f"{summary.repeats:,} repeats in {summary.documents:,} documents; "
-        f"{summary.labels:,} transfers in fraud patterns"
+        f"{directory}: {counted(summary.facts, 'fact')}, "
+        f"{counted(summary.malformed, 'malformed input')}, "
+        f"{counted(summary.repeats, 'repeat')} in {counted(summary.documents, 'document')}; "
+        f"{counted(summary.labels, 'transfer')} in fraud patterns"
     )

@@ -15,6 +15,7 @@ from rich.text import Text
 from pixstream.cli.watching import watch, watchable
 from pixstream.metrics.records import COMMITTED, CONSUMED, FRESHNESS, LETTERS, READ, WRITTEN
 from pixstream.processes import run_status
+from pixstream.processes.report import WARNED_SECONDS
 from pixstream.processes.run_status import READY, STALE_SECONDS
 
 if TYPE_CHECKING:
@@ -133,10 +134,12 @@ def _count(component: ComponentStatus, counters: tuple[Counter, ...]) -> tuple[s
 
 
 def _notes(component: ComponentStatus) -> Iterator[str]:
-    """Yield the component's last warning, and how its last process ended."""
+    """Yield the component's last warning while it is news, and how its last process ended."""
     c = component
     if c.last_warning is not None and c.last_warning_at is not None:
-        yield f"{c.label}: warning at {_time(c.last_warning_at)}: {c.last_warning}"
+        many = c.recent_warnings
+        which = f", the last of {many:,} in {WARNED_SECONDS / 60:.0f} min" if many > 1 else ""
+        yield f"{c.label}: warning at {_time(c.last_warning_at)}{which}: {c.last_warning}"
     if c.last_exit is not None and c.last_exit_at is not None:
         again = c.next_start_seconds
         then = "" if again is None else f"; starts again in {again:.1f} s"

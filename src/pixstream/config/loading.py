@@ -46,6 +46,7 @@ class Effective(NamedTuple):
         schema: the schema that `tree` was checked against.
         data: the tree as plain data, for `settings`.
         classes: the plugin class of each component, by section and name.
+        whole: every component is in it, not only those that were asked for.
     """
 
     environment: str
@@ -53,6 +54,7 @@ class Effective(NamedTuple):
     schema: Schema
     data: Data
     classes: Mapping[str, Mapping[str, type[Component]]]
+    whole: bool = True
 
 
 def load(
@@ -101,7 +103,7 @@ def resolve(
         tree = override(tree, text, core)
     effective = _checked(fill(tree, os.environ, problems), core, only, problems)
     problems.raise_any()
-    return effective._replace(environment=name)
+    return effective._replace(environment=name, whole=only is None)
 
 
 def build(effective: Effective) -> Settings:
@@ -125,7 +127,7 @@ def build(effective: Effective) -> Settings:
     problems.raise_any()
     assert settings is not None  # noqa: S101  else there was a problem
     settings = msgspec.structs.replace(settings, **components)
-    for where, text in rules.broken(settings):
+    for where, text in rules.broken(settings, whole=effective.whole):
         problems.add(origin(tree, where), text)
     problems.raise_any()
     return settings

@@ -25,9 +25,15 @@ _CARRIERS = frozenset({*EVENT_TOPICS.values(), DLQ})
 """The topics that carry what sources send."""
 
 
-def broken(settings: Settings) -> list[Broken]:
-    """Return every rule that these settings break."""
-    return [found for rule in _RULES for found in rule(settings)]
+def broken(settings: Settings, *, whole: bool = True) -> list[Broken]:
+    """Return every rule that these settings break.
+
+    Args:
+        settings: the settings.
+        whole: every component is among them; otherwise what concerns all of them is not judged.
+    """
+    chosen = (*_RULES, *(_RULES_OF_THE_WHOLE if whole else ()))
+    return [found for rule in chosen for found in rule(settings)]
 
 
 def _credentials(settings: Settings) -> Iterator[Broken]:
@@ -106,6 +112,20 @@ def _topics(settings: Settings) -> Iterator[Broken]:
             yield ("topics", name, "max_message_bytes"), f"below kafka.{setting}, {needed}"
 
 
+def _unused_topics(settings: Settings) -> Iterator[Broken]:
+    """Refuse a topic that nothing reads or writes: it was meant to be one of ours."""
+    used = {*DEFAULT_TOPICS, *topics_of(settings.processors)}
+    for name in settings.topics:
+        if name not in used:
+            yield (
+                ("topics", name),
+                (
+                    "no component reads or writes this topic, and the names of pixstream's own are "
+                    f"fixed; topics of this configuration: {', '.join(sorted(used))}"
+                ),
+            )
+
+
 def _written_topics(settings: Settings) -> Iterator[Broken]:
     """Check that a processor writes only topics of its own, which `topics apply` manages."""
     for name, processor in settings.processors.items():
@@ -170,3 +190,5 @@ _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
     _waits,
     _transactions,
 )
+
+_RULES_OF_THE_WHOLE: tuple[Callable[[Settings], Iterator[Broken]], ...] = (_unused_topics,)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.dead_letters.state import OPEN, state_of
 from pixstream.errors import ConfigError, PixstreamError
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,7 +103,7 @@ def choose(
             chosen.otherwise[state_of(states, letter)] += 1
     for start, count in found.items():
         if count != 1:
-            what = "no letter" if not count else f"{count} letters"
+            what = counted(count, "letter") if count else "no letter"
             raise PixstreamError(f"{what} with an id that starts with {start}: nothing was done")
     return chosen
 

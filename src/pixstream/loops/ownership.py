@@ -23,6 +23,7 @@ import msgspec
 from pixstream.errors import FencedError, KafkaError, Transient
 from pixstream.kafka.names import POSITIONS, layout_id, transactional_id
 from pixstream.kafka.transactions import Writer, fence_off
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,10 +124,10 @@ class Ownership:
         for replicas in fence:
             if replicas:
                 log.warning(
-                    "%s: its streams move from %d replicas to %d; processes of the former layout "
+                    "%s: its streams move from %s to %d; processes of the former layout "
                     "are fenced before positions are read",
                     name,
-                    replicas,
+                    counted(replicas, "replica"),
                     ours,
                 )
             for one in _ids(name, replicas, ours):

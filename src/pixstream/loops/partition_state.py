@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pixstream.errors import TopicChangedError
+from pixstream.wording import counted
 
 
 class AnomalyError(TopicChangedError):
@@ -82,14 +83,14 @@ class PartitionState(NamedTuple):
             )
         if at is None and self.begun and self.beginning > 0:
             return Obstacle(
-                "no offset is known, but other partitions have one, and its first "
-                f"{self.beginning} offsets have expired",
+                "no offset is known, but other partitions have one, and offsets before "
+                f"{self.beginning} have expired",
                 f"{self._here} --to earliest",
             )
         if at is not None and at < self.beginning:
             return Obstacle(
-                f"offset {at} has expired: {self.beginning - at} offsets were deleted by retention "
-                "before they were read",
+                f"offset {at} has expired: retention deleted "
+                f"{counted(self.beginning - at, 'offset')} unread",
                 f"{self._here} --to earliest",
             )
         if at is not None and at > self.end:

@@ -16,7 +16,7 @@ import msgspec
 from pixstream.backoff import Backoff
 from pixstream.metrics import Distribution
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
-from pixstream.processes.report import STARTING, Report
+from pixstream.processes.report import STARTING, WARNED_SECONDS, Report
 from pixstream.processes.run_status import ComponentStatus
 
 if TYPE_CHECKING:
@@ -215,6 +215,8 @@ class Child:
         """
         now = time.monotonic()
         metrics = self.metrics()
+        warned_at = self._last.warned_at
+        news = warned_at is not None and time.time() - warned_at < WARNED_SECONDS
         return ComponentStatus(
             component=self.order.name,
             replica=self.order.replica,
@@ -228,12 +230,13 @@ class Child:
             next_start_seconds=(
                 round(max(self.due - now, 0.0), 1) if self.state == "restarting" else None
             ),
-            last_warning=self._last.warning,
+            last_warning=self._last.warning if news else None,
             last_warning_at=(
-                None
-                if self._last.warned_at is None
-                else dt.datetime.fromtimestamp(self._last.warned_at, dt.UTC)
+                dt.datetime.fromtimestamp(warned_at, dt.UTC)
+                if news and warned_at is not None
+                else None
             ),
+            recent_warnings=self._last.warnings if news else 0,
             silent_seconds=round(self.silent, 1),
             stalled_seconds=self.stalled,
             counts=_numbers(metrics, "counter", "gauge"),

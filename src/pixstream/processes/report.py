@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,7 +25,11 @@ log = logging.getLogger("pixstream.component")
 REPORT_SECONDS = 1.0
 STARTING, READY, WAITING = "starting", "ready", "waiting"
 
+WARNED_SECONDS = 900.0
+"""How long a warning is news: what persists is logged again before that, or shown by a state."""
+
 _LONGEST_WARNING = 300
+_COUNTED_WARNINGS = 10_000
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -35,6 +40,7 @@ class Report(msgspec.Struct, kw_only=True):
         metrics: the values of its metrics since its start.
         warning: its last log line of level warning or higher, always pixstream's own text.
         warned_at: time of that line, in seconds since the epoch.
+        warnings: how many such lines it has logged in the last `WARNED_SECONDS`.
         stalled_seconds: time since its loop last made progress.
     """
 
@@ -42,6 +48,7 @@ class Report(msgspec.Struct, kw_only=True):
     metrics: list[Sample] = []
     warning: str | None = None
     warned_at: float | None = None
+    warnings: int = 0
     stalled_seconds: float = 0.0
 
 
@@ -122,6 +129,7 @@ class Reporter:
             metrics=[*metrics.values()],
             warning=self._warnings.text,
             warned_at=self._warnings.when,
+            warnings=self._warnings.recent(time.time()),
             stalled_seconds=round(self._stop.unseen_seconds(), 1),
         )
 
@@ -138,6 +146,15 @@ class _LastWarning(logging.Handler):
         super().__init__(logging.WARNING)
         self.text: str | None = None
         self.when: float | None = None
+        self._times: deque[float] = deque(maxlen=_COUNTED_WARNINGS)
+
+    def recent(self, now: float) -> int:
+        """Return how many lines came in the last `WARNED_SECONDS`, up to 10,000.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        return sum(now - when < WARNED_SECONDS for when in self._times.copy())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Remember the line."""
@@ -149,3 +166,4 @@ class _LastWarning(logging.Handler):
         if record.exc_info and record.exc_info[0] is not None:
             text += f" ({record.exc_info[0].__name__})"
         self.text, self.when = text[:_LONGEST_WARNING], record.created
+        self._times.append(record.created)

@@ -70,7 +70,11 @@ class ComponentStatus(msgspec.Struct, kw_only=True):
         float | None, Meta(description="time until its next start; null unless restarting")
     ]
     last_warning: Annotated[
-        str | None, Meta(description="its last log line of level warning or error")
+        str | None,
+        Meta(
+            description="its last log line of level warning or error, if that is younger than "
+            "15 min"
+        ),
     ]
     last_warning_at: dt.datetime | None
     silent_seconds: Annotated[float, Meta(description="time since its last report; one a second")]
@@ -86,6 +90,9 @@ class ComponentStatus(msgspec.Struct, kw_only=True):
         dict[str, float],
         Meta(description="growth of the counters per second, over at most the last ten seconds"),
     ]
+    recent_warnings: Annotated[
+        int, Meta(description="how many such lines its process logged in the last 15 min")
+    ] = 0
     metrics: Annotated[
         list[Sample], Meta(description="the same, and histograms, as /metrics exports them")
     ] = []

@@ -145,6 +145,7 @@ def test_the_newest_letters_are_listed_with_counts_by_reason(bench: Bench) -> No
     code, out, _ = bench("list", "--limit", "2")
     assert code == 0
     assert [line.split()[3] for line in out.splitlines()[1:3]] == ["read", "write"]
+    assert all(line.split()[1].endswith("Z") for line in out.splitlines()[1:3])
     assert "body: [/] no JSON" in out
     assert out.splitlines()[-4:] == [
         "        2  not_a_pix",
@@ -163,7 +164,7 @@ def test_the_newest_letters_are_listed_with_counts_by_reason(bench: Bench) -> No
 def test_a_list_needs_no_keys(bench: Bench) -> None:
     bench.refused(b"x")
     bench.settings.privacy = PrivacySettings()
-    assert "1  letters" in bench("list")[1]
+    assert "1  letter, " in bench("list")[1]
     with pytest.raises(KeysMissingError, match="pixstream keys create"):
         bench("replay", "--all", *WHY)
 
@@ -354,7 +355,7 @@ def test_the_first_interrupt_ends_after_the_transaction_in_hand(bench: Bench) ->
     code, out, _ = bench("replay", *letters, "--with", mend(bench, text), *WHY)
     assert code == 1
     assert out.splitlines() == [
-        "        1  replayed, as 1 events",
+        "        1  replayed, as 1 event",
         "        3  stay open: not reached; run the replay again",
     ]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -441,8 +442,8 @@ def test_a_letter_written_twice_is_one_letter_everywhere(bench: Bench) -> None:
     bench.number -= 1
     record = next(iter(bench.kafka.client().scan(DLQ)))
     bench.write(record.key or b"", record.value or b"", record.headers)
-    assert "1  letters" in bench("list")[1]
-    assert "1  replayed, as 1 events" in bench("replay", letter[:6], *WHY)[1]
+    assert "1  letter, " in bench("list")[1]
+    assert "1  replayed, as 1 event" in bench("replay", letter[:6], *WHY)[1]
     assert len(bench.sent()) == 1
 
 

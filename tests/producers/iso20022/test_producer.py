@@ -309,13 +309,13 @@ def test_check_counts_files_and_tries_the_rights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.xml").touch()
-    assert producer(tmp_path).check().startswith("1 files like *.xml")
+    assert producer(tmp_path).check().startswith("1 file like *.xml")
     with pytest.raises(PixstreamError, match="create the directory"):
         producer(tmp_path / "none").check()
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(PixstreamError, match="finished: remember"):
         producer(tmp_path).check()
-    assert producer(tmp_path, finished="remember").check().startswith("1 files")
+    assert producer(tmp_path, finished="remember").check().startswith("1 file like")
 
 
 def test_positions_of_other_streams_are_left_alone(tmp_path: Path) -> None:

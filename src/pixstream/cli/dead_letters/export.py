@@ -19,6 +19,7 @@ from pixstream.dead_letters.reading import content, taken
 from pixstream.dead_letters.state import state_of, states
 from pixstream.errors import PixstreamError
 from pixstream.kafka.names import DLQ
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,14 +80,16 @@ def export_command(
     total, done, problems = len(ids), 0, 0
     with _opened(file, force=force) as out:
         if reveal:
-            log_action(settings, "export --reveal", f"{selection} ({total} letters)", who, why)
+            log_action(
+                settings, "export --reveal", f"{selection} ({counted(total, 'letter')})", who, why
+            )
         with Progress("letters", total, shown=str(file) != "-") as progress:
             for letter in taken(client.scan(DLQ), ids):
                 line = _line(letter, state_of(marks, letter), vault, directory, reveal=reveal)
                 out.write(msgspec.json.encode(line) + b"\n")
                 done, problems = done + 1, problems + ("problem" in line)
                 progress.at(done)
-    click.echo(f"{done:,} letters, {problems:,} without content", err=True)
+    click.echo(f"{counted(done, 'letter')}, {problems:,} without content", err=True)
     return 1 if problems else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import heapq
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +16,7 @@ from pixstream.dead_letters import views
 from pixstream.dead_letters.selection import ALL
 from pixstream.dead_letters.state import state_of, states
 from pixstream.kafka.names import DLQ
+from pixstream.wording import noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,9 +71,10 @@ def list_command(root: Root, *, selection: Selection, state: str, limit: int, fo
             click.echo(msgspec.json.encode({**row.headers, "state": row.state}))
         return
     _table(rows, with_state=state == ALL)
+    total = counts.total()
     for reason, count in counts.most_common():
         click.echo(f"{count:>9,}  {reason}")
-    click.echo(f"{counts.total():>9,}  letters, {len(rows):,} shown")
+    click.echo(f"{total:>9,}  {noun(total, 'letter')}, {len(rows):,} shown")
 
 
 def _rows(
@@ -87,6 +90,16 @@ def _rows(
             yield _Row(time, number, letter.letter_id, state, letter.headers)
 
 
+def _time(text: str) -> str:
+    """Return the time of a letter in UTC, to the second; any other text as it is."""
+    try:
+        time = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    utc = time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}Z"
+
+
 def _table(rows: Sequence[_Row], *, with_state: bool) -> None:
     from rich.table import Table
     from rich.text import Text
@@ -97,7 +110,7 @@ def _table(rows: Sequence[_Row], *, with_state: bool) -> None:
         table.add_column(title, overflow="fold" if title == "message" else "ellipsis")
     for row in rows:
         origin = row.headers.get("source") or row.headers.get("consumer", "?")
-        cells = [row.letter_id[:12], row.time[:19], origin]
+        cells = [row.letter_id[:12], _time(row.time), origin]
         cells += [row.headers.get(name, "?") for name in ("stage", "reason", "message")]
         table.add_row(*map(Text, cells + [row.state] * with_state))
     output().print(table)

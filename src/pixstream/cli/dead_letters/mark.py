@@ -10,6 +10,7 @@ from pixstream.cli.audited import audited, log_action
 from pixstream.cli.dead_letters.selection import check_named, every_option, find, selecting
 from pixstream.dead_letters.replay_transaction import ReplayTransaction
 from pixstream.dead_letters.state import DISCARDED, OPEN
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from pixstream.cli.root import Root
@@ -64,7 +65,7 @@ def _mark(
         ids = find(client, selection, transaction.states)
         if not ids:
             return
-        log_action(settings, verb, f"{selection} ({len(ids)} letters)", who, why)
+        log_action(settings, verb, f"{selection} ({counted(len(ids), 'letter')})", who, why)
         for letter_id in sorted(ids):
             transaction.put(letter_id.hex(), None if state == OPEN else state)
         transaction.flush()

@@ -14,6 +14,7 @@ from pixstream.dead_letters.replay import LEFT_BY_REPAIR
 from pixstream.dead_letters.state import REPLAYED
 from pixstream.errors import Refused
 from pixstream.kafka.names import DLQ
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from pixstream.dead_letters.reading import LetterView
@@ -67,7 +68,7 @@ def send(
             transaction.flush()
     finally:
         written, events = transaction.counts["letters"], transaction.counts["events"]
-        click.echo(f"{written:>9,}  replayed, as {events:,} events")
+        click.echo(f"{written:>9,}  replayed, as {counted(events, 'event')}")
         code = _summary(counts)
         unreached = total - written - counts.total()
         if unreached:

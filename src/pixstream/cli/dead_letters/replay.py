@@ -12,6 +12,7 @@ from pixstream.cli.audited import audited, log_action
 from pixstream.cli.dead_letters.selection import check_named, every_option, find, selecting
 from pixstream.dead_letters.state import states
 from pixstream.kafka.names import EVENT_TOPICS
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from pixstream.cli.root import Root
@@ -86,7 +87,7 @@ def replay_command(
 
     def note(action: str, ids: set[bytes]) -> None:
         how = f", repaired with {file or expression}" if repair else ""
-        log_action(settings, action, f"{selection} ({len(ids)} letters{how})", who, why)
+        log_action(settings, action, f"{selection} ({counted(len(ids), 'letter')}{how})", who, why)
 
     if dry_run:
         ids = find(client, selection, states(client))

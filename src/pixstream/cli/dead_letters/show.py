@@ -12,6 +12,7 @@ from pixstream.dead_letters import content, views
 from pixstream.dead_letters.state import OPEN, mark_of
 from pixstream.errors import PixstreamError
 from pixstream.kafka.names import DLQ
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from pixstream.cli.root import Root
@@ -42,7 +43,7 @@ def show_command(root: Root, letter_id: str, *, reveal: bool, who: str, why: str
     client = root.client(settings)
     matches = [x for x in views(client.scan(DLQ)) if x.letter_id.startswith(letter_id)]
     if len(matches) != 1:
-        what = "no letter" if not matches else f"{len(matches)} letters"
+        what = counted(len(matches), "letter") if matches else "no letter"
         raise PixstreamError(f"{what} with an id that starts with {letter_id}")
     letter = matches[0]
     mark = mark_of(client, letter.letter_id)

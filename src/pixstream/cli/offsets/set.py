@@ -14,6 +14,7 @@ from pixstream.errors import PixstreamError
 from pixstream.kafka.lag import patiently
 from pixstream.kafka.names import group_id
 from pixstream.loops import offsets
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from pixstream.cli.root import Root
@@ -109,8 +110,8 @@ def set_command(
         unread = sum(change.unread for change in changes)
         if unread:
             click.secho(
-                f"warning: {unread:,} offsets (records and transaction markers) will never be read "
-                f"by {name}",
+                f"warning: {counted(unread, 'offset')} (records and transaction markers) will "
+                f"never be read by {name}",
                 fg="red",
                 err=True,
             )

@@ -29,6 +29,7 @@ from pixstream.kafka.topics.changes import (
     Plan,
     RefusedChange,
 )
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from pixstream.kafka.ports import Admin, TopicSpec, TopicState
@@ -125,11 +126,11 @@ def _partitions(spec: TopicSpec, state: TopicState, lags: Lags) -> RefusedChange
         )
     behind = {group: lag for group, lag in sorted(lags(spec.name).items()) if lag}
     if behind:
-        groups = ", ".join(f"{group} has {lag}" for group, lag in behind.items())
+        groups = ", ".join(f"{group} has {counted(lag, 'record')}" for group, lag in behind.items())
         return RefusedChange(
             spec.name,
             what,
-            f"keys move to other partitions, and {groups} records to read, so newer records could "
+            f"keys move to other partitions, and {groups} to read, so newer records could "
             "overtake older ones; stop the producers, wait until `pixstream lag` shows 0, and "
             "apply again",
         )

@@ -32,6 +32,7 @@ from pixstream.formats import spi
 from pixstream.formats.spi_pacs import CONTENT_TYPE
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.iso20022.spool import DONE, KEY_LENGTH, Spool, SpoolFile
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -122,7 +123,7 @@ class Iso20022(Producer):
                 f"{self.directory}: finished files cannot be moved to {DONE}/; give this user "
                 "permission to write there, or set finished: remember"
             )
-        return f"{count} files like {self.pattern} in {self.directory}"
+        return f"{counted(count, 'file')} like {self.pattern} in {self.directory}"
 
     def _round(self) -> Iterator[Reading | None]:
         """Read every file that one scan finds unchanged."""

@@ -11,6 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pixstream.metrics import Counter, Counts
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,5 +72,7 @@ class Refusals:
         now = self._clock()
         if now >= self._next_line.get(reason, now):
             number = self._unlogged.pop(reason)
-            log.warning("%d bodies refused: %s", number, details or _ADVICE[reason])
+            log.warning(
+                "%s refused: %s", counted(number, "body", "bodies"), details or _ADVICE[reason]
+            )
             self._next_line[reason] = now + WORD_SECONDS
