@@ -48,7 +48,8 @@ settings = config.load(
     env=dbutils.widgets.get("environment"),
     overrides=["privacy=null", "producers=null", "consumers=null", "institution=null"],
 )
-source = kafka_options(settings.kafka) | {"subscribe": ",".join(EVENT_TOPICS.values())}
+topics = [settings.kafka.topic_prefix + topic for topic in EVENT_TOPICS.values()]
+source = kafka_options(settings.kafka) | {"subscribe": ",".join(topics)}
 
 # COMMAND ----------
 

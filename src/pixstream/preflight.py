@@ -103,7 +103,9 @@ def _topics(settings: Settings, admin: Admin) -> str:
     missing = [spec.name for spec in wanted if spec.name not in existing]
     if missing:
         raise PixstreamError(f"missing: {', '.join(missing)}; create with `pixstream topics apply`")
-    return f"all {len(wanted)} exist; `pixstream topics plan` compares their settings"
+    prefix = settings.kafka.topic_prefix
+    named = f", with {prefix} before their names" if prefix else ""
+    return f"all {len(wanted)} exist{named}; `pixstream topics plan` compares their settings"
 
 
 def _keys(settings: Settings) -> str:

@@ -28,6 +28,7 @@ from pixstream.kafka.ports import (
     TopicPartition,
     TopicSpec,
 )
+from pixstream.kafka.prefixed import PrefixedClient
 from pixstream.kafka.settings import KafkaSettings, Sasl, Tls
 from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.testing.waiting import wait_for
@@ -52,10 +53,15 @@ def settings(library: str, broker: str, **others: object) -> KafkaSettings:
     return KafkaSettings(**{**chosen, **others})  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["memory", *REAL])
+PREFIX = "acme."
+
+
+@pytest.fixture(params=["memory", "prefixed", *REAL])
 def client(request: pytest.FixtureRequest) -> Client:
     if request.param == "memory":
         return MemoryKafka().client()
+    if request.param == "prefixed":
+        return PrefixedClient(MemoryKafka().client(), PREFIX)
     return connect(settings(request.param, request.getfixturevalue("broker")))
 
 
@@ -278,7 +284,7 @@ def test_a_record_larger_than_the_topic_takes_is_refused_and_the_outbox_goes_on(
     with closing(client.outbox("large-" + topic)) as outbox:
         outbox.begin()
         outbox.send(topic, b"k", b"aborted", [])
-        with pytest.raises(KafkaError, match=rf"topic {topic}: .*MSG_SIZE_TOO_LARGE"):
+        with pytest.raises(KafkaError, match=rf"topic (acme\.)?{topic}: .*MSG_SIZE_TOO_LARGE"):
             outbox.send(topic, b"k", os.urandom(20_001), [])
         outbox.abort()
         produce(outbox, topic, b"fits")

@@ -9,6 +9,7 @@ import pytest
 
 from pixstream.errors import DestinationError, TopicChangedError
 from pixstream.kafka.ports import TopicIdPartition
+from pixstream.kafka.prefixed import Names
 from pixstream.spark.beginning import Last, StartingOffsets, beginning
 from pixstream.spark.schemas import BRONZE_SCHEMA, to_spark
 
@@ -66,11 +67,26 @@ def test_offsets_that_expired_stop_it_or_are_told(
     bronze: "DataFrame", tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = HELD | {TopicIdPartition("pix.pagamentos", "id-1", 1): 8}
-    with pytest.raises(DestinationError, match=r"pagamentos-1: offset 5 has expired: 3 offsets"):
+    with pytest.raises(
+        DestinationError, match=r"pagamentos-1: offset 5 has expired: retention deleted 3"
+    ):
         beginning(bronze, str(tmp_path), held, "earliest", "stop")
     found = beginning(bronze, str(tmp_path), held, "earliest", "continue")
     assert offsets(found)["pix.pagamentos"]["1"] == 8
     assert "retention deleted 3 offsets unread" in caplog.text
+
+
+def test_a_checkpoint_with_a_prefix_tells_its_gaps_by_our_names(
+    bronze: "DataFrame", tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("offsets", "commits"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0").write_text('v1\n{}\n{"acme.pix.pagamentos":{"0":2,"1":5,"2":0}}')
+    held = HELD | {TopicIdPartition("pix.pagamentos", "id-1", 1): 8}
+    names = Names("acme.")
+    beginning(bronze, str(tmp_path), held, "earliest", "continue", names=names)
+    assert "pix.pagamentos-1: offset 5 has expired: retention deleted 3 offsets" in caplog.text
+    assert "acme." not in caplog.text
 
 
 def test_another_incarnation_of_a_topic_is_refused_whatever_the_checkpoint_says(
@@ -125,5 +141,5 @@ def test_what_expired_after_the_checkpoint_is_told_where_the_query_goes_on_all_t
     assert beginning(bronze, str(tmp_path), held, "earliest", "continue") == StartingOffsets(
         "earliest"
     )
-    assert "pix.pagamentos-0: offset 10 has expired: 2 offsets were deleted" in caplog.text
+    assert "pix.pagamentos-0: offset 10 has expired: retention deleted 2 offsets" in caplog.text
     assert "pix.pagamentos-1" not in caplog.text

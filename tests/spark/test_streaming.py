@@ -1,8 +1,11 @@
 """Kafka → bronze → silver on a real Spark and a real Kafka."""
 
 import datetime as dt
+import secrets
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,10 +19,12 @@ from pixstream.event.categories import Category
 from pixstream.event.model import SCHEMA_VERSION, encode
 from pixstream.kafka import lag
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, group_id
+from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.transactions import Writer
 from pixstream.spark.ingestion import Ingestion
 from pixstream.spark.kafka_options import kafka_options
 from pixstream.spark.places import BRONZE, Places
+from pixstream.spark.streaming import QUERY
 from pixstream.testing import event
 
 if TYPE_CHECKING:
@@ -292,3 +297,23 @@ def test_an_event_that_another_job_changed_meanwhile_is_not_written_over(
     after = {row["event_id"]: row for row in rows(spark, place, Category.PAGAMENTO.plural)}
     assert after[event(1).event_id]["txid"] == "A"
     assert len(after) == 2
+
+
+def test_a_prefix_is_in_kafkas_names_alone(
+    spark: "SparkSession", broker: str, place_at: Any, tmp_path: Path
+) -> None:
+    prefix = f"t{secrets.token_hex(4)}."
+    place = place_at(KafkaSettings(bootstrap_servers=broker, topic_prefix=prefix), tmp_path)
+    place.create_topics()
+    place.tell([event(1), event(2)])
+    place.ingest(spark)
+    bronze = rows(spark, place, BRONZE)
+    assert [row["topic"] for row in bronze] == [Category.PAGAMENTO.topic] * 2
+    with closing(place.client.admin()) as admin:
+        group = group_id("delta_lake")
+        assert lag.totals(lag.lag(admin, {group: list(EVENT_TOPICS.values())})) == {group: 0}
+    shutil.rmtree(Places(place.spark).checkpoint(QUERY))
+    place.tell([event(3)])
+    place.ingest(spark)
+    assert len(rows(spark, place, BRONZE)) == 3
+    assert len(rows(spark, place, Category.PAGAMENTO.plural)) == 3

@@ -117,13 +117,11 @@ def _unused_topics(settings: Settings) -> Iterator[Broken]:
     used = {*DEFAULT_TOPICS, *topics_of(settings.processors)}
     for name in settings.topics:
         if name not in used:
-            yield (
-                ("topics", name),
-                (
-                    "no component reads or writes this topic, and the names of pixstream's own are "
-                    f"fixed; topics of this configuration: {', '.join(sorted(used))}"
-                ),
+            text = (
+                "no component reads or writes this topic; for other names in Kafka set "
+                f"kafka.topic_prefix, and keep these names here: {', '.join(sorted(used))}"
             )
+            yield ("topics", name), text
 
 
 def _written_topics(settings: Settings) -> Iterator[Broken]:

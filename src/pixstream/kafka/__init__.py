@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from pixstream.kafka.prefixed import PrefixedClient
+
 if TYPE_CHECKING:
     from pixstream.kafka.ports import Client
     from pixstream.kafka.settings import KafkaSettings
@@ -21,4 +23,4 @@ def connect(settings: KafkaSettings) -> Client:
     """
     module = importlib.import_module(f"pixstream.kafka.{settings.client.replace('-', '_')}.client")
     client: Client = module.connect(settings)
-    return client
+    return PrefixedClient(client, settings.topic_prefix) if settings.topic_prefix else client

@@ -44,6 +44,14 @@ class KafkaSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         str | None,
         Meta(description="host:port,…; null: the embedded broker, for development and tests"),
     ] = None
+    topic_prefix: Annotated[
+        str,
+        Meta(
+            pattern="^([A-Za-z0-9_-][A-Za-z0-9._-]{0,99})?$",
+            description="what the names of all topics, groups and transactional ids in Kafka begin "
+            "with, as in `acme.`; settings, commands and tables go on saying pix.pagamentos",
+        ),
+    ] = ""
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
         Meta(description="Kafka's security.protocol"),

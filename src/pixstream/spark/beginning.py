@@ -15,6 +15,8 @@ import msgspec
 
 from pixstream.errors import DestinationError, TopicChangedError
 from pixstream.kafka.ports import TopicIdPartition
+from pixstream.kafka.prefixed import Names
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 log = logging.getLogger("pixstream.spark")
+
+_SAME = Names("")
 
 
 class Last(NamedTuple):
@@ -51,6 +55,7 @@ def beginning(
     on_gap: Literal["stop", "continue"],
     *,
     used: bool = True,
+    names: Names = _SAME,
 ) -> StartingOffsets:
     """Determine where to begin.
 
@@ -61,6 +66,7 @@ def beginning(
         start: where to start if there are no earlier offsets.
         on_gap: what to do where offsets have expired.
         used: bronze has contained rows at some time.
+        names: translates the names of topics that Spark wrote into its checkpoint.
 
     Raises:
         TopicChangedError: bronze was fed from another incarnation of a topic.
@@ -77,7 +83,7 @@ def beginning(
     _check_topics(known, held)
     if _entries(checkpoint, "offsets"):
         if on_gap == "continue":  # else Spark stops by itself
-            _tell_gaps(_committed(checkpoint), held)
+            _tell_gaps(_committed(checkpoint, names), held)
         return StartingOffsets(start)
     if rows is None or not (known or used):
         return StartingOffsets(start)
@@ -121,8 +127,8 @@ def _gap(
     partition: TopicIdPartition, wanted: int, first: int, on_gap: Literal["stop", "continue"]
 ) -> None:
     what = (
-        f"{partition.topic}-{partition.partition}: offset {wanted} has expired: {first - wanted} "
-        "offsets were deleted by retention before they were read"
+        f"{partition.topic}-{partition.partition}: offset {wanted} has expired: retention deleted "
+        f"{counted(first - wanted, 'offset')} unread"
     )
     if on_gap == "stop":
         raise DestinationError(
@@ -139,7 +145,7 @@ def _tell_gaps(wanted: Mapping[tuple[str, int], int], held: Mapping[TopicIdParti
             _gap(partition, at, first, "continue")
 
 
-def _committed(checkpoint: str) -> dict[tuple[str, int], int]:
+def _committed(checkpoint: str, names: Names) -> dict[tuple[str, int], int]:
     """Return the end offsets of Spark's last completed batch, from the last line of its file."""
     done = [int(name) for name in _names(checkpoint, "commits") if name.isdigit()]
     if not done:
@@ -147,7 +153,7 @@ def _committed(checkpoint: str) -> dict[tuple[str, int], int]:
     text = Path(checkpoint, "offsets", str(max(done))).read_text("utf-8")
     ends = msgspec.json.decode(text.splitlines()[-1], type=dict[str, dict[str, int]])
     return {
-        (topic, int(partition)): offset
+        (names.inside(topic), int(partition)): offset
         for topic, partitions in ends.items()
         for partition, offset in partitions.items()
     }

@@ -14,6 +14,7 @@ import msgspec
 from pixstream.errors import DestinationError, KafkaError, PixstreamError, Transient
 from pixstream.kafka.names import EVENT_TOPICS, group_id, transactional_id
 from pixstream.kafka.ports import TopicPartition
+from pixstream.kafka.prefixed import Names
 from pixstream.kafka.transactions import Writer
 from pixstream.metrics import Counts
 from pixstream.spark.beginning import beginning
@@ -108,15 +109,20 @@ class Ingest:
                 query.stop()
 
     def _start(self, letters: Writer) -> StreamingQuery:
+        from pyspark.sql.functions import expr
+
         around, where = self._around, self._where
         topics = [EVENT_TOPICS[category] for category in around.categories]
+        names = Names(around.kafka.topic_prefix)
         held = _held(around.client, topics)
         checkpoint = where.checkpoint(QUERY)
         rows, used = None, False
         if where.exists(self._spark, BRONZE):
             rows = where.read(self._spark, BRONZE)
             used = where.delta(self._spark, BRONZE).history(1).collect()[0]["version"] > 0
-        begin = beginning(rows, checkpoint, held, around.start, around.on_gap, used=used)
+        begin = beginning(
+            rows, checkpoint, held, around.start, around.on_gap, used=used, names=names
+        )
         ids = {partition.topic: partition.topic_id for partition in held}
         with where.alone():
             self._ingestion = Ingestion(around, self._spark, where, ids, letters)
@@ -128,13 +134,16 @@ class Ingest:
         records = (
             self._spark.readStream.format("kafka")
             .options(**kafka_options(around.kafka))
-            .option("subscribe", ",".join(topics))
-            .option("startingOffsets", begin.offsets)
+            .option("subscribe", ",".join(names.outside(topic) for topic in topics))
+            .option("startingOffsets", _in_kafka(begin.offsets, names))
             .option("includeHeaders", "true")
             .option("failOnDataLoss", "true" if around.on_gap == "stop" else "false")
             .option("maxOffsetsPerTrigger", around.batch.rows)
             .load()
         )
+        if names.prefix:
+            bare = f"substring(topic, {len(names.prefix) + 1})"
+            records = records.withColumn("topic", expr(bare))
         writer = records.writeStream.queryName(QUERY).foreachBatch(self._take)
         writer = writer.option("checkpointLocation", checkpoint)
         if self._trigger == "available-now":
@@ -187,8 +196,9 @@ class Ingest:
         ends = progress["sources"][0]["endOffset"] if progress is not None else None
         if not ends or ends == self._reported or time.monotonic() < self._silent_until:
             return
+        names = Names(self._around.kafka.topic_prefix)
         offsets = {
-            TopicPartition(topic, int(partition)): offset
+            TopicPartition(names.inside(topic), int(partition)): offset
             for topic, partitions in _document(ends).items()
             for partition, offset in partitions.items()
         }
@@ -232,6 +242,14 @@ def _held(client: Client, topics: Sequence[str]) -> Mapping[TopicIdPartition, in
     """
     with closing(client.admin()) as admin:
         return admin.beginning_offsets(topics)
+
+
+def _in_kafka(offsets: str, names: Names) -> str:
+    """Return Spark's starting offsets, a word or JSON, with Kafka's names of the topics."""
+    if not offsets.startswith("{"):
+        return offsets
+    by_topic = {names.outside(topic): at for topic, at in _document(offsets).items()}
+    return msgspec.json.encode(by_topic).decode()
 
 
 def _document(offsets: Any) -> Mapping[str, Mapping[str, int]]:

@@ -183,7 +183,7 @@ def test_a_note_says_where_they_disagree_and_what_decides(place: Place) -> None:
     del group[busy]
     assert note() == "the group has no offset yet; the destination's offset counts"
     topic.partitions[place.number].begin = 6
-    assert "offset 4 has expired: 2 offsets were deleted" in note()
+    assert "offset 4 has expired: retention deleted 2 offsets" in note()
     assert f"pixstream offsets set lake --topic {TOPIC} --partition {place.number}" in note()
     place.read(400)
     assert "offset 400 is beyond the end 20" in note()

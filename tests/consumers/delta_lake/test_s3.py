@@ -224,7 +224,7 @@ class TestCheck:
 
     def test_a_table_is_counted(self, lake: Lake) -> None:
         lake.write(batch({partition(): (0, [event(0)])}))
-        assert "pagamentos: 1 rows" in lake.consumer.check()
+        assert "pagamentos: 1 row" in lake.consumer.check()
 
     @pytest.mark.parametrize(
         ("method", "path"),

@@ -84,4 +84,5 @@ def _acls(settings: Settings, template: str) -> dict[str, list[rights.Acl]]:
     operator = principal(rights.OPERATOR, template)
     names = [spec.name for spec in settings.declared_topics]
     result[rights.OPERATOR] = rights.for_operator(operator, names)
-    return result
+    prefix = settings.kafka.topic_prefix
+    return {name: rights.prefixed(acls, prefix) for name, acls in result.items()}

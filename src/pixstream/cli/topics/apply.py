@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pixstream.cli.topics.changes import allow_delete_option, find, finish, show
+from pixstream.cli.topics.changes import allow_delete_option, announce, find, finish, show
 from pixstream.kafka.topics.plan import apply
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def apply_command(root: Root, context: click.Context, allow_delete: bool) -> Non
       pixstream --env prod topics apply
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     settings = root.load()
+    announce(settings)
     with closing(root.client(settings).admin()) as admin:
         plan = find(admin, settings, allow_delete=allow_delete)
         show(apply(plan, admin))

@@ -43,6 +43,12 @@ def show(changes: Iterable[object]) -> None:
         click.echo(str(change))
 
 
+def announce(settings: Settings) -> None:
+    """Say what Kafka's own tools show before the names of the topics, if it is anything."""
+    if settings.kafka.topic_prefix:
+        click.echo(f"names in Kafka begin with {settings.kafka.topic_prefix}")
+
+
 def finish(context: click.Context, plan: Plan) -> None:
     """Exit with 2 if a change was refused; print a line if there was nothing to change."""
     if plan.refused:

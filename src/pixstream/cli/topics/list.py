@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from pixstream.cli.console import print_columns
+from pixstream.cli.topics.changes import announce
 from pixstream.event.categories import TOPIC_PREFIX
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def list_command(root: Root, form: str) -> None:
         ]
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
     else:
+        announce(settings)
         heads = ("topic", "partitions", "replication", "declared", "settings")
         print_columns([heads, *(_row(n, state, n in names) for n, state in states.items())])
 

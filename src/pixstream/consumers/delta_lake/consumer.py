@@ -25,6 +25,7 @@ from pixstream.lake.log import durability
 from pixstream.lake.table import LakeTable
 from pixstream.plugins.consumer import Consumer, Reject
 from pixstream.secret_setting import secret
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -87,7 +88,8 @@ class DeltaLake(Consumer):
             location = self._location(category)
             if opening.is_there(location):
                 files = self._table(category).live().values()
-                found.append(f"{category}: {sum(f.rows or 0 for f in files)} rows")
+                rows = counted(sum(f.rows or 0 for f in files), "row")
+                found.append(f"{category}: {rows}")
             else:
                 found.append(f"{category}: no table yet")
             opening.try_to_write(location)

@@ -104,6 +104,11 @@ def for_operator(who: str, topics: Iterable[str]) -> list[Acl]:
     ]
 
 
+def prefixed(acls: Iterable[Acl], prefix: str) -> list[Acl]:
+    """Return the ACLs with the names that topics, groups and transactional ids have in Kafka."""
+    return [acl._replace(name=f"{prefix}{acl.name}") for acl in acls]
+
+
 def commands(acls: Iterable[Acl], bootstrap_servers: str) -> Iterator[str]:
     """Yield the command lines of Kafka's own tool, one per principal and resource."""
     operations: dict[tuple[str, ResourceType, str, Pattern], list[str]] = {}
