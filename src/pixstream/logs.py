@@ -38,6 +38,14 @@ class LoggingSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ] = "auto"
 
 
+def message(record: logging.LogRecord) -> str:
+    """Return the message of a record as every formatter shows it.
+
+    What UTF-8 cannot hold is escaped: the name of a file may be any bytes.
+    """
+    return record.getMessage().encode(errors="backslashreplace").decode()
+
+
 class EcsFormatter(logging.Formatter):
     """A formatter that writes each record as one ECS line.
 
@@ -55,7 +63,7 @@ class EcsFormatter(logging.Formatter):
         line: dict[str, Any] = {
             "@timestamp": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "log.level": record.levelname.lower(),
-            "message": _utf8(record.getMessage()),
+            "message": message(record),
             "ecs.version": ECS_VERSION,
             "service.name": "pixstream",
             "service.node.name": self._component,
@@ -83,7 +91,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; what a message has on further lines is indented."""
         when = dt.datetime.fromtimestamp(record.created, dt.UTC)
-        text = record.getMessage()
+        text = message(record)
         if record.exc_info and record.exc_info[0] is not None:
             text += f"\n{record.exc_info[0].__name__}\n{_places(record.exc_info[2])}"
         shown = "\n    ".join(map(printable, text.splitlines()))
@@ -119,11 +127,6 @@ def for_people() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-
-
-def _utf8(text: str) -> str:
-    """Return the text with escapes for what UTF-8 cannot hold: a file's name may be any bytes."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _places(trace: Any) -> str:

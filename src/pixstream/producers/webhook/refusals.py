@@ -11,7 +11,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pixstream.metrics import Counter, Counts
-from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +71,5 @@ class Refusals:
         now = self._clock()
         if now >= self._next_line.get(reason, now):
             number = self._unlogged.pop(reason)
-            log.warning(
-                "%s refused: %s", counted(number, "body", "bodies"), details or _ADVICE[reason]
-            )
+            log.warning("%d bodies refused: %s", number, details or _ADVICE[reason])
             self._next_line[reason] = now + WORD_SECONDS

@@ -21,7 +21,6 @@ from pixstream.http_serving import HttpServer, listen
 from pixstream.metrics import Counts
 from pixstream.producers.webhook.backlog import Backlog
 from pixstream.producers.webhook.refusals import BUSY, ENCODING, PATH, TOKEN, TOO_LARGE, Refusals
-from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -177,9 +176,9 @@ class WebhookServer:
         if not self.room.closed:
             self.refusals.add(
                 BUSY,
-                f"no room, answered 503; {counted(self.room.bodies, 'body', 'bodies')} with "
-                f"{counted(self.room.size, 'byte')} in all have not reached Kafka yet. Senders try "
-                "again; if this persists, Kafka is down or too slow for this load",
+                f"no room, answered 503; {self.room.bodies} bodies with {self.room.size} bytes "
+                "wait for Kafka. Senders try again; if this persists, Kafka is down or too slow "
+                "for this load",
             )
         return _retry_later("busy")
 

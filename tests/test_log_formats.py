@@ -36,7 +36,7 @@ def test_a_line_for_people_is_indented_and_does_not_steer_the_terminal() -> None
     first, second, kind, place = line.splitlines()
     assert first.endswith("x: a\\x1b[2J")
     assert (second, kind) == ("    b", "    ValueError")
-    assert "tests/test_logs.py" in place
+    assert "tests/test_log_formats.py" in place
     assert "payload" not in line
 
 
