@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pixstream.errors import BrokerError
+from pixstream.errors import BrokerError, PixstreamError
 
 if TYPE_CHECKING:
     from pixstream.cli.root import Root
@@ -57,12 +57,16 @@ def _beside(finding: Finding, settings: Settings) -> Finding:
 
 
 def _processes(component: str, directory: Path) -> list[int]:
-    """Return the processes of a component that run now."""
+    """Return the processes of a component that run now; none if another release started them."""
     from pixstream.processes import run_status
 
+    try:
+        seen = run_status.read(directory)
+    except PixstreamError:
+        return []
     return [
         one.pid
-        for supervisor in run_status.read(directory)
+        for supervisor in seen
         if supervisor.alive
         for one in supervisor.status.components
         if one.component == component and one.pid is not None

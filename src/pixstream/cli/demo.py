@@ -146,7 +146,7 @@ def _samples(console: Console, directory: Path) -> None:
     for path in sorted((directory / "lake").iterdir()):
         rows = read(path, columns)
         for row in rows.slice(0, 2).to_pylist() if rows else []:
-            row["event_time"] = f"{row['event_time']:%Y-%m-%d %H:%M:%S}"
+            row["event_time"] = f"{row['event_time']:%Y-%m-%d %H:%M:%S}Z"
             row["flags"] = ",".join(row["flags"])
             table.add_row(path.name, *(str(row[c] if row[c] is not None else "") for c in columns))
     console.print(table)

@@ -21,9 +21,9 @@ from pyarrow import fs
 
 from pixstream.columns.batch import EventBatch
 from pixstream.consumers.delta_lake.consumer import DeltaLake
-from pixstream.errors import DestinationError, Transient
+from pixstream.errors import DestinationError, PixstreamError, Transient
 from pixstream.kafka.ports import TopicIdPartition
-from pixstream.lake import append, maintenance
+from pixstream.lake import append, maintenance, query
 from pixstream.lake.location import Location
 from pixstream.lake.table import LakeTable
 from pixstream.testing import batch, event, partition
@@ -216,6 +216,14 @@ class TestCommits:
         lake.open()
         with pytest.raises(DestinationError, match=f"version 2: {file} is gone"):
             lake.offsets(partition())
+
+
+def test_a_query_reads_the_table_with_the_consumers_own_options(lake: Lake) -> None:
+    lake.write(batch({partition(): (0, [event(n) for n in range(3)])}))
+    reader = query.select(lake.consumer.tables, "SELECT count(*) FROM pagamentos")
+    assert list(query.rows(reader)) == [(3,)]
+    with pytest.raises(PixstreamError, match=r"table estornos at s3://.* does not exist yet"):
+        query.select(lake.consumer.tables, "SELECT count(*) FROM estornos")
 
 
 class TestCheck:
