@@ -1,5 +1,6 @@
 """Warnings of a component: counted while they are news, and gone afterwards."""
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Iterator
@@ -65,3 +66,15 @@ def test_a_warning_outlives_its_process_until_it_is_old(child: Child) -> None:
     child._last = Report(state="ready", warning="no", warned_at=time.time(), warnings=1)
     child.state = "restarting"
     assert child.status(60.0).last_warning == "no"
+
+
+def test_the_end_of_a_process_is_shown_until_the_next_one_has_worked_for_long(child: Child) -> None:
+    child._last_exit = "signal SIGKILL"
+    for state, seconds, shown in (
+        ("ready", 60, True),
+        ("ready", WARNED_SECONDS + 60, False),
+        ("waiting", WARNED_SECONDS + 60, True),
+    ):
+        child.state = state
+        child._last_exit_at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
+        assert ["SIGKILL" in text for text in notes(child.status(60.0))] == [True] * shown

@@ -134,16 +134,24 @@ def _count(component: ComponentStatus, counters: tuple[Counter, ...]) -> tuple[s
 
 
 def _notes(component: ComponentStatus) -> Iterator[str]:
-    """Yield the component's last warning while it is news, and how its last process ended."""
+    """Yield the component's last warning and how its last process ended, while that is news."""
     c = component
     if c.last_warning is not None and c.last_warning_at is not None:
         many = c.recent_warnings
         which = f", the last of {many:,} in {WARNED_SECONDS / 60:.0f} min" if many > 1 else ""
         yield f"{c.label}: warning at {_time(c.last_warning_at)}{which}: {c.last_warning}"
-    if c.last_exit is not None and c.last_exit_at is not None:
+    if c.last_exit is not None and c.last_exit_at is not None and not _recovered(c):
         again = c.next_start_seconds
         then = "" if again is None else f"; starts again in {again:.1f} s"
         yield f"{c.label}: ended at {_time(c.last_exit_at)} with {c.last_exit}{then}"
+
+
+def _recovered(component: ComponentStatus) -> bool:
+    """Return whether the end of its last process is no news: it is ready, and that is long ago."""
+    if component.last_exit_at is None or component.state != READY:
+        return False
+    age = dt.datetime.now(dt.UTC) - component.last_exit_at
+    return age.total_seconds() > WARNED_SECONDS
 
 
 def _time(when: dt.datetime) -> str:
