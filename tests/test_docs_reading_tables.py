@@ -45,7 +45,7 @@ def test_the_example_of_a_library_prints_the_sum(
 
 @pytest.mark.parametrize("sql", SQL, ids=range(len(SQL)))
 def test_the_queries_are_answered(sql: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert len(SQL) == 2
+    assert len(SQL) == 3
     assert main.run(["query", sql]) == 0
     out, err = capfd.readouterr()
     assert out

@@ -49,6 +49,13 @@ def test_every_form_of_query_is_answered(tables: dict[str, Location], sql: str) 
     assert ask(tables, sql) == [(5,)]
 
 
+def test_the_columns_of_a_table_are_described(tables: dict[str, Location]) -> None:
+    rows = ask(tables, "describe pagamentos;")
+    assert [row[0] for row in rows] == TABLE_SCHEMA.names
+    with pytest.raises(PixstreamError, match="there is no table nope"):
+        ask(tables, "DESCRIBE nope")
+
+
 def test_every_column_becomes_plain_python(tables: dict[str, Location]) -> None:
     rows = ask(tables, "SELECT * FROM pagamentos ORDER BY _offset DESC")
     assert len(rows) == 5

@@ -47,6 +47,7 @@ def query(root: Root, sql: str | None, form: str, limit: int) -> None:
     a run may go on meanwhile. Amounts are centavos, times are UTC. Exit code 1: the SQL is wrong,
     or a table cannot be read.
       pixstream query
+      pixstream query "DESCRIBE pagamentos"
       pixstream query "SELECT event_date, count(*), sum(amount_centavos) / 100.0 AS reais
                        FROM recebimentos WHERE status = 'settled' GROUP BY 1 ORDER BY 1"
       pixstream query --format csv --limit 0 "SELECT * FROM estornos" > estornos.csv

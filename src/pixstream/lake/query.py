@@ -30,6 +30,9 @@ and may end in a comment."""
 
 _LINES_BEFORE = 1
 
+_DESCRIBE = re.compile(r"DESCRIBE\s+\w+", re.IGNORECASE)
+"""The one other statement that only reads: the columns of a table."""
+
 _PLACE = re.compile(r"at Line: (\d+)")
 _NO_TABLE = re.compile(r"table 'datafusion\.public\.(?P<name>[^']*)' not found")
 _PARSING = re.compile(r'SQL error: ParserError\("(.*)"\)', re.DOTALL)
@@ -42,7 +45,7 @@ def select(tables: Mapping[str, Location], sql: str) -> pa.RecordBatchReader:
 
     Args:
         tables: what a name in the query means; a table need not exist.
-        sql: one SELECT, WITH … SELECT or VALUES, with or without a semicolon.
+        sql: one SELECT, WITH … SELECT, VALUES or DESCRIBE table, with or without a semicolon.
 
     Raises:
         PixstreamError: it is no query, or cannot be planned; the message says why.
@@ -64,7 +67,8 @@ def select(tables: Mapping[str, Location], sql: str) -> pa.RecordBatchReader:
         else:
             builder.register(name, table)
     try:
-        builder.execute(_ONLY_A_QUERY.format(sql)).read_all()
+        if not _DESCRIBE.fullmatch(sql):
+            builder.execute(_ONLY_A_QUERY.format(sql)).read_all()
         return pa.RecordBatchReader.from_stream(builder.execute(sql))
     except DeltaError as error:
         raise PixstreamError(_meaning(str(error), tables, missing)) from None
