@@ -135,7 +135,7 @@ def test_preview_prints_a_line_for_each_reading(
     lines = [json.loads(line) for line in out.splitlines()]
     assert [next(iter(line)) for line in lines] == ["event", "dead_letter", "dead_letter"]
     assert lines[0]["event"]["source_ref"] == "body.json"
-    assert lines[0]["event"]["flags"] == ["time_inferred"]
+    assert lines[0]["event"]["flags"] == ["time_inferred", "time_irregular"]
     assert CPF not in out
 
 

@@ -93,3 +93,121 @@ def test_documents_are_keys_too() -> None:
     rng = Random(3)
     assert ids.key_type(ids.generate_cpf(rng)) == "cpf"
     assert ids.key_type(ids.generate_cnpj(rng)) == "cnpj"
+
+
+SEPARATORS = st.sampled_from(["", ".", "-", "/", " ", "_", " - ", "\n", " ", ","])
+
+
+@given(st.integers(), st.booleans(), st.lists(SEPARATORS, min_size=14, max_size=14))
+def test_a_document_is_found_in_any_spelling(
+    seed: int,
+    cnpj: bool,  # noqa: FBT001  hypothesis names it
+    between: list[str],
+) -> None:
+    rng = Random(seed)
+    document = ids.generate_cnpj(rng) if cnpj else ids.generate_cpf(rng)
+    spelt = "".join(f"{digit}{gap}" for digit, gap in zip(document, between, strict=False))
+    for text in (spelt, f"CPF {spelt}", f"0001 {spelt} x", f"cpf{spelt}", f"Ana/{spelt}.json"):
+        assert ids.has_document(text), text
+
+
+def test_an_alphanumeric_cnpj_is_found_too() -> None:
+    for text in ("12ABC34501DE35", "12.ABC.345/01DE-35", "cnpj 12.abc.345/01de-35 x"):
+        assert ids.has_document(text)
+
+
+@given(st.integers())
+def test_regular_identifiers_have_no_document(seed: int) -> None:
+    assert not ids.has_document(ids.e2e("99999004", WHEN, Random(seed)))
+
+
+@pytest.mark.parametrize("text", ["", "AB03", "mobile.app", "0001", "2026-11-20", "1" * 11])
+def test_codes_have_no_document(text: str) -> None:
+    assert not ids.has_document(text)
+
+
+CPF = ids.generate_cpf(Random(3))
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    [
+        "",
+        "NOTPROVIDED",
+        "NONREF",
+        "null",
+        "None",
+        "undefined",
+        "N/A",
+        "nil",
+        "0",
+        "00000000-0000-0000-0000-000000000000",
+        "E" + "0" * 31,
+        "E99999999999999999999999999999999"[:32],
+        "string",
+        "test1",
+        CPF,
+        f"CPF{CPF}",
+        f"{CPF[:3]}.{CPF[3:6]}.{CPF[6:9]}-{CPF[9:]}",
+        "5511999990000",
+        "E 1234567890",
+        "E" * 65,
+        "fulano@example.com",
+    ],
+)
+def test_a_placeholder_or_a_document_identifies_nothing(placeholder: str) -> None:
+    assert not ids.is_identity(placeholder)
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        ids.e2e("99999004", WHEN, Random(1)),
+        ids.rtr("99999004", WHEN, Random(1)),
+        "E2E-PIX-20261120-001",
+        "E99999010202611201400abc",
+        "M99999010202611201400b7oFx8SLEq0",
+        "e99999010202611201400b7ofx8sleq0",
+        "0c9b3e52-0000-4000-8000-000000000001",
+    ],
+)
+def test_an_irregular_identifier_still_identifies(identifier: str) -> None:
+    assert ids.is_identity(identifier)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "+5511999990000",
+        "+55 11 99999-0000",
+        "+55 (11) 99999-0000",
+        "(11) 99999-0000",
+        "11999990000",
+        "11 99999 0000",
+        "5511999990000",
+    ],
+)
+def test_a_phone_is_one_key_in_any_spelling(key: str) -> None:
+    assert ids.normalise_key(key) == ("phone", "+5511999990000")
+
+
+def test_a_foreign_phone_keeps_its_country_code() -> None:
+    assert ids.normalise_key("+351 912 345 678") == ("phone", "+351912345678")
+
+
+def test_a_valid_cpf_is_no_phone() -> None:
+    spelt = f"{CPF[:3]}.{CPF[3:6]}.{CPF[6:9]}-{CPF[9:]}"
+    assert ids.normalise_key(CPF) == ids.normalise_key(spelt) == ("cpf", CPF)
+
+
+def test_a_document_that_was_a_number_gets_its_zeros_back() -> None:
+    cpf = next(c for s in range(999) if (c := ids.generate_cpf(Random(s))).startswith("0"))
+    cnpj = next(c for s in range(999) if (c := ids.generate_cnpj(Random(s))).startswith("0"))
+    assert ids.normalise_document(str(int(cpf))) == cpf
+    assert ids.normalise_document(str(int(cnpj))) == cnpj
+    assert ids.normalise_document("1234567") == "1234567"
+
+
+@pytest.mark.parametrize("year", ["0001", "1970", "2019", "2100", "9999"])
+def test_a_year_without_pix_is_no_time_of_an_identifier(year: str) -> None:
+    assert ids.id_time(f"E99999004{year}03092358{'a' * 11}") is None

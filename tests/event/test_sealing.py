@@ -29,6 +29,11 @@ def seal(draft: Draft, **options: Any) -> PixEvent:
     return sealer(**options).seal(draft, source="webhook", now=NOW)
 
 
+def as_received(event: PixEvent) -> dict[str, str]:
+    kept: dict[str, str] = sealer().open_extra(event).get("as_received", {})
+    return kept
+
+
 def pix(**fields: Any) -> Draft:
     every = {
         "message": "api_pix.pix",
@@ -56,14 +61,14 @@ def test_a_regular_pix_has_no_flags_and_round_trips() -> None:
         (None, None, Flag.AMOUNT_ABSENT),
         ("10", 1000, None),
         ("10.5", 1050, None),
-        ("1e3", 100000, Flag.AMOUNT_IRREGULAR),
+        ("1e3", None, Flag.AMOUNT_IRREGULAR),
         ("10.005", None, Flag.AMOUNT_IRREGULAR),
         ("-1.00", None, Flag.AMOUNT_IRREGULAR),
         ("NaN", None, Flag.AMOUNT_IRREGULAR),
-        ("1,00", None, Flag.AMOUNT_IRREGULAR),
+        ("1,00", 100, Flag.AMOUNT_IRREGULAR),
         ("9" * 19, None, Flag.AMOUNT_IRREGULAR),
         ("1e999999", None, Flag.AMOUNT_IRREGULAR),
-        ("٣.00", 300, Flag.AMOUNT_IRREGULAR),
+        ("٣.00", None, Flag.AMOUNT_IRREGULAR),
     ],
 )
 def test_amounts_become_centavos_or_a_flag(
@@ -72,6 +77,8 @@ def test_amounts_become_centavos_or_a_flag(
     event = seal(pix(amount=amount))
     assert event.amount_centavos == centavos
     assert event.flags == ([flag] if flag else [])
+    kept = {"amount": amount} if flag == Flag.AMOUNT_IRREGULAR else {}
+    assert as_received(event) == kept
 
 
 @pytest.mark.parametrize(
@@ -82,9 +89,7 @@ def test_amounts_become_centavos_or_a_flag(
         ({"currency": "USD"}, Flag.CURRENCY_IRREGULAR),
         ({"event_time": "2026-11-24T08:00:00"}, Flag.TIME_ZONE_ASSUMED),
         ({"event_time": None}, Flag.TIME_INFERRED),
-        ({"event_time": "day 34"}, Flag.TIME_INFERRED),
-        ({"event_time": "2026-11-24T13:00:00Z"}, Flag.TIME_FUTURE),
-        ({"event_time": "2020-11-24T13:00:00Z"}, Flag.TIME_PAST),
+        ({"event_time": "2026-11-24T07:40:00-03:00"}, Flag.TIME_CONTRADICTS_ID),
         ({"payer": Person(document="***.456.789-**")}, Flag.DOCUMENT_MASKED),
         ({"payer": Person(document="70000000000")}, Flag.DOCUMENT_IRREGULAR),
         ({"payee": Person(key="???")}, Flag.KEY_IRREGULAR),
@@ -93,6 +98,26 @@ def test_amounts_become_centavos_or_a_flag(
 )
 def test_what_is_irregular_is_kept_and_flagged(fields: dict[str, Any], flag: Flag) -> None:
     assert seal(pix(**fields)).flags == [flag]
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("day 34", {Flag.TIME_IRREGULAR, Flag.TIME_INFERRED}),
+        ("2026-11-24", {Flag.TIME_IRREGULAR, Flag.TIME_INFERRED}),
+        ("0001-01-01T00:00:00Z", {Flag.TIME_IRREGULAR, Flag.TIME_INFERRED}),
+        ("1795518000000", {Flag.TIME_IRREGULAR}),
+        ("2026-11-24T13:00:00Z", {Flag.TIME_FUTURE, Flag.TIME_CONTRADICTS_ID}),
+        ("2020-11-24T13:00:00Z", {Flag.TIME_PAST, Flag.TIME_CONTRADICTS_ID}),
+    ],
+)
+def test_a_time_that_is_not_taken_as_it_came_is_flagged_and_its_text_is_kept(
+    text: str, flags: set[Flag]
+) -> None:
+    event = seal(pix(event_time=text))
+    assert set(event.flags) == flags
+    assert event.event_time.year in {2020, 2026}
+    assert as_received(event) == ({"event_time": text} if Flag.TIME_IRREGULAR in flags else {})
 
 
 @pytest.mark.parametrize(
@@ -109,12 +134,12 @@ def test_time_is_inferred_from_message_then_identifier_then_reception() -> None:
     assert message.event_time == dt.datetime(2026, 11, 24, 11, 30, tzinfo=dt.UTC)
     identifier = seal(pix(event_time=None))
     assert identifier.event_time == NOW - dt.timedelta(hours=1)
-    reception = seal(pix(event_time=None, end_to_end_id="E123"))
+    reception = seal(pix(event_time=None, end_to_end_id="E2E-PIX-001"))
     assert reception.event_time == NOW
 
 
 def test_bounds_of_plausible_times_are_configurable() -> None:
-    options = {"time": TimeSettings(max_future_seconds=7200)}
+    options = {"time": TimeSettings(max_future_seconds=7200, max_from_id_seconds=7200)}
     assert seal(pix(event_time="2026-11-24T13:00:00Z"), **options).flags == []
 
 
@@ -150,7 +175,7 @@ def test_a_document_in_a_clear_field_is_taken_out_of_it() -> None:
     cpf = identifiers.generate_cpf(RNG)
     event = seal(pix(txid=cpf, payer=Person(branch=cpf)))
     assert cpf not in encode(event).decode()
-    assert sealer().open_extra(event) == {"txid": cpf, "payer.branch": cpf}
+    assert as_received(event) == {"txid": cpf, "payer.branch": cpf}
 
 
 @pytest.mark.parametrize(
@@ -158,9 +183,10 @@ def test_a_document_in_a_clear_field_is_taken_out_of_it() -> None:
     [
         ({"end_to_end_id": None}, Reason.IDENTIFIER_MISSING),
         ({"end_to_end_id": ""}, Reason.IDENTIFIER_MISSING),
-        ({"end_to_end_id": "E 1"}, Reason.FIELD_INVALID),
-        ({"end_to_end_id": "E" * 65}, Reason.FIELD_INVALID),
-        ({"end_to_end_id": identifiers.generate_cpf(RNG)}, Reason.FIELD_INVALID),
+        ({"end_to_end_id": "E 1"}, Reason.IDENTIFIER_MISSING),
+        ({"end_to_end_id": "E" * 65}, Reason.IDENTIFIER_MISSING),
+        ({"end_to_end_id": identifiers.generate_cpf(RNG)}, Reason.IDENTIFIER_MISSING),
+        ({"message": "log.estorno", "status": "liquidado"}, Reason.IDENTIFIER_MISSING),
         ({"message": "api_pix.devolucao", "status": "OUTRO"}, Reason.STATUS_UNKNOWN),
     ],
 )
@@ -180,7 +206,7 @@ def test_a_return_is_identified_by_its_own_id() -> None:
         pix(message="api_pix.devolucao", status="DEVOLVIDO", return_id=RTR, end_to_end_id=None)
     )
     assert alone.event_id == event.event_id
-    assert alone.flags == [Flag.ORIGINAL_UNKNOWN]
+    assert set(alone.flags) == {Flag.ORIGINAL_UNKNOWN, Flag.TIME_CONTRADICTS_ID}
 
 
 texts = st.none() | st.text(max_size=40)

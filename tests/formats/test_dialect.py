@@ -67,10 +67,10 @@ def test_a_person_is_filled_as_a_whole_or_field_by_field() -> None:
             "tipo": "payer.account_type",
         }
     )
-    person = {"cpf": "1", "conta": "2", "nome": "Ana"}
+    person = {"cpf": "00000000001", "conta": "2", "nome": "Ana"}
     value = {"quem": person, "documento": "3", "banco": "364", "tipo": "corrente"}
     draft = filled(dialect, value)
-    assert draft.payee == Person(document="1", account="2")
+    assert draft.payee == Person(document="00000000001", account="2")
     assert draft.payer == Person(document="3", account_type="CACC")
     assert draft.texts == {"quem.nome": "Ana"}
     assert draft.extra == {"banco": "364"}

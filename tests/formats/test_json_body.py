@@ -33,7 +33,7 @@ def test_any_bytes_are_a_document_or_are_refused(raw: bytes) -> None:
         Body(raw)
     except Refused as refused:
         reasons.append(refused.reason)
-    assert set(reasons) <= {"empty", "not_utf8", "malformed_json"}
+    assert set(reasons) <= {"empty", "malformed_json"}
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,6 @@ def test_any_bytes_are_a_document_or_are_refused(raw: bytes) -> None:
     [
         (b"", "empty"),
         (b" \r\n", "empty"),
-        ('{"a": "ç"}'.encode("latin-1"), "not_utf8"),
         (b'{"a": 1', "malformed_json"),
         (b"<html>", "malformed_json"),
         (b"[" * 100_000, "malformed_json"),
@@ -53,6 +52,26 @@ def test_what_is_no_json_is_refused_with_its_reason(raw: bytes, reason: str) -> 
     with pytest.raises(Refused) as caught:
         Body(raw)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "repaired"),
+    [
+        ('{"a": "ção"}'.encode(), "ção", False),
+        ('{"a": "ção"}'.encode("utf-8-sig"), "ção", False),
+        ('{"a": "ção"}'.encode("latin-1"), "ção", True),
+        ('{"a": "“ção”"}'.encode("cp1252"), "“ção”", True),
+        ('{"a": "ção'.encode() + ' ção"}'.encode("latin-1"), "ção ção", True),
+        ('{"a": "ção"}'.encode("utf-16"), "ção", True),
+        (b'{"a": "\x81"}', "\ufffd", True),
+    ],
+)
+def test_a_text_in_another_character_set_is_repaired(
+    raw: bytes, text: str, *, repaired: bool
+) -> None:
+    body = Body(raw)
+    assert (body.document, body.repaired) == ({"a": text}, repaired)
+    assert body.piece(("a",), text)
 
 
 def test_a_message_about_bad_json_shows_none_of_it() -> None:

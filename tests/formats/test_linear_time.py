@@ -68,6 +68,12 @@ JSON_SHAPES: dict[str, Shape] = {
     "halves of characters": lambda size: (
         pix(infoPagador="here").replace("here", "\\ud800" * (size // 6)).encode()
     ),
+    "bytes that are not UTF-8": lambda size: (
+        pix(infoPagador="here").encode().replace(b"here", b"\xe3" * size)
+    ),
+    "names in capitals": lambda size: json.dumps(
+        {"pix": [{**PIX, "TXID": "a", **{f"Chave{n}": n for n in range(size // 20)}}]}
+    ).encode(),
     "backslashes": lambda size: pix(infoPagador="\\" * (size // 2)).encode(),
     "a long number": lambda size: pix(valor=0).replace(": 0", ": " + "9" * size).encode(),
     "a long fraction": lambda size: pix(valor=0).replace(": 0", ": 0." + "9" * size).encode(),

@@ -155,6 +155,12 @@ def test_marks_of_other_systems_are_no_part_of_a_line() -> None:
     assert draft(b"\xef\xbb\xbf" + line() + b"\r") == draft(line())
 
 
+def test_bytes_that_are_not_utf8_are_repaired_and_flagged() -> None:
+    found = draft(line(nome="píx").decode("unicode_escape").encode("latin-1"))
+    assert found.extra["nome"] == "píx"
+    assert Flag.TEXT_REPAIRED in found.flags
+
+
 def test_ignored_events_are_nothing() -> None:
     raw = line(event="login.ok")
     assert parse(raw, ignore_events=["login."]) is None
@@ -166,7 +172,6 @@ def test_ignored_events_are_nothing() -> None:
     [
         (b"INFO started", Reason.MALFORMED_JSON),
         (line()[:-9], Reason.MALFORMED_JSON),
-        (line(nome="píx").decode("unicode_escape").encode("latin-1"), Reason.NOT_UTF8),
         (b"[1]", Reason.NOT_A_PIX),
         (b'"text"', Reason.NOT_A_PIX),
         (line(event="chave.criada"), Reason.NOT_A_PIX),

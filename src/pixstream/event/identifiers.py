@@ -13,6 +13,7 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from random import Random
 
 E2E = re.compile(r"[ED][0-9A-Z]{8}(\d{8})(\d{2})(\d{2})[a-zA-Z0-9]{11}", re.ASCII)
@@ -32,16 +33,73 @@ _CHECK_DIGITS = "00987654321"
 """Indexed by the remainder of the weighted sum: 11 minus it, or 0 where that has two digits."""
 
 _PUNCTUATION = re.compile(r"[\s./-]")
+_SEPARATORS = frozenset("._:/-")
+_IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{7,63}", re.ASCII)
+_IDENTITY_CHARACTERS = 5
+"""Different letters and digits of an identifier; placeholders such as 0000-0000 have fewer."""
+_CPF_DIGITS, _DOCUMENT_DIGITS = 11, 14
+_DOCUMENT_LENGTHS = frozenset({_CPF_DIGITS, _DOCUMENT_DIGITS})
+_SHORT_DOCUMENT = re.compile(r"\d{7,13}", re.ASCII)
+_WORDS = re.compile(r"[^0-9A-Z]+", re.ASCII)
+_NO_DIGITS = re.compile(r"[^0-9]+", re.ASCII)
+_FORMATTED_PHONE = re.compile(r"\s*\+?[\d\s().-]+", re.ASCII)
+_NATIONAL_PHONE = re.compile(r"[1-9][1-9](9\d{8}|[2-5]\d{7})", re.ASCII)
+"""Area code and subscriber: nine digits from 9 (mobile) or eight from 2 to 5 (landline)."""
+
+_YEARS = range(2020, 2100)
+
+
+def is_identity(identifier: str) -> bool:
+    """Return whether a text can identify a Pix: two facts must never share one.
+
+    The documented form can, unless it is filled with one or two digits. Any other text needs
+    letters and digits, 8 characters, and no document: NOTPROVIDED, null, 0 or a CPF stand in many
+    messages at once.
+    """
+    if len({*identifier.lower()} - _SEPARATORS) < _IDENTITY_CHARACTERS:
+        return False
+    if E2E.fullmatch(identifier):
+        return True
+    return bool(
+        _IDENTITY.fullmatch(identifier)
+        and any(map(str.isdigit, identifier))
+        and (any(map(str.isalpha, identifier)) or len(identifier) > _DOCUMENT_DIGITS)
+        and not has_document(identifier)
+    )
+
+
+def has_document(text: str) -> bool:
+    """Return whether a text contains a valid CPF or CNPJ, alone or among other words.
+
+    Digits may be grouped in any way: by dots, dashes, slashes, spaces, underscores.
+    """
+    if len(text) < _CPF_DIGITS:
+        return False
+    words = [word for word in _WORDS.split(text.upper()) if word]
+    return _holds_document(words) or _holds_document(_NO_DIGITS.split(" ".join(words)))
+
+
+def _holds_document(words: Sequence[str]) -> bool:
+    """Return whether consecutive words together are a document."""
+    for start in range(len(words)):
+        joined = ""
+        for word in words[start : start + _DOCUMENT_DIGITS]:
+            joined += word
+            if len(joined) > _DOCUMENT_DIGITS:
+                break
+            if len(joined) in _DOCUMENT_LENGTHS and document_valid(joined):
+                return True
+    return False
 
 
 def id_time(identifier: str | None) -> dt.datetime | None:
-    """Return the UTC minute in an EndToEndId or RtrId; None where it is not a valid time.
+    """Return the UTC minute in an EndToEndId or RtrId; None where it is not a valid time of a Pix.
 
-    The pattern admits a day 34, and a scheduled Pix carries its planned minute. So this is only a
-    hint for the event time, but it is always the same for the same identifier.
+    The pattern admits a day 34 and the year 1, and a scheduled Pix carries its planned minute. So
+    this is only a hint for the event time, but always the same for the same identifier.
     """
     match = E2E.fullmatch(identifier) if identifier else None
-    if match is None:
+    if match is None or int(match[1][:4]) not in _YEARS:
         return None
     try:
         return dt.datetime.strptime("".join(match.groups()), "%Y%m%d%H%M").replace(tzinfo=dt.UTC)
@@ -56,8 +114,20 @@ def id_date(identifier: str | None) -> dt.date | None:
 
 
 def normalise_document(text: str) -> str:
-    """Return a CPF or CNPJ without punctuation, in upper case."""
-    return _PUNCTUATION.sub("", text).upper()
+    """Return a CPF or CNPJ without punctuation, in upper case, with its leading zeros.
+
+    A document that passed through a number lost them: fewer digits than a CPF or CNPJ has are
+    padded if the check digits are valid then: to a CPF, else to a CNPJ of one of the first hundred
+    branches.
+    """
+    plain = _PUNCTUATION.sub("", text).upper()
+    if _SHORT_DOCUMENT.fullmatch(plain):
+        cpf, cnpj = plain.zfill(_CPF_DIGITS), plain.zfill(_DOCUMENT_DIGITS)
+        if len(cpf) == _CPF_DIGITS and document_valid(cpf):
+            return cpf
+        if cnpj[8:10] == "00" and document_valid(cnpj):
+            return cnpj
+    return plain
 
 
 def document_type(normalised: str) -> str | None:
@@ -82,16 +152,41 @@ def cpf_valid(text: str) -> bool:
     return CPF.fullmatch(normalised) is not None and document_valid(normalised)
 
 
-def key_type(key: str) -> str:
-    """Return the type of a Pix key by its form: 11 digits are a CPF, phones start with +."""
-    document = document_type(normalise_document(key)) if key[:1] != "+" and "@" not in key else None
-    if document:
-        return document
+def normalise_key(key: str) -> tuple[str, str]:
+    """Return the type of a Pix key by its form, and the key as the DICT writes it.
+
+    The type is cpf, cnpj, phone, evp, email or unknown. 11 digits are a CPF, unless they can only
+    be a phone. A phone becomes E.164: "(11) 99999-0000" is +5511999990000.
+    """
     if PHONE.fullmatch(key):
-        return "phone"
-    if EVP.fullmatch(key.lower()):
-        return "evp"
-    return "email" if EMAIL.fullmatch(key.lower()) else "unknown"
+        return "phone", key
+    lower = key.strip().lower()
+    if EVP.fullmatch(lower):
+        return "evp", lower
+    if EMAIL.fullmatch(lower):
+        return "email", lower
+    document = normalise_document(key)
+    phone = _e164(key)
+    if phone and not document_valid(document):
+        return "phone", phone
+    kind = document_type(document)
+    return (kind, document) if kind else ("unknown", lower)
+
+
+def key_type(key: str) -> str:
+    """Return the type of a Pix key, see `normalise_key`."""
+    return normalise_key(key)[0]
+
+
+def _e164(key: str) -> str | None:
+    """Return a phone in E.164, a Brazilian one if it has no country code; None: not a phone."""
+    if not _FORMATTED_PHONE.fullmatch(key):
+        return None
+    digits = "".join(filter(str.isdigit, key))
+    if key.strip().startswith("+"):
+        return f"+{digits}" if PHONE.fullmatch(f"+{digits}") else None
+    national = digits.removeprefix("55") if len(digits) > _CPF_DIGITS else digits
+    return f"+55{national}" if _NATIONAL_PHONE.fullmatch(national) else None
 
 
 def generate_cpf(rng: Random) -> str:

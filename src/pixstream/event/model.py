@@ -46,7 +46,10 @@ class Flag(StrEnum):
     CURRENCY_IRREGULAR = "currency_irregular"
     ID_IRREGULAR = "id_irregular"
     ID_DATE_IRREGULAR = "id_date_irregular"
+    ID_ISSUER_IRREGULAR = "id_issuer_irregular"
     TIME_INFERRED = "time_inferred"
+    TIME_IRREGULAR = "time_irregular"
+    TIME_CONTRADICTS_ID = "time_contradicts_id"
     TIME_ZONE_ASSUMED = "time_zone_assumed"
     TIME_FUTURE = "time_future"
     TIME_PAST = "time_past"
@@ -57,6 +60,7 @@ class Flag(StrEnum):
     STATUS_ASSUMED = "status_assumed"
     ORIGINAL_UNKNOWN = "original_unknown"
     SHAPE_IRREGULAR = "shape_irregular"
+    TEXT_REPAIRED = "text_repaired"
     UNKNOWN_FIELD = "unknown_field"
 
 
@@ -65,7 +69,6 @@ class Reason(StrEnum):
 
     MALFORMED_JSON = "malformed_json"
     MALFORMED_XML = "malformed_xml"
-    NOT_UTF8 = "not_utf8"
     EMPTY = "empty"
     TOO_LARGE = "too_large"
     NOT_A_PIX = "not_a_pix"
@@ -75,6 +78,7 @@ class Reason(StrEnum):
     IDENTIFIER_MISSING = "identifier_missing"
     STATUS_UNKNOWN = "status_unknown"
     MESSAGE_UNKNOWN = "message_unknown"
+    CONTRADICTORY = "contradictory"
     FIELD_INVALID = "field_invalid"
     UNDECODABLE_EVENT = "undecodable_event"
     SCHEMA_CONTRACT = "schema_contract"

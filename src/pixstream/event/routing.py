@@ -11,6 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.errors import Refused
+from pixstream.event import identifiers
 from pixstream.event.categories import Category
 from pixstream.event.model import Direction, Flag, Reason, Status
 
@@ -69,6 +70,7 @@ TABLE: tuple[Rule, ...] = (
     ),
 )
 
+_CONTRADICTIONS = {(R, Direction.OUT), (P, Direction.IN)}
 _RULES = {(rule.message, rule.status): rule for rule in TABLE}
 MESSAGES = frozenset(rule.message for rule in TABLE)
 
@@ -78,7 +80,8 @@ class Route(NamedTuple):
 
     category: Category
     status: Status
-    flags: tuple[str, ...]
+    direction: Direction
+    flags: tuple[str, ...] = ()
 
 
 def route(draft: Draft, own_ispbs: frozenset[str]) -> Route:
@@ -89,21 +92,30 @@ def route(draft: Draft, own_ispbs: frozenset[str]) -> Route:
     return carries its D identifier.
 
     Raises:
-        Refused: `TABLE` has no row for this message and status.
+        Refused: `TABLE` has no row for this message and status, or the parties contradict it: a
+            receipt whose payer is ours and whose payee is not, or the other way around.
     """
     rule = _RULES.get((draft.message, draft.status)) or _RULES.get((draft.message, ANY))
     if rule is None:
         if draft.message not in MESSAGES:
             raise Refused(Reason.MESSAGE_UNKNOWN, "no rule for this kind of message")
         raise Refused(Reason.STATUS_UNKNOWN, "status: absent, or unknown for this kind of message")
+    towards = direction(draft, own_ispbs)
     if draft.return_id or draft.purpose in RETURN_PURPOSES:
-        return Route(Category.ESTORNO, rule.canonical, ())
-    if rule.category is not None:
-        return Route(rule.category, rule.canonical, ())
-    category = side(draft, own_ispbs)
+        return Route(Category.ESTORNO, rule.canonical, towards)
+    category = rule.category
     if category is None:
-        return Route(Category.PAGAMENTO, rule.canonical, (Flag.CATEGORY_ASSUMED,))
-    return Route(category, rule.canonical, ())
+        category = side(draft, own_ispbs)
+        if category is None:
+            return Route(P, rule.canonical, towards, (Flag.CATEGORY_ASSUMED,))
+    elif (category, towards) in _CONTRADICTIONS and _both_known(draft):
+        raise Refused(
+            Reason.CONTRADICTORY,
+            f"the message is about a {category}, but by the ISPBs of its parties the money goes "
+            f"{towards}",
+        )
+    flags = () if _issued_by_payer(draft) else (Flag.ID_ISSUER_IRREGULAR,)
+    return Route(category, rule.canonical, towards, flags)
 
 
 def side(draft: Draft, own_ispbs: frozenset[str]) -> Category | None:
@@ -135,6 +147,21 @@ def direction(draft: Draft, own_ispbs: frozenset[str]) -> Direction:
     if any(ours):
         return Direction.OUT if ours[0] else Direction.IN
     return Direction.UNKNOWN
+
+
+def _both_known(draft: Draft) -> bool:
+    return bool(draft.payer.ispb and draft.payee.ispb)
+
+
+def _issued_by_payer(draft: Draft) -> bool:
+    """Return whether the payer's participant issued the EndToEndId, as far as both are known.
+
+    In a payment initiation (INIC) the initiator issues it.
+    """
+    if not draft.payer.ispb or draft.initiation == "INIC":
+        return True
+    regular = identifiers.E2E.fullmatch(draft.end_to_end_id or "")
+    return regular is None or regular[0][1:9] == draft.payer.ispb
 
 
 def event_id(category: Category, identifier: str, status: Status) -> str:

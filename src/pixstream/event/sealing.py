@@ -1,4 +1,4 @@
-"""Turns a draft into the canonical event: classified, typed, pseudonymised (Laws 3, 4, 8, 10).
+"""Turns a draft into the canonical event: classified, typed, pseudonymised.
 
 An event is kept if it can be identified; any irregularity becomes a flag.
 """
@@ -8,37 +8,57 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import re
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from pixstream.errors import Refused
-from pixstream.event import identifiers, routing
+from pixstream.event import identifiers, routing, values
+from pixstream.event.categories import Category
 from pixstream.event.model import SCHEMA_VERSION, Draft, Flag, Party, Person, PixEvent, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from pixstream.privacy import Pseudonymiser, Vault
 
 MAX_CENTAVOS = 10**18 - 1
 """SPI amounts have 18 digits, which fit a table's 64-bit integer."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,64}", re.ASCII)
-BRASILIA = dt.timezone(dt.timedelta(hours=-3))
-"""Brasília's UTC offset, without the zone database: no daylight saving time since 2019."""
+AS_RECEIVED = "as_received"
+"""The name in `extra` of texts that the event does not carry as they came, by its fields."""
 
-_AMOUNT = re.compile(r"\d{1,18}(\.\d{1,2})?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,35}", re.ASCII)
+_REFERENCE = re.compile(r"[^\x00-\x1f\x7f]{1,1024}")
+_BRANCH = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,9}", re.ASCII)
+_LETTERS = re.compile(r"[A-Za-z_]{1,20}", re.ASCII)
+_MANY_DIGITS = re.compile(r"\d{8}", re.ASCII)
 _DEVICE_OS = re.compile(
     r"(android|ios|ipados|harmonyos|windows|macos|linux|chromeos)( ?\d{1,4}(\.\d{1,3}){0,3})?",
     re.ASCII | re.IGNORECASE,
 )
 """Known systems with an optional version: anything else, such as a device name, may be personal."""
 
-_CODE_FIELDS = ("initiation", "purpose", "reason", "channel", "device_os", "txid")
-_PARTY_CODE_FIELDS = ("ispb", "branch", "account_type")
+_CLEAR_FIELDS: Mapping[str, re.Pattern[str]] = {
+    **dict.fromkeys(("initiation", "purpose", "reason", "channel", "txid"), _CODE),
+    "device_os": _DEVICE_OS,
+    "source_ref": _REFERENCE,
+}
+_CLEAR_PARTY_FIELDS: Mapping[str, re.Pattern[str]] = {
+    "ispb": identifiers.ISPB,
+    "branch": _BRANCH,
+    "account_type": _LETTERS,
+}
+"""Fields that stay readable → the form of their values."""
+
+_LONG_NUMBERS = frozenset({"txid", "source_ref", "ispb"})
+"""Clear fields that may have eight digits in a row; elsewhere these may be a phone."""
+
+_LONGEST_CLEAR = 1024
 _MASK_CHARACTERS = frozenset("*xX•#")
+_NO_IDENTITY = "neither EndToEndId nor RtrId identifies a Pix: absent, a placeholder, or a document"
 
 
 class TimeSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +70,27 @@ class TimeSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     max_past_days: Annotated[
         int, Meta(ge=1, le=36_500, description="an event older than this is flagged time_past")
     ] = 400
+    max_from_id_seconds: Annotated[
+        int,
+        Meta(
+            ge=60,
+            description="an event further from the minute in its identifier is flagged "
+            "time_contradicts_id",
+        ),
+    ] = 900
+
+
+class _Findings:
+    """What one draft is found to be: flags, and the texts that its event does not carry."""
+
+    def __init__(self, flags: Iterable[str]) -> None:
+        self.flags: set[str] = set(flags)
+        self.as_received: dict[str, str] = {}
+
+    def keep(self, field: str, text: str, flag: Flag) -> None:
+        """Flag a field, and keep its text: it was not understood, or not taken as it came."""
+        self.flags.add(flag)
+        self.as_received[field] = text
 
 
 class Sealer:
@@ -92,32 +133,37 @@ class Sealer:
         Raises:
             Refused: no identifier, or an unknown message or status.
         """
-        identifier = draft.return_id or draft.end_to_end_id
-        if not identifier:
-            raise Refused(Reason.IDENTIFIER_MISSING, "neither EndToEndId nor RtrId")
-        for name, value in (("endToEndId", draft.end_to_end_id), ("rtrId", draft.return_id)):
-            if value and (not _IDENTIFIER.fullmatch(value) or identifiers.document_valid(value)):
-                raise Refused(Reason.FIELD_INVALID, f"{name}: not a Pix identifier")
+        findings = _Findings(draft.flags)
+        end_to_end_id = _identity("end_to_end_id", draft.end_to_end_id, findings)
+        return_id = _identity("return_id", draft.return_id, findings)
+        identifier = return_id or end_to_end_id
+        if identifier is None:
+            raise Refused(Reason.IDENTIFIER_MISSING, _NO_IDENTITY)
         route = routing.route(draft, self._own)
-        flags = [*draft.flags, *route.flags, *_id_flags(draft)]
+        if route.category is Category.ESTORNO and not (
+            return_id or draft.purpose in routing.RETURN_PURPOSES
+        ):
+            raise Refused(Reason.IDENTIFIER_MISSING, "a return without its own identifier (RtrId)")
+        findings.flags.update(route.flags)
+        if return_id and not end_to_end_id:
+            findings.flags.add(Flag.ORIGINAL_UNKNOWN)
         event_id = routing.event_id(route.category, identifier, route.status)
-        event_time, source_time = self._times(draft, identifier, now, flags)
-        direction = routing.direction(draft, self._own)
+        event_time, source_time = self._times(draft, identifier, now, findings)
         event = PixEvent(
             event_id=event_id,
             category=route.category,
-            direction=direction,
-            end_to_end_id=draft.end_to_end_id,
-            return_id=draft.return_id,
+            direction=route.direction,
+            end_to_end_id=end_to_end_id,
+            return_id=return_id,
             txid=draft.txid,
-            amount_centavos=_centavos(draft.amount, flags),
-            currency=_currency(draft.currency, flags),
+            amount_centavos=_centavos(draft.amount, findings),
+            currency=_currency(draft.currency, findings),
             event_time=event_time,
             source_time=source_time,
             ingested_at=now,
             status=route.status,
-            payer=self._party(draft.payer, flags),
-            payee=self._party(draft.payee, flags),
+            payer=self._party("payer.", draft.payer, findings),
+            payee=self._party("payee.", draft.payee, findings),
             initiation=draft.initiation,
             purpose=draft.purpose,
             reason=draft.reason,
@@ -132,30 +178,42 @@ class Sealer:
             extra={},
             schema_version=SCHEMA_VERSION,
         )
-        hidden = self._codes_only(event)
-        if hidden:
-            flags.append(Flag.SHAPE_IRREGULAR)
-        event.extra = self.seal_extra({**draft.extra, **hidden}, draft.texts, event_id)
-        event.flags = sorted({str(flag) for flag in flags})
+        _hide("", event, _CLEAR_FIELDS, findings)
+        _hide("payer.", event.payer, _CLEAR_PARTY_FIELDS, findings)
+        _hide("payee.", event.payee, _CLEAR_PARTY_FIELDS, findings)
+        extra = draft.extra
+        if findings.as_received:
+            extra = {**extra, AS_RECEIVED: findings.as_received}
+        event.extra = self.seal_extra(extra, draft.texts, event_id)
+        event.flags = sorted(map(str, findings.flags))
         return event
 
     def seal_extra(
         self, extra: dict[str, Any], texts: dict[str, str], event_id: str
     ) -> dict[str, str]:
-        """Return allowlisted fields as JSON, the rest and the texts under `sealed` (base64)."""
+        """Return allowlisted fields as JSON, the rest and the texts under `sealed` (base64).
+
+        An allowlisted field is sealed too if it is long, or has a CPF or CNPJ in it.
+        """
         clear: dict[str, str] = {}
         rest: dict[str, Any] = {}
         for name, value in extra.items():
             if name in self._allowlist:
-                clear[name] = value if isinstance(value, str) else _json(value).decode()
-            else:
-                rest[name] = value
+                text = value if isinstance(value, str) else _json(value).decode()
+                if len(text) <= _LONGEST_CLEAR and not identifiers.has_document(text):
+                    clear[name] = text
+                    continue
+            rest[name] = value
         if texts and self._keep_texts:
             rest["texts"] = texts
         if rest:
             sealed = self._vault.seal(_json(rest), event_id.encode())
             clear["sealed"] = base64.b64encode(sealed).decode()
         return clear
+
+    def party(self, person: Person) -> Party:
+        """Return one side of an event as `seal` does, without what is irregular about it."""
+        return self._party("", person, _Findings(()))
 
     def open_extra(self, event: PixEvent) -> dict[str, Any]:
         """Decrypt what `seal_extra` sealed."""
@@ -166,9 +224,9 @@ class Sealer:
         value: dict[str, Any] = msgspec.json.decode(opened)
         return value
 
-    def _party(self, person: Person, flags: list[Any]) -> Party:
-        document, document_type = self._document(person.document, flags)
-        key, key_type = self._key(person.key, flags)
+    def _party(self, prefix: str, person: Person, findings: _Findings) -> Party:
+        document, document_type = self._document(prefix, person.document, findings)
+        key, key_type = self._key(prefix, person.key, findings)
         return Party(
             ispb=person.ispb,
             branch=person.branch,
@@ -186,111 +244,119 @@ class Sealer:
             key_type=key_type,
         )
 
-    def _document(self, text: str | None, flags: list[Any]) -> tuple[str | None, str | None]:
+    def _document(
+        self, prefix: str, text: str | None, findings: _Findings
+    ) -> tuple[str | None, str | None]:
         if not text:
             return None, None
-        normalised = identifiers.normalise_document(text)
         if _MASK_CHARACTERS & set(text):
-            # A masked document joins nothing and cannot be restored: flag it, do not hash it.
-            flags.append(Flag.DOCUMENT_MASKED)
+            # A masked document joins nothing, so it gets no pseudonym.
+            findings.keep(f"{prefix}document", text, Flag.DOCUMENT_MASKED)
             return None, None
+        normalised = identifiers.normalise_document(text)
         kind = identifiers.document_type(normalised)
         if kind is None or not identifiers.document_valid(normalised):
-            flags.append(Flag.DOCUMENT_IRREGULAR)
+            findings.keep(f"{prefix}document", text, Flag.DOCUMENT_IRREGULAR)
         return self._pseudonym("document", normalised), kind
 
-    def _key(self, key: str | None, flags: list[Any]) -> tuple[str | None, str | None]:
-        if not key:
+    def _key(
+        self, prefix: str, text: str | None, findings: _Findings
+    ) -> tuple[str | None, str | None]:
+        if not text:
             return None, None
-        kind = identifiers.key_type(key)
-        if kind in {"cpf", "cnpj"}:
-            return self._pseudonym("document", identifiers.normalise_document(key)), kind
-        if kind == "unknown":
-            flags.append(Flag.KEY_IRREGULAR)
-        value = key if kind == "phone" else key.lower()
-        return self._pseudonym("key", value), kind
+        kind, key = identifiers.normalise_key(text)
+        if kind == "unknown" or (kind == "phone" and key != text):
+            findings.keep(f"{prefix}key", text, Flag.KEY_IRREGULAR)
+        return self._pseudonym("document" if kind in {"cpf", "cnpj"} else "key", key), kind
 
     def _times(
-        self, draft: Draft, identifier: str, now: dt.datetime, flags: list[Any]
+        self, draft: Draft, identifier: str, now: dt.datetime, findings: _Findings
     ) -> tuple[dt.datetime, dt.datetime | None]:
         """Return the event time (the event's, message's, identifier's, or now) and source time."""
-        own, source = _time(draft.event_time, flags), _time(draft.source_time, flags)
-        event_time = own or source or identifiers.id_time(identifier) or now
+        own = _time("event_time", draft.event_time, findings)
+        source = _time("source_time", draft.source_time, findings)
+        minute = identifiers.id_time(identifier)
+        event_time = own or source or minute or now
         if own is None:
-            flags.append(Flag.TIME_INFERRED)
+            findings.flags.add(Flag.TIME_INFERRED)
+        elif minute and abs(own - minute) > dt.timedelta(seconds=self._time.max_from_id_seconds):
+            findings.flags.add(Flag.TIME_CONTRADICTS_ID)
         if event_time > now + dt.timedelta(seconds=self._time.max_future_seconds):
-            flags.append(Flag.TIME_FUTURE)
+            findings.flags.add(Flag.TIME_FUTURE)
         elif event_time < now - dt.timedelta(days=self._time.max_past_days):
-            flags.append(Flag.TIME_PAST)
+            findings.flags.add(Flag.TIME_PAST)
         return event_time, source
 
-    def _codes_only(self, event: PixEvent) -> dict[str, str]:
-        """Remove from the clear fields any value that is not a code: free text, or a document."""
-        hidden: dict[str, str] = {}
-        places = [("", event, _CODE_FIELDS), ("payer.", event.payer, _PARTY_CODE_FIELDS)]
-        places.append(("payee.", event.payee, _PARTY_CODE_FIELDS))
-        for prefix, holder, names in places:
-            for name in names:
-                value = getattr(holder, name)
-                form = _DEVICE_OS if name == "device_os" else _CODE
-                if value and (not form.fullmatch(value) or identifiers.document_valid(value)):
-                    hidden[prefix + name] = value
-                    setattr(holder, name, None)
-        return hidden
+
+def _hide(
+    prefix: str, holder: PixEvent | Party, forms: Mapping[str, re.Pattern[str]], findings: _Findings
+) -> None:
+    """Remove from clear fields a value that has another form, or may identify a person."""
+    for name, form in forms.items():
+        value = getattr(holder, name)
+        if value and (
+            not form.fullmatch(value)
+            or identifiers.has_document(value)
+            or (name not in _LONG_NUMBERS and _MANY_DIGITS.search(value))
+        ):
+            findings.keep(prefix + name, value, Flag.SHAPE_IRREGULAR)
+            setattr(holder, name, None)
 
 
-def _id_flags(draft: Draft) -> list[Flag]:
-    flags = []
-    for letter, identifier in (("E", draft.end_to_end_id), ("D", draft.return_id)):
-        if identifier is None:
-            continue
-        if identifier[:1] != letter or not identifiers.E2E.fullmatch(identifier):
-            flags.append(Flag.ID_IRREGULAR)
-        elif identifiers.id_time(identifier) is None:
-            flags.append(Flag.ID_DATE_IRREGULAR)
-    if draft.return_id and not draft.end_to_end_id:
-        flags.append(Flag.ORIGINAL_UNKNOWN)
-    return flags
-
-
-def _centavos(text: str | None, flags: list[Any]) -> int | None:
-    """Convert an amount in reais ("12.34") to centavos; None and a flag if it is irregular."""
-    if text is None:
-        flags.append(Flag.AMOUNT_ABSENT)
-        return None
-    if not _AMOUNT.fullmatch(text):
-        flags.append(Flag.AMOUNT_IRREGULAR)
-    try:
-        centavos = Decimal(text) * 100
-    except ArithmeticError:
-        return None
-    if not centavos.is_finite() or centavos != centavos.to_integral_value():
-        return None
-    return int(centavos) if 0 <= centavos <= MAX_CENTAVOS else None
-
-
-def _currency(text: str, flags: list[Any]) -> str:
-    """Return the ISO 4217 code; XXX ("no currency") if the text is not a code."""
-    if text != "BRL":
-        flags.append(Flag.CURRENCY_IRREGULAR)
-    return text if re.fullmatch("[A-Z]{3}", text) else "XXX"
-
-
-def _time(text: str | None, flags: list[Any]) -> dt.datetime | None:
-    """Parse an RFC 3339 time into UTC; without a zone, assume Brasília's offset and set a flag."""
+def _identity(field: str, text: str | None, findings: _Findings) -> str | None:
+    """Return an identifier of a Pix; None if the text cannot identify one."""
     if not text:
         return None
-    try:
-        value = dt.datetime.fromisoformat(text)
-    except ValueError:
+    identifier = text.strip()
+    if not identifiers.is_identity(identifier):
+        findings.keep(field, text, Flag.ID_IRREGULAR)
         return None
-    if value.tzinfo is None:
-        flags.append(Flag.TIME_ZONE_ASSUMED)
-        value = value.replace(tzinfo=BRASILIA)
-    try:
-        return value.astimezone(dt.UTC)
-    except OverflowError:
+    letter = "D" if field == "return_id" else "E"
+    if identifier != text:
+        findings.keep(field, text, Flag.ID_IRREGULAR)
+    if identifier[0] != letter or not identifiers.E2E.fullmatch(identifier):
+        findings.flags.add(Flag.ID_IRREGULAR)
+    elif identifiers.id_time(identifier) is None:
+        findings.flags.add(Flag.ID_DATE_IRREGULAR)
+    return identifier
+
+
+def _centavos(text: str | None, findings: _Findings) -> int | None:
+    """Convert an amount in reais to centavos; None with a flag if that cannot be done for sure."""
+    if not text:
+        findings.flags.add(Flag.AMOUNT_ABSENT)
         return None
+    found = values.amount(text)
+    if found is None or found.irregular:
+        findings.keep("amount", text, Flag.AMOUNT_IRREGULAR)
+    return found.centavos if found else None
+
+
+def _currency(text: str, findings: _Findings) -> str:
+    """Return the ISO 4217 code; XXX ("no currency") if the text is not a code."""
+    if text == "BRL":
+        return text
+    code = values.currency(text)
+    if code == text:
+        findings.flags.add(Flag.CURRENCY_IRREGULAR)
+    else:
+        findings.keep("currency", text, Flag.CURRENCY_IRREGULAR)
+    return code or "XXX"
+
+
+def _time(field: str, text: str | None, findings: _Findings) -> dt.datetime | None:
+    """Return a time in UTC; without a zone it is Brasília's, with a flag."""
+    if not text:
+        return None
+    found = values.time(text)
+    if found is None:
+        findings.keep(field, text, Flag.TIME_IRREGULAR)
+        return None
+    if found.irregular:
+        findings.keep(field, text, Flag.TIME_IRREGULAR)
+    if found.zone_assumed:
+        findings.flags.add(Flag.TIME_ZONE_ASSUMED)
+    return found.utc
 
 
 def _json(value: Any) -> bytes:

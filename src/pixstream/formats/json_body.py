@@ -7,6 +7,7 @@ these are accepted. Any other invalid JSON is refused as a whole.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import math
@@ -42,13 +43,18 @@ class Body:
     Args:
         raw: the bytes as received.
 
+    Attributes:
+        document: the parsed JSON.
+        repaired: some bytes were not UTF-8, see `_text`.
+
     Raises:
-        Refused: empty, not UTF-8, not JSON, or nested deeper than `MAX_DEPTH`.
+        Refused: empty, not JSON, or nested deeper than `MAX_DEPTH`.
     """
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
-        self.document = _load(raw)
+        text, self.repaired = _text(raw)
+        self.document = _load(text)
         self._opened: dict[Path, Any] = {}
 
     def piece(self, path: Path, value: Any) -> bytes:
@@ -60,7 +66,7 @@ class Body:
             return self.raw
         with contextlib.suppress(LookupError, TypeError, Refused):
             exact = bytes(self._open(path[:-1], path[-1])[path[-1]])
-            if _load(exact) == value:
+            if _load(_text(exact)[0]) == value:
                 return exact
         return json.dumps(value, ensure_ascii=False).encode()
 
@@ -70,9 +76,14 @@ class Body:
             raw = self._open(path[:-1], path[-1])[path[-1]] if path else self.raw
             kind: Any = dict[str, msgspec.Raw] if isinstance(step, str) else list[msgspec.Raw]
             self._opened[path] = None
-            with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+            with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeError):
                 self._opened[path] = msgspec.json.decode(raw, type=kind)
         return self._opened[path]
+
+
+def is_absent(value: Any) -> bool:
+    """Return whether a value means the same as a missing field: null, or a blank text."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 class JsonFields:
@@ -85,6 +96,9 @@ class JsonFields:
 
     def __bool__(self) -> bool:
         return bool(self._left or self._inner)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._left
 
     @property
     def irregular(self) -> bool:
@@ -110,7 +124,7 @@ class JsonFields:
         """
         for name in names:
             value = self._left.get(name)
-            if value is None or value == "":
+            if is_absent(value):
                 self._left.pop(name, None)
                 continue
             odd = not isinstance(value, str)
@@ -161,13 +175,35 @@ class JsonFields:
 _NO_FIELDS = JsonFields({})
 
 
-def _load(raw: bytes) -> Any:
-    if not raw.strip():
+def _text(raw: bytes) -> tuple[str, bool]:
+    """Decode a body; return the text, and whether it had to be repaired.
+
+    JSON is UTF-8 (RFC 8259, section 8.1), whatever a sender says about it. Senders that write
+    another character set in Brazil write Windows-1252, which contains ISO-8859-1's letters; so the
+    bytes that are not UTF-8 are read as that, and the others stay what they are.
+    """
+    with contextlib.suppress(UnicodeDecodeError):
+        return raw.decode("utf-8-sig"), False
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        with contextlib.suppress(UnicodeDecodeError):
+            return raw.decode("utf-16"), True
+    return raw.decode("utf-8-sig", "windows-1252"), True
+
+
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    """Read the bytes that a decoder refuses as Windows-1252, or as U+FFFD where that has none."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    return wrong.decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("windows-1252", _as_windows_1252)
+
+
+def _load(text: str) -> Any:
+    if not text.strip():
         raise Refused(Reason.EMPTY, "body: empty")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Refused(Reason.NOT_UTF8, f"body: byte {error.start} is not UTF-8") from None
     if "\\u" in text:
         text = _ESCAPE.sub(_whole_character, text)
     too_deep = Refused(Reason.MALFORMED_JSON, f"body: nested deeper than {MAX_DEPTH} levels")

@@ -99,7 +99,8 @@ def parse(
 
 
 def _read(raw: bytes, paths: Mapping[str, str], ignore_events: Sequence[str]) -> Draft | None:
-    document = Body(raw).document
+    body = Body(raw)
+    document = body.document
     if not isinstance(document, dict):
         raise Refused(Reason.NOT_A_PIX, "line: not a JSON object")
     line = JsonFields(document)
@@ -124,7 +125,10 @@ def _read(raw: bytes, paths: Mapping[str, str], ignore_events: Sequence[str]) ->
         currency=currency or "BRL",
         payer=payer,
         payee=payee,
-        flags=[Flag.SHAPE_IRREGULAR] if line.irregular else [],
+        flags=[
+            *([Flag.SHAPE_IRREGULAR] if line.irregular else []),
+            *([Flag.TEXT_REPAIRED] if body.repaired else []),
+        ],
         texts=texts,
         extra=line.rest(),
         **found,

@@ -183,7 +183,7 @@ def test_what_is_no_pix_is_refused_with_its_reason(body: object, reason: str) ->
 
 @pytest.mark.parametrize(
     ("raw", "reason"),
-    [(b"", "empty"), (b"\xff", "not_utf8"), (b"<html>", "malformed_json")],
+    [(b"", "empty"), (b"\xff", "malformed_json"), (b"<html>", "malformed_json")],
 )
 def test_what_is_no_json_is_refused_whole(raw: bytes, reason: str) -> None:
     (refusal,) = parse(raw)

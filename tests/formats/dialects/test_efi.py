@@ -52,7 +52,6 @@ def test_efi_names_the_payer() -> None:
     "mark",
     [
         {"tipo": "SOLICITACAO"},
-        {"status": "NAO_REALIZADO"},
         {"idEnvio": "7"},
         {"favorecido": {}},
         {"gnExtras": {"idEnvio": "7"}},

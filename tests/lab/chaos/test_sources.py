@@ -48,7 +48,7 @@ def agrees(event: PixEvent, fact: NumberedFact) -> bool:
 
 
 def same(party: Party, side: Side) -> bool:
-    hidden = SEALER._party(Person(**side._asdict()), [])
+    hidden = SEALER.party(Person(**side._asdict()))
     return (party.ispb, party.document, party.key) == (hidden.ispb, hidden.document, hidden.key)
 
 

@@ -92,7 +92,7 @@ def rows(told: NumberedDocument) -> list[dict[str, Any]]:
 
 
 def party(side: Side) -> dict[str, str | None]:
-    hidden = SEALER._party(Person(**side._asdict()), [])
+    hidden = SEALER.party(Person(**side._asdict()))
     return {name: getattr(hidden, name) for name in side._fields}
 
 

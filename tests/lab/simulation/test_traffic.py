@@ -9,7 +9,7 @@ import pytest
 
 from pixstream.event import identifiers
 from pixstream.event.model import Status
-from pixstream.event.sealing import BRASILIA
+from pixstream.event.values import BRASILIA
 from pixstream.lab.simulation import fraud
 from pixstream.lab.simulation.traffic import Traffic
 from pixstream.lab.simulation.world import World

@@ -18,6 +18,7 @@ from pixstream.producers.bank_api.pages import Page
 from pixstream.producers.bank_api.schedules import Follow
 from pixstream.producers.bank_api.windows import Recent
 
+PREFIX = "E2E-20261120-"
 MINUTE = dt.timedelta(minutes=1)
 
 
@@ -36,8 +37,8 @@ class Client(BankClient):
         return answer
 
 
-def page(*identifiers: str, pages: int = 1) -> Page:
-    elements = [{"endToEndId": i, "valor": "1.00", "horario": "x"} for i in identifiers]
+def page(*names: str, pages: int = 1) -> Page:
+    elements = [{"endToEndId": PREFIX + n, "valor": "1.00", "horario": "x"} for n in names]
     return Page(Body(json.dumps({"pix": elements}).encode()), pages, len(elements))
 
 
@@ -72,7 +73,8 @@ def readings(loop: asyncio.AbstractEventLoop, one: Feed, turns: Any) -> Iterator
 
 
 def told(reading: Reading) -> str | None:
-    return reading.content.end_to_end_id if isinstance(reading.content, Draft) else None
+    found = reading.content
+    return str(found.end_to_end_id).removeprefix(PREFIX) if isinstance(found, Draft) else None
 
 
 def test_a_window_ends_with_the_reading_that_moves_the_position(

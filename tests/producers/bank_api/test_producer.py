@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from pixstream.errors import ConfigError, PixstreamError, Transient
 from pixstream.event import identifiers
 from pixstream.event.model import Draft, Refusal
-from pixstream.event.sealing import BRASILIA
+from pixstream.event.values import BRASILIA
 from pixstream.http_serving import listen
 from pixstream.plugins import discovery
 from pixstream.plugins.producer import Producer, Reading

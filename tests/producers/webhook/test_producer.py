@@ -262,7 +262,7 @@ def test_it_can_listen_again_after_it_was_closed(hook: Webhook, bank: ThreadPool
     ("content", "reason"),
     [
         (b"<html>maintenance</html>", "malformed_json"),
-        ('{"pix": "ç"}'.encode("latin-1"), "not_utf8"),
+        ('{"pix": "ç"}'.encode("latin-1"), "not_a_pix"),
         (b'{"pix": [{"valor": "1.00"}]}', "identifier_missing"),
         (b'{"evento": "teste_webhook"}', "not_a_pix"),
         (b'{"cobs": [{"calendario": {}}]}', "charge_not_pix"),

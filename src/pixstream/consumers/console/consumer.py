@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from pixstream.errors import DestinationError
 from pixstream.event.categories import Category
-from pixstream.event.sealing import BRASILIA
+from pixstream.event.values import BRASILIA
 from pixstream.metrics import Counter
 from pixstream.metrics.records import WRITTEN
 from pixstream.plugins.consumer import Consumer, Reject

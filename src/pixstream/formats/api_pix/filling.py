@@ -56,9 +56,12 @@ def person(draft: Draft, who: Person, fields: JsonFields, path: str) -> None:
     """
     if not fields:
         return
-    who.document = who.document or fields.text("cpf", "cnpj")
+    who.document = (
+        who.document or fields.text("cpf", convert=_cpf) or fields.text("cnpj", convert=_cnpj)
+    )
     who.key = who.key or fields.text("chave")
-    who.ispb = who.ispb or fields.text("codigoBanco", "ispb", convert=_ispb)
+    who.ispb = who.ispb or fields.text("codigoBanco", convert=_ispb)
+    who.ispb = who.ispb or fields.text("ispb", convert=_padded_ispb)
     who.branch = who.branch or fields.text("agencia")
     who.account = who.account or fields.text("conta")
     who.account_type = who.account_type or fields.text("tipoConta", convert=_account_type)
@@ -76,6 +79,23 @@ def texts(draft: Draft, fields: JsonFields, prefix: str, *names: str) -> None:
 def _ispb(text: str) -> str | None:
     """Return an ISPB; a three-digit bank code is not an ISPB and stays in `extra`."""
     return text if identifiers.ISPB.fullmatch(text) else None
+
+
+def _padded_ispb(text: str) -> str | None:
+    """Return an ISPB; a number lost its leading zeros."""
+    return _ispb(_padded(text, 8))
+
+
+def _cpf(text: str) -> str:
+    return _padded(text, 11)
+
+
+def _cnpj(text: str) -> str:
+    return _padded(text, 14)
+
+
+def _padded(text: str, length: int) -> str:
+    return text.zfill(length) if text.isascii() and text.isdigit() else text
 
 
 def _account_type(text: str) -> str | None:

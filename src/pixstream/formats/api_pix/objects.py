@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from pixstream.event import values
+from pixstream.event.identifiers import is_identity
 from pixstream.event.model import Draft, Flag, Person, Reason
 from pixstream.event.routing import TABLE
+from pixstream.formats.api_pix import side
 from pixstream.formats.api_pix.filling import fill, person, texts
 from pixstream.formats.api_pix.recognition import dialect_of_pix, dialect_of_return
 from pixstream.formats.dialect import RECEIVED, RETURN, SENT
@@ -35,6 +38,11 @@ _STATUSES = {
     message: frozenset(rule.status for rule in TABLE if rule.message == message)
     for message in (RECEIVED, SENT, RETURN)
 }
+_OF_RETURN = {
+    side.SETTLED: "DEVOLVIDO",
+    side.PENDING: "EM_PROCESSAMENTO",
+    side.FAILED: "NAO_REALIZADO",
+}
 _EXPECTED_REST = {
     RECEIVED: frozenset({"componentesValor"}),
     SENT: frozenset({"horario"}),
@@ -49,13 +57,17 @@ def pix(value: Mapping[str, Any], *, ispb: str | None) -> Draft:
         value: the object.
         ispb: the ISPB of the account's own PSP: the payee's for a received Pix, the payer's for a
             sent one.
+
+    Raises:
+        Refused: it is neither a settled receipt nor a sent Pix, or contradicts itself.
     """
     own = dialect_of_pix(value)
-    sent = own.says_sent(value)
+    kind = side.message(value, own, ispb)
+    sent = kind == SENT
     fields = JsonFields(value)
     fields.take("devolucoes")
     draft = Draft(
-        message=SENT if sent else RECEIVED,
+        message=kind,
         status=fields.text("status") if sent else None,
         end_to_end_id=fields.text("endToEndId"),
         txid=fields.text("txid"),
@@ -66,10 +78,11 @@ def pix(value: Mapping[str, Any], *, ispb: str | None) -> Draft:
     account = draft.payer if sent else draft.payee
     account.ispb, account.key = ispb, fields.text("chave")
     person(draft, draft.payer, fields.inner("pagador"), "pagador")
+    person(draft, draft.payee, fields.inner("recebedor"), "recebedor")
     texts(draft, fields, "", "infoPagador")
     fill(draft, fields, value, own.pix_entries)
     if draft.status is not None:
-        draft.status = own.status(draft.message, draft.status)
+        draft.status = _status(own, SENT, draft.status, side.OF_SENT)
     if sent and draft.status is None and _settled(value):
         _assume(draft, "REALIZADO")
     if draft.end_to_end_id and draft.end_to_end_id.startswith("D"):
@@ -102,10 +115,12 @@ def devolucao(
         status=fields.text("status"),
         return_id=fields.text("rtrId"),
         amount=fields.text("valor"),
-        event_time=_time(fields, value, structured=True),
         reason=fields.text("natureza", convert=RETURN_REASONS.get),
         payer=Person(ispb=ispb),
     )
+    draft.event_time = _time(fields, value, structured=True)
+    if _settled(value) and "liquidacao" in fields.inner("horario"):
+        draft.flags += (Flag.TIME_IRREGULAR, Flag.TIME_INFERRED)
     if original is not None:
         draft.end_to_end_id, draft.txid = original.end_to_end_id, original.txid
         draft.payer, draft.payee = replace(original.payee), replace(original.payer)
@@ -114,8 +129,8 @@ def devolucao(
     texts(draft, fields, "", "descricao", "motivo")
     fill(draft, fields, value, own.return_entries)
     if draft.status is not None:
-        draft.status = own.status(draft.message, draft.status)
-    if draft.reason is None and value.get("natureza") is None:
+        draft.status = _status(own, RETURN, draft.status, _OF_RETURN)
+    if draft.reason is None and not value.get("natureza"):
         draft.reason = RETURN_REASONS["ORIGINAL"]
     if draft.status is None and _settled(value):
         _assume(draft, "DEVOLVIDO")
@@ -128,9 +143,19 @@ def problem(draft: Draft) -> tuple[Reason, str] | None:
     found = draft.return_id if draft.message == RETURN else draft.end_to_end_id or draft.return_id
     if not found:
         return Reason.IDENTIFIER_MISSING, f"{name} is absent or not a text"
+    if not is_identity(found.strip()):
+        return Reason.IDENTIFIER_MISSING, f"{name} is a placeholder or a document"
     if draft.status not in _STATUSES[draft.message]:
         return Reason.STATUS_UNKNOWN, "status is absent or unknown to this API"
     return None
+
+
+def _status(own: Dialect, message: str, word: str, general: Mapping[str, str]) -> str:
+    """Return the word of `routing.TABLE` for a status; an unknown one is unchanged."""
+    specified = own.status(message, word)
+    if specified is None or specified in _STATUSES[message]:
+        return specified or word
+    return general.get(side.meaning(word) or "", word)
 
 
 def _settled(value: Mapping[str, Any]) -> bool:
@@ -145,13 +170,21 @@ def _assume(draft: Draft, status: str) -> None:
 
 
 def _time(fields: JsonFields, value: Mapping[str, Any], *, structured: bool | None) -> str | None:
-    """Take `horario`: an object if `structured`, a text if not, either if None."""
+    """Take `horario`: an object if `structured`, a text if not, either if None.
+
+    Of an object's two times the first that is a time; a placeholder stays for `extra`.
+    """
     horario = value.get("horario")
     if horario is not None and structured is not None and isinstance(horario, dict) != structured:
         fields.mark_irregular()
     if isinstance(horario, dict):
-        return fields.inner("horario").text("liquidacao", "solicitacao")
+        times = fields.inner("horario")
+        return times.text("liquidacao", "solicitacao", convert=_if_time)
     return fields.text("horario")
+
+
+def _if_time(text: str) -> str | None:
+    return text if values.time(text) else None
 
 
 def _finished(draft: Draft, fields: JsonFields, own: Dialect) -> Draft:

@@ -13,11 +13,12 @@ from pixstream.errors import Refused
 from pixstream.event.model import Draft, Flag, Reason, Refusal
 from pixstream.formats.api_pix import objects
 from pixstream.formats.api_pix.recognition import LISTS, is_pix, is_return, no_pix
-from pixstream.formats.json_body import Body
+from pixstream.formats.api_pix.spelling import respelled
+from pixstream.formats.json_body import Body, is_absent
 from pixstream.formats.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pixstream.formats.json_body import Path
 
@@ -30,9 +31,10 @@ class _Piece(NamedTuple):
 
 
 class _Pix(NamedTuple):
-    """A Pix object and its draft."""
+    """A Pix object: its piece of the body, its fields by their documented names, its draft."""
 
     piece: _Piece
+    value: Mapping[str, Any]
     draft: Draft
 
 
@@ -65,7 +67,10 @@ def parse(raw: bytes, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
 def read(body: Body, *, ispb: str | None = None) -> Iterator[Draft | Refusal]:
     """Do the same as `parse` for a parsed body. An empty list or page yields nothing."""
     reader = _Reader(body, ispb or None)
-    yield from reader.values(_Piece((), body.document))
+    for found in reader.values(_Piece((), body.document)):
+        if body.repaired and isinstance(found, Draft):
+            found.flags.append(Flag.TEXT_REPAIRED)
+        yield found
     yield from reader.refusals.rest()
 
 
@@ -79,7 +84,7 @@ class _Reader:
 
     def values(self, piece: _Piece, *, odd: bool = False) -> Iterator[Draft | Refusal]:
         """Yield the events in a list or an object; `odd`: its shape is not the documented one."""
-        path, value = piece
+        value = piece.value
         if isinstance(value, list):
             for element in _elements(piece):
                 if isinstance(element.value, dict | list):
@@ -88,30 +93,41 @@ class _Reader:
                     yield from self._no_object(element)
         elif not isinstance(value, dict):
             yield from self._no_object(piece)
-        elif is_return(value):
+        else:
+            known = respelled(value)
+            yield from self._object(piece, known, odd=odd or known is not value)
+
+    def _object(
+        self, piece: _Piece, value: Mapping[str, Any], *, odd: bool
+    ) -> Iterator[Draft | Refusal]:
+        """Yield the events in an object; `value` is the piece's, with the documented names."""
+        path = piece.path
+        if is_return(value):
             draft = objects.devolucao(value, None, ispb=self._ispb)
             yield from self._checked(draft, path, piece, odd=odd)
         elif is_pix(value):
-            draft = objects.pix(value, ispb=self._ispb)
+            try:
+                draft = objects.pix(value, ispb=self._ispb)
+            except Refused as refused:
+                yield from self._refused(Reason(refused.reason), refused.message, path, piece)
+                return
             yield from self._checked(draft, path, piece, odd=odd)
-            yield from self._returns_of(_Pix(piece, draft))
-        elif not value.keys().isdisjoint(LISTS) and any(
-            value.get(name) is not None for name in LISTS
-        ):
-            yield from self._envelope(piece)
+            yield from self._returns_of(_Pix(piece, value, draft))
+        elif any(not is_absent(value.get(name)) for name in LISTS):
+            yield from self._envelope(piece, value)
         elif not ("parametros" in value and value.keys() <= {"parametros", *LISTS}):
             yield from self._refused(*no_pix(value), path, piece)
 
-    def _envelope(self, piece: _Piece) -> Iterator[Draft | Refusal]:
+    def _envelope(self, piece: _Piece, value: Mapping[str, Any]) -> Iterator[Draft | Refusal]:
         """Yield the events of a page, a webhook's body or a charge with its Pix.
 
         Fields beside the lists go with the first event; without an event, the whole is refused.
         """
-        path, value = piece
+        path = piece.path
         found: list[Draft | Refusal] = []
-        for name in LISTS:
-            if value.get(name) is not None:
-                inner = _Piece((*path, name), value[name])
+        for written, name in zip(piece.value, value, strict=True):
+            if name in LISTS and not is_absent(value[name]):
+                inner = _Piece((*path, written), value[name])
                 found.extend(self.values(inner, odd=isinstance(inner.value, dict)))
         beside = {name: part for name, part in value.items() if name not in {*LISTS, "parametros"}}
         first = next((result for result in found if isinstance(result, Draft)), None)
@@ -129,8 +145,9 @@ class _Reader:
         many of its returns are refused.
         """
         refused: list[_Refused] = []
-        path, value = pix.piece
-        returns = _Piece((*path, "devolucoes"), value.get("devolucoes"))
+        path = pix.piece.path
+        written = dict(zip(pix.value, pix.piece.value, strict=True)).get("devolucoes", "devolucoes")
+        returns = _Piece((*path, written), pix.value.get("devolucoes"))
         yield from self._returns(returns, pix, refused, odd=False)
         if refused:
             first = refused[0]
@@ -158,15 +175,16 @@ class _Reader:
             # Not worth a draft: a megabyte holds 300,000 of them.
             refused.append(_Refused(Reason.IDENTIFIER_MISSING, "an empty object", path))
         elif isinstance(value, dict):
-            draft = objects.devolucao(value, pix.draft, ispb=self._ispb, around=pix.piece.value)
+            known = respelled(value)
+            draft = objects.devolucao(known, pix.draft, ispb=self._ispb, around=pix.value)
             problem = objects.problem(draft)
             if problem is not None:
                 refused.append(_Refused(*problem, path))
                 return
-            if odd or not isinstance(path[-1], int):
+            if odd or known is not value or not isinstance(path[-1], int):
                 _flag_shape(draft)
             yield draft
-        elif value is not None:
+        elif not is_absent(value):
             refused.append(_Refused(Reason.NOT_A_PIX, "not an object", path))
 
     def _checked(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixstream.event.model import Reason
 from pixstream.formats.dialect import API_PIX, Place, every
+from pixstream.formats.json_body import is_absent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +45,7 @@ def is_return(value: Mapping[str, Any]) -> bool:
     """Return whether an object is a return (Devolucao) outside its Pix."""
     return (
         not value.keys().isdisjoint(_RETURN_IDS)
-        and any(value.get(name) is not None for name in _RETURN_IDS)
+        and any(not is_absent(value.get(name)) for name in _RETURN_IDS)
         and "devolucoes" not in value
     )
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from pixstream.event.sealing import BRASILIA
+from pixstream.event.values import BRASILIA
 from pixstream.lab.simulation import names
 from pixstream.lab.simulation.transfers import Transfer, give_back, transfer
 from pixstream.lab.simulation.world import Holder, World

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pixstream.event.sealing import BRASILIA
+from pixstream.event.values import BRASILIA
 from pixstream.lab.simulation.pieces import SYSTEM_LOG
 
 if TYPE_CHECKING:

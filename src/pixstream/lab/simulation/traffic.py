@@ -12,7 +12,7 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
-from pixstream.event.sealing import BRASILIA
+from pixstream.event.values import BRASILIA
 from pixstream.lab.simulation import fraud
 from pixstream.lab.simulation.habits import Habits
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.errors import ConfigError
 from pixstream.event.model import encode
-from pixstream.event.sealing import BRASILIA
+from pixstream.event.values import BRASILIA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
