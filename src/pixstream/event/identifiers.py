@@ -7,6 +7,7 @@ Real payloads often violate these patterns, so a mismatch is a flag and never a 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import string
 from operator import mul
@@ -41,6 +42,8 @@ _CPF_DIGITS, _DOCUMENT_DIGITS = 11, 14
 _DOCUMENT_LENGTHS = frozenset({_CPF_DIGITS, _DOCUMENT_DIGITS})
 _SHORT_DOCUMENT = re.compile(r"\d{7,13}", re.ASCII)
 _WORDS = re.compile(r"[^0-9A-Z]+", re.ASCII)
+_DIGITS = re.compile(r"\d+", re.ASCII)
+_CHECK_DIGIT_PAIR = re.compile(r"\d[^0-9A-Za-z]*\d", re.ASCII)
 _NO_DIGITS = re.compile(r"[^0-9]+", re.ASCII)
 _FORMATTED_PHONE = re.compile(r"\s*\+?[\d\s().-]+", re.ASCII)
 _NATIONAL_PHONE = re.compile(r"[1-9][1-9](9\d{8}|[2-5]\d{7})", re.ASCII)
@@ -52,15 +55,14 @@ _YEARS = range(2020, 2100)
 def is_identity(identifier: str) -> bool:
     """Return whether a text can identify a Pix: two facts must never share one.
 
-    The documented form can, unless it is filled with one or two digits. Any other text needs
-    letters and digits, 8 characters, and no document: NOTPROVIDED, null, 0 or a CPF stand in many
-    messages at once.
+    The documented form can, unless it is filled with zeros. Any other text needs letters and
+    digits, 8 characters, and no document: many messages contain NOTPROVIDED, null, 0 or a CPF.
     """
+    if id_time(identifier) is not None:
+        return True
     if len({*identifier.lower()} - _SEPARATORS) < _IDENTITY_CHARACTERS:
         return False
-    if E2E.fullmatch(identifier):
-        return True
-    return bool(
+    return E2E.fullmatch(identifier) is not None or bool(
         _IDENTITY.fullmatch(identifier)
         and any(map(str.isdigit, identifier))
         and (any(map(str.isalpha, identifier)) or len(identifier) > _DOCUMENT_DIGITS)
@@ -73,8 +75,10 @@ def has_document(text: str) -> bool:
 
     Digits may be grouped in any way: by dots, dashes, slashes, spaces, underscores.
     """
-    if len(text) < _CPF_DIGITS:
+    if len(text) < _CPF_DIGITS or not _CHECK_DIGIT_PAIR.search(text):
         return False
+    if text.isalnum() and len(text) > _DOCUMENT_DIGITS:
+        return any(map(document_valid, _DIGITS.findall(text)))
     words = [word for word in _WORDS.split(text.upper()) if word]
     return _holds_document(words) or _holds_document(_NO_DIGITS.split(" ".join(words)))
 
@@ -92,6 +96,7 @@ def _holds_document(words: Sequence[str]) -> bool:
     return False
 
 
+@functools.lru_cache(maxsize=1024)
 def id_time(identifier: str | None) -> dt.datetime | None:
     """Return the UTC minute in an EndToEndId or RtrId; None where it is not a valid time of a Pix.
 
@@ -99,10 +104,16 @@ def id_time(identifier: str | None) -> dt.datetime | None:
     this is only a hint for the event time, but always the same for the same identifier.
     """
     match = E2E.fullmatch(identifier) if identifier else None
-    if match is None or int(match[1][:4]) not in _YEARS:
+    if match is None:
+        return None
+    day, hour, minute = match.groups()
+    year = int(day[:4])
+    if year not in _YEARS:
         return None
     try:
-        return dt.datetime.strptime("".join(match.groups()), "%Y%m%d%H%M").replace(tzinfo=dt.UTC)
+        return dt.datetime(
+            year, int(day[4:6]), int(day[6:]), int(hour), int(minute), tzinfo=dt.UTC
+        )
     except ValueError:
         return None
 

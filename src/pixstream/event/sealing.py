@@ -34,7 +34,8 @@ _CODE = re.compile(r"[A-Za-z0-9_.-]{1,35}", re.ASCII)
 _REFERENCE = re.compile(r"[^\x00-\x1f\x7f]{1,1024}")
 _BRANCH = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,9}", re.ASCII)
 _LETTERS = re.compile(r"[A-Za-z_]{1,20}", re.ASCII)
-_MANY_DIGITS = re.compile(r"\d{8}", re.ASCII)
+_PHONE_DIGITS = 8
+_MANY_DIGITS = re.compile(rf"\d{{{_PHONE_DIGITS}}}", re.ASCII)
 _DEVICE_OS = re.compile(
     r"(android|ios|ipados|harmonyos|windows|macos|linux|chromeos)( ?\d{1,4}(\.\d{1,3}){0,3})?",
     re.ASCII | re.IGNORECASE,
@@ -294,13 +295,19 @@ def _hide(
     """Remove from clear fields a value that has another form, or may identify a person."""
     for name, form in forms.items():
         value = getattr(holder, name)
-        if value and (
-            not form.fullmatch(value)
-            or identifiers.has_document(value)
-            or (name not in _LONG_NUMBERS and _MANY_DIGITS.search(value))
-        ):
-            findings.keep(prefix + name, value, Flag.SHAPE_IRREGULAR)
-            setattr(holder, name, None)
+        if not value or (form.fullmatch(value) and not _may_identify(name, value)):
+            continue
+        findings.keep(prefix + name, value, Flag.SHAPE_IRREGULAR)
+        setattr(holder, name, None)
+
+
+def _may_identify(name: str, value: str) -> bool:
+    """Return whether a code contains a CPF or CNPJ, or digits that may be a phone."""
+    if len(value) < _PHONE_DIGITS:
+        return False
+    if name not in _LONG_NUMBERS and _MANY_DIGITS.search(value):
+        return True
+    return identifiers.has_document(value)
 
 
 def _identity(field: str, text: str | None, findings: _Findings) -> str | None:
