@@ -31,7 +31,8 @@ from pixstream.kafka.names import POSITIONS, group_id, layout_id, transactional_
 from pixstream.kafka.ports import Record, TopicIdPartition, TopicSpec
 from pixstream.lab.demo import tables
 from pixstream.lake.log import entries
-from pixstream.loops.ownership import Ownership, position_key
+from pixstream.loops.ownership import Ownership
+from pixstream.loops.positions import position_key
 from pixstream.plugins.producer import Reading
 from pixstream.privacy import Vault
 from pixstream.producers.bank_api.schedules import Follow, Sweep
@@ -268,10 +269,10 @@ class TestPositions:
 
         client: Any = kafka.client()
         record(b'{"replicas":2,"fence":[],"novelty":1}')
-        assert Ownership(client, "webhook", 2).claim() == {"s": "{}"}
+        assert Ownership(client, "webhook", 2, TestLetters.VAULT).claim() == {"s": "{}"}
         record(b'{"replicas_2":2}')
         with pytest.raises(KafkaError, match="not a layout that this version can read"):
-            Ownership(client, "webhook", 2).claim()
+            Ownership(client, "webhook", 2, TestLetters.VAULT).claim()
 
 
 class TestLetters:

@@ -1,7 +1,8 @@
 """Logging: ECS JSON (Elastic Common Schema 8) for programs, text for people; no personal data.
 
 A message never contains a payload, a field's value, or another library's text about either.
-pixstream logs the names of components, streams and topics, and offsets and reasons.
+pixstream logs the names of components, streams and topics, and offsets and reasons. A CPF or CNPJ
+in one of these, as in the name of a file, is masked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+
+from pixstream.event.identifiers import mask_documents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,9 +44,10 @@ class LoggingSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 def message(record: logging.LogRecord) -> str:
     """Return the message of a record as every formatter shows it.
 
-    What UTF-8 cannot hold is escaped: the name of a file may be any bytes.
+    What UTF-8 cannot hold is escaped: the name of a file may be any bytes. CPFs and CNPJs are
+    masked.
     """
-    return record.getMessage().encode(errors="backslashreplace").decode()
+    return mask_documents(record.getMessage().encode(errors="backslashreplace").decode())
 
 
 class EcsFormatter(logging.Formatter):
@@ -120,10 +124,15 @@ def configure(settings: LoggingSettings, component: str) -> None:
     logging.getLogger("pixstream").setLevel(settings.level)
 
 
+class _PlainFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname} {message(record)}"
+
+
 def for_people() -> None:
     """Write plain log lines to standard error, for interactive commands."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.setFormatter(_PlainFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -104,6 +104,11 @@ class Vault:
             ) from None
 
 
+def is_sealed(value: bytes) -> bool:
+    """Return whether these bytes begin as `Vault.seal` writes them."""
+    return value.startswith(_MAGIC)
+
+
 def keys(settings: PrivacySettings) -> tuple[Pseudonymiser, Vault]:
     """Return the pseudonymiser and the vault of these settings.
 

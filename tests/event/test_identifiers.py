@@ -109,6 +109,14 @@ def test_a_document_is_found_in_any_spelling(
     spelt = "".join(f"{digit}{gap}" for digit, gap in zip(document, between, strict=False))
     for text in (spelt, f"CPF {spelt}", f"0001 {spelt} x", f"cpf{spelt}", f"Ana/{spelt}.json"):
         assert ids.has_document(text), text
+        masked = ids.mask_documents(text)
+        assert not ids.has_document(masked), masked
+        assert len(masked) == len(text)
+
+
+def test_a_masked_document_can_still_be_found() -> None:
+    assert ids.mask_documents(f"logs/{CPF}.log") == f"logs/***{CPF[3:9]}**.log"
+    assert ids.mask_documents("logs/app-2026-11-20.log") == "logs/app-2026-11-20.log"
 
 
 def test_an_alphanumeric_cnpj_is_found_too() -> None:

@@ -148,7 +148,7 @@ def test_a_transient_failure_is_read_again_and_nothing_is_lost_or_doubled(
 ) -> None:
     drafts: list[Draft | Refusal | None] = [pix() for _ in range(7)]
     producer, loop = produce(kafka, drafts, tmp_path)
-    Ownership(kafka.client(), "scripted", 1).claim()
+    Ownership(kafka.client(), "scripted", 1, VAULT).claim()
     kafka.fail(operation, Transient("no broker answers"))
     loop.run()
     assert Counter(ids(kafka)) == Counter(d.end_to_end_id for d in drafts if isinstance(d, Draft))

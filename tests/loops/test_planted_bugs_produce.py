@@ -71,7 +71,7 @@ class DropsARefusal(ProduceLoop):
 
 def _takes_without_asking(self: Ownership) -> Mapping[Stream, Position]:
     """Reads positions without fencing the processes of another layout."""
-    return ownership._load(self._client, self._component).positions
+    return ownership._load(self._client, self._component, self._vault).positions
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_nothing_is_lost_or_doubled_from_1_to_3_to_2_replicas(client: Client, na
         one.__exit__()
         assert one.error is None
     check(client, source, name)
-    assert Ownership(client, name, 2).positions().keys() == set(STREAMS)
+    assert Ownership(client, name, 2, kit.VAULT).positions().keys() == set(STREAMS)
 
 
 class Interrupted:
@@ -249,7 +249,7 @@ def test_a_broker_that_is_gone_in_mid_commit_loses_and_doubles_nothing(
 ) -> None:
     source = kit.Source()
     fill(source, 1)
-    Ownership(client, name, 1).claim()
+    Ownership(client, name, 1, kit.VAULT).claim()
     struck, frozen = Interrupted(client, control, strikes), "frozen" in strikes
     ends: list[Exception | None] = []
 

@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from pixstream.errors import FencedError, KafkaError, Transient
+from pixstream.errors import FencedError, KafkaError, PixstreamError, Transient
+from pixstream.event.identifiers import generate_cpf
 from pixstream.kafka.names import POSITIONS, layout_id, transactional_id
 from pixstream.loops import ownership
 from pixstream.loops.ownership import Ownership
+from pixstream.loops.positions import from_record, position_key, to_record
 from pixstream.plugins.producer import Producer
+from tests.loops.produce_world import VAULT
 
 STREAMS = [f"account-{n}" for n in range(12)]
 
@@ -36,7 +39,7 @@ def into_a_transaction(world: Any, process: Any) -> None:
 
 
 def layout(world: Any) -> ownership.Layout | None:
-    return ownership._load(world.kafka.client(), "scripted").layout
+    return ownership._load(world.kafka.client(), "scripted", VAULT).layout
 
 
 def test_every_stream_has_one_owner_in_every_layout() -> None:
@@ -152,7 +155,7 @@ def test_a_running_process_finds_at_its_next_look_that_others_took_over(world: A
     fill(world, 1)
     old = world.start(2, 0)
     run_to_idle(world, [old])
-    Ownership(world.kafka.client(), "scripted", 3).claim()
+    Ownership(world.kafka.client(), "scripted", 3, VAULT).claim()
     world.source.transient = 1
     fill(world, 1)
     world.run_until(old, "never")
@@ -162,9 +165,9 @@ def test_a_running_process_finds_at_its_next_look_that_others_took_over(world: A
 
 def test_an_unchanged_layout_costs_no_further_transaction(world: Any) -> None:
     client = world.kafka.client()
-    Ownership(client, "scripted", 2).claim()
+    Ownership(client, "scripted", 2, VAULT).claim()
     epochs = dict(world.kafka.epochs)
-    assert Ownership(client, "scripted", 2).claim() == {}
+    assert Ownership(client, "scripted", 2, VAULT).claim() == {}
     assert world.kafka.epochs == epochs
 
 
@@ -176,6 +179,22 @@ def test_the_processes_of_version_0_1_are_fenced_by_the_first_start(world: Any) 
         former.commit()
 
 
+def test_a_position_with_a_document_is_sealed_and_read_again() -> None:
+    cpf = generate_cpf(Random(1))
+    for position, clear in (
+        ('{"offset":7,"log":"app.log"}', True),
+        (f'{{"offset":7,"log":"{cpf[:3]}.{cpf[3:6]}.{cpf[6:9]}-{cpf[9:]}.log"}}', False),
+        ("x" * 5000, False),
+        ("PXS1 is how a sealed one begins", False),
+    ):
+        key, value = to_record("logs", "s", position, VAULT)
+        assert (value == position.encode()) is clear
+        assert from_record(key, value, VAULT) == position
+    with pytest.raises(PixstreamError, match="rename the account or the directory") as raised:
+        to_record("logs", f"spi/{cpf}", "1", VAULT)
+    assert cpf not in str(raised.value)
+
+
 def test_the_layout_is_no_stream_and_other_components_are_left_alone(world: Any) -> None:
     client = world.kafka.client()
     outbox = client.outbox("by hand")
@@ -183,9 +202,9 @@ def test_the_layout_is_no_stream_and_other_components_are_left_alone(world: Any)
     for key in ("bank/", "bank/a", "bank/layout", "bank2", "bank2/b", "bank2"):
         outbox.send(POSITIONS, key.encode(), b"1", [])
     outbox.commit()
-    assert Ownership(client, "bank", 1).claim() == {"": "1", "a": "1", "layout": "1"}
-    assert Ownership(client, "bank", 1).positions() == {"": "1", "a": "1", "layout": "1"}
-    assert ownership.position_key("bank", "") != b"bank"
+    assert Ownership(client, "bank", 1, VAULT).claim() == {"": "1", "a": "1", "layout": "1"}
+    assert Ownership(client, "bank", 1, VAULT).positions() == {"": "1", "a": "1", "layout": "1"}
+    assert position_key("bank", "") != b"bank"
 
 
 def test_a_record_of_another_make_stops_with_advice(world: Any) -> None:
@@ -194,15 +213,15 @@ def test_a_record_of_another_make_stops_with_advice(world: Any) -> None:
     outbox.send(POSITIONS, b"scripted", b"[]", [])
     outbox.commit()
     with pytest.raises(KafkaError, match="not a layout that this version can read"):
-        Ownership(world.kafka.client(), "scripted", 1).claim()
+        Ownership(world.kafka.client(), "scripted", 1, VAULT).claim()
 
 
 def test_a_change_is_told_with_both_numbers(world: Any, caplog: pytest.LogCaptureFixture) -> None:
     client = world.kafka.client()
     with caplog.at_level(logging.WARNING):
-        Ownership(client, "scripted", 2).claim()
+        Ownership(client, "scripted", 2, VAULT).claim()
         assert caplog.text == ""
-        Ownership(client, "scripted", 3).claim()
+        Ownership(client, "scripted", 3, VAULT).claim()
     assert "from 2 replicas to 3" in caplog.text
     (record,) = [r for r in world.committed(POSITIONS) if b"[" in r.value and b"2" in r.value][-1:]
     assert msgspec.json.decode(record.value) == {"replicas": 3, "fence": [2]}
@@ -210,9 +229,9 @@ def test_a_change_is_told_with_both_numbers(world: Any, caplog: pytest.LogCaptur
 
 def test_a_failure_during_a_change_leaves_it_to_the_next_try(world: Any) -> None:
     client = world.kafka.client()
-    Ownership(client, "scripted", 1).claim()
+    Ownership(client, "scripted", 1, VAULT).claim()
     world.kafka.fail("begin", Transient("no broker answers"))
     with pytest.raises(Transient):
-        Ownership(client, "scripted", 2).claim()
-    assert Ownership(client, "scripted", 2).claim() == {}
+        Ownership(client, "scripted", 2, VAULT).claim()
+    assert Ownership(client, "scripted", 2, VAULT).claim() == {}
     assert world.kafka.epochs[layout_id("scripted")] == 3

@@ -19,7 +19,7 @@ from pixstream.dead_letters.letters import (
     LetterWriter,
     error_class,
 )
-from pixstream.dead_letters.reading import LetterView, content, views
+from pixstream.dead_letters.reading import LetterView, content, unmasked, views
 
 __all__ = [
     "DRAFT",
@@ -31,5 +31,6 @@ __all__ = [
     "LetterWriter",
     "content",
     "error_class",
+    "unmasked",
     "views",
 ]

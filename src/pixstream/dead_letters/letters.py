@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from pixstream.event.identifiers import mask_documents
 from pixstream.event.record import traceparent
 
 if TYPE_CHECKING:
@@ -29,13 +30,27 @@ REPLAY_FOR = "replay-for"
 REPLAY_OF = "replay-of"
 """Header of a replayed record: the id of its letter."""
 
+HIDDEN_HEADERS = "hidden-headers"
+"""Header with the texts, sealed, of those headers that are masked."""
+
 DRAFT = "application/x-pixstream-draft+json"
 """Content type of a letter with an `event.Draft`: parsed, but not yet sealed."""
+
+
+_FREE_HEADERS = frozenset({"message", "stream", "position"})
+"""Headers whose text comes from outside: names of files and accounts, positions of plugins."""
+
+_LONGEST_CLEAR = 4096
 
 
 def error_class(reason: str) -> str:
     """Return the error class of a record that is not an event: its reason in CamelCase."""
     return "".join(word.title() for word in reason.split("_"))
+
+
+def _clear(text: str) -> str:
+    """Return a text without CPFs and CNPJs; nothing of a long one, which is a position."""
+    return mask_documents(text) if len(text) <= _LONGEST_CLEAR else f"({len(text)} characters)"
 
 
 class Letter(NamedTuple):
@@ -119,7 +134,14 @@ class LetterWriter:
         raw: bytes,
         secrets: dict[str, bytes],
     ) -> Letter:
-        """Build a letter; `raw` is sealed into its value, each of `secrets` into a header."""
+        """Build a letter; `raw` is sealed into its value, each of `secrets` into a header.
+
+        A CPF or CNPJ in a header, as in the name of a file, is masked; the whole text is sealed.
+        """
+        clear = {name: _clear(headers[name]) for name in _FREE_HEADERS & headers.keys()}
+        hidden = {name: headers[name] for name, text in clear.items() if text != headers[name]}
+        if hidden:
+            secrets = {**secrets, HIDDEN_HEADERS: msgspec.msgpack.encode(hidden)}
         letter_id = hashlib.blake2b("\x1f".join(origin).encode(), digest_size=16).hexdigest()
         context = letter_id.encode()
         sealed = self._vault.seal(raw, context)
@@ -128,6 +150,7 @@ class LetterWriter:
             "time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
             "traceparent": traceparent(letter_id),
             **headers,
+            **clear,
         }
         if len(sealed) > self._max_bytes:
             every["file"] = self._to_file(letter_id, sealed)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from pixstream.dead_letters.letters import HIDDEN_HEADERS
 from pixstream.errors import PixstreamError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class LetterView(NamedTuple):
     sealed: bytes
     sealed_key: bytes
     sealed_headers: bytes
+    hidden_headers: bytes = b""
 
     @property
     def component(self) -> str:
@@ -92,8 +94,11 @@ def view(record: Record) -> LetterView | None:
     if record.value is None or not _ID.fullmatch(letter_id):
         return None
     sealed_key, sealed_headers = raw.pop("original-key", b""), raw.pop("original-headers", b"")
+    hidden = raw.pop(HIDDEN_HEADERS, b"")
     headers = {name: value.decode("utf-8", "replace") for name, value in raw.items()}
-    return LetterView(letter_id, record.offset, headers, record.value, sealed_key, sealed_headers)
+    return LetterView(
+        letter_id, record.offset, headers, record.value, sealed_key, sealed_headers, hidden
+    )
 
 
 def content(letter: LetterView, vault: Vault, directory: Path) -> bytes:
@@ -113,6 +118,19 @@ def content(letter: LetterView, vault: Vault, directory: Path) -> bytes:
                 "for it on the machine of the component that wrote it, or in a backup"
             ) from None
     return _opened(letter, sealed, vault)
+
+
+def unmasked(letter: LetterView, vault: Vault) -> LetterView:
+    """Return the letter with the whole texts of its masked headers.
+
+    Raises:
+        PixstreamError: they were sealed with another key.
+    """
+    if not letter.hidden_headers:
+        return letter
+    packed = _opened(letter, letter.hidden_headers, vault)
+    hidden = msgspec.msgpack.decode(packed, type=dict[str, str])
+    return letter._replace(headers=letter.headers | hidden, hidden_headers=b"")
 
 
 def original(letter: LetterView, vault: Vault) -> tuple[bytes | None, Headers]:

@@ -13,7 +13,7 @@ import msgspec
 
 from pixstream.columns.decoding import decode
 from pixstream.dead_letters.letters import DRAFT, REPLAY_FOR, REPLAY_OF
-from pixstream.dead_letters.reading import content, original
+from pixstream.dead_letters.reading import content, original, unmasked
 from pixstream.errors import ConfigError, DestinationError, PixstreamError, Refused
 from pixstream.event import lenient
 from pixstream.event.model import Draft, Reason, Refusal
@@ -100,6 +100,7 @@ class Replayer:
         """
         try:
             raw = content(letter, self._vault, self._directory)
+            letter = unmasked(letter, self._vault)
         except PixstreamError as error:
             raise Refused(UNREADABLE, str(error)) from None
         if self.repair is not None:

@@ -14,7 +14,7 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from random import Random
 
 E2E = re.compile(r"[ED][0-9A-Z]{8}(\d{8})(\d{2})(\d{2})[a-zA-Z0-9]{11}", re.ASCII)
@@ -41,10 +41,9 @@ _IDENTITY_CHARACTERS = 5
 _CPF_DIGITS, _DOCUMENT_DIGITS = 11, 14
 _DOCUMENT_LENGTHS = frozenset({_CPF_DIGITS, _DOCUMENT_DIGITS})
 _SHORT_DOCUMENT = re.compile(r"\d{7,13}", re.ASCII)
-_WORDS = re.compile(r"[^0-9A-Z]+", re.ASCII)
+_WORD = re.compile(r"[0-9A-Za-z]+", re.ASCII)
 _DIGITS = re.compile(r"\d+", re.ASCII)
 _CHECK_DIGIT_PAIR = re.compile(r"\d[^0-9A-Za-z]*\d", re.ASCII)
-_NO_DIGITS = re.compile(r"[^0-9]+", re.ASCII)
 _FORMATTED_PHONE = re.compile(r"\s*\+?[\d\s().-]+", re.ASCII)
 _NATIONAL_PHONE = re.compile(r"[1-9][1-9](9\d{8}|[2-5]\d{7})", re.ASCII)
 """Area code and subscriber: nine digits from 9 (mobile) or eight from 2 to 5 (landline)."""
@@ -79,21 +78,37 @@ def has_document(text: str) -> bool:
         return False
     if text.isalnum() and len(text) > _DOCUMENT_DIGITS:
         return any(map(document_valid, _DIGITS.findall(text)))
-    words = [word for word in _WORDS.split(text.upper()) if word]
-    return _holds_document(words) or _holds_document(_NO_DIGITS.split(" ".join(words)))
+    return next(_documents(text), None) is not None
 
 
-def _holds_document(words: Sequence[str]) -> bool:
-    """Return whether consecutive words together are a document."""
-    for start in range(len(words)):
-        joined = ""
-        for word in words[start : start + _DOCUMENT_DIGITS]:
-            joined += word
-            if len(joined) > _DOCUMENT_DIGITS:
-                break
-            if len(joined) in _DOCUMENT_LENGTHS and document_valid(joined):
-                return True
-    return False
+def mask_documents(text: str) -> str:
+    """Return a text with the first three and the last two characters of each CPF and CNPJ hidden.
+
+    The Portal da Transparência shows a CPF in this form: a file name or a reference can still be
+    found by what is left, and nobody is identified by it.
+    """
+    if not has_document(text):
+        return text
+    letters = list(text)
+    for words in _documents(text):
+        places = [place for word in words for place in range(word.start(), word.end())]
+        for place in (*places[:3], *places[-2:]):
+            letters[place] = "*"
+    return "".join(letters)
+
+
+def _documents(text: str) -> Iterator[Sequence[re.Match[str]]]:
+    """Yield each run of words, or of groups of digits, that together are a document."""
+    for pattern in (_WORD, _DIGITS):
+        words = list(pattern.finditer(text))
+        for start in range(len(words)):
+            joined = ""
+            for end in range(start, min(start + _DOCUMENT_DIGITS, len(words))):
+                joined += words[end][0].upper()
+                if len(joined) > _DOCUMENT_DIGITS:
+                    break
+                if len(joined) in _DOCUMENT_LENGTHS and document_valid(joined):
+                    yield words[start : end + 1]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -111,9 +126,7 @@ def id_time(identifier: str | None) -> dt.datetime | None:
     if year not in _YEARS:
         return None
     try:
-        return dt.datetime(
-            year, int(day[4:6]), int(day[6:]), int(hour), int(minute), tzinfo=dt.UTC
-        )
+        return dt.datetime(year, int(day[4:6]), int(day[6:]), int(hour), int(minute), tzinfo=dt.UTC)
     except ValueError:
         return None
 

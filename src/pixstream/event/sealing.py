@@ -104,6 +104,9 @@ class Sealer:
         free_text: `encrypt` or `drop`.
         allowlist: fields of `extra` kept in clear, by dotted path.
         time: bounds of plausible event times.
+
+    Attributes:
+        vault: as given.
     """
 
     def __init__(
@@ -117,7 +120,7 @@ class Sealer:
         time: TimeSettings | None = None,
     ) -> None:
         self._pseudonym = pseudonym
-        self._vault = vault
+        self.vault = vault
         self._own = own_ispbs
         self._keep_texts = free_text == "encrypt"
         self._allowlist = allowlist
@@ -208,7 +211,7 @@ class Sealer:
         if texts and self._keep_texts:
             rest["texts"] = texts
         if rest:
-            sealed = self._vault.seal(_json(rest), event_id.encode())
+            sealed = self.vault.seal(_json(rest), event_id.encode())
             clear["sealed"] = base64.b64encode(sealed).decode()
         return clear
 
@@ -221,7 +224,7 @@ class Sealer:
         sealed = event.extra.get("sealed")
         if sealed is None:
             return {}
-        opened = self._vault.open(base64.b64decode(sealed), event.event_id.encode())
+        opened = self.vault.open(base64.b64decode(sealed), event.event_id.encode())
         value: dict[str, Any] = msgspec.json.decode(opened)
         return value
 

@@ -23,6 +23,7 @@ import msgspec
 from pixstream.errors import FencedError, KafkaError, Transient
 from pixstream.kafka.names import POSITIONS, layout_id, transactional_id
 from pixstream.kafka.transactions import Writer, fence_off
+from pixstream.loops.positions import from_record
 from pixstream.wording import counted
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from pixstream.kafka.ports import Client
     from pixstream.plugins.producer import Position, Stream
+    from pixstream.privacy import Vault
 
 log = logging.getLogger("pixstream.loops")
 
@@ -58,10 +60,12 @@ class Ownership:
         client: Kafka.
         component: the name of the producer.
         replicas: our layout.
+        vault: opens sealed positions.
     """
 
-    def __init__(self, client: Client, component: str, replicas: int) -> None:
+    def __init__(self, client: Client, component: str, replicas: int, vault: Vault) -> None:
         self._client = client
+        self._vault = vault
         self._component = component
         self._ours = Layout(replicas)
         self._unfinished: Layout | None = None
@@ -79,7 +83,7 @@ class Ownership:
         """
         if self._claimed:
             return self.positions()
-        held = _load(self._client, self._component)
+        held = _load(self._client, self._component, self._vault)
         if held.layout == self._ours:
             self._claimed = True
             return held.positions
@@ -103,7 +107,7 @@ class Ownership:
             FencedError: processes of another layout took over the streams.
             Transient: Kafka does not answer.
         """
-        held = _load(self._client, self._component)
+        held = _load(self._client, self._component, self._vault)
         if held.layout != self._ours:
             raise FencedError(
                 f"{self._component}: processes of another layout took over the streams "
@@ -117,7 +121,7 @@ class Ownership:
         """Record our layout, fence the processes of all others, and record that this is done."""
         writer.open()
         name, ours = self._component, self._ours.replicas
-        before = _load(self._client, name).layout
+        before = _load(self._client, name, self._vault).layout
         former = {_UNNAMED} if before is None else {before.replicas, *before.fence}
         fence = tuple(sorted(former - {ours}))
         _write(writer, name, Layout(ours, fence))
@@ -138,11 +142,6 @@ class Ownership:
         return Transient("another process is taking over the streams")
 
 
-def position_key(component: str, stream: Stream) -> bytes:
-    """Return the key of a stream in the topic of positions."""
-    return f"{component}/{stream}".encode()
-
-
 def _ids(component: str, replicas: int, own: int) -> list[str]:
     """Return the transactional ids of a layout; for the unnamed one, as many as our own."""
     if replicas == _UNNAMED:
@@ -155,7 +154,7 @@ def _write(writer: Writer, component: str, layout: Layout) -> None:
         transaction.send(POSITIONS, component.encode(), msgspec.json.encode(layout), ())
 
 
-def _load(client: Client, component: str) -> _Held:
+def _load(client: Client, component: str, vault: Vault) -> _Held:
     found = dict(client.load(POSITIONS, component))
     record, prefix = found.pop(component, None), f"{component}/"
     try:
@@ -168,7 +167,7 @@ def _load(client: Client, component: str) -> _Held:
     return _Held(
         layout,
         {
-            key.removeprefix(prefix): value.decode()
+            key.removeprefix(prefix): from_record(key.encode(), value, vault)
             for key, value in found.items()
             if key.startswith(prefix)
         },

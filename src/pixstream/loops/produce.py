@@ -12,7 +12,8 @@ from pixstream.kafka.names import POSITIONS, transactional_id
 from pixstream.kafka.transactions import Writer
 from pixstream.loops import sending
 from pixstream.loops.batches import batches
-from pixstream.loops.ownership import Ownership, position_key
+from pixstream.loops.ownership import Ownership
+from pixstream.loops.positions import to_record
 from pixstream.loops.sending import Sending
 from pixstream.metrics import Counts
 from pixstream.metrics.records import COMMITTED, RETRIES
@@ -66,7 +67,8 @@ class ProduceLoop:
     ) -> None:
         self._producer = producer
         self._client = client
-        self._ownership = Ownership(client, producer.name, producer.replicas)
+        self._vault = sealer.vault
+        self._ownership = Ownership(client, producer.name, producer.replicas, self._vault)
         self._backoff = Backoff(retry)
         self._stop = stop
         self.state = "starting"
@@ -94,7 +96,7 @@ class ProduceLoop:
         producer = self._producer
         # 1. Fence the former owner of our transactional id; Kafka aborts its open transaction.
         if writer.open():
-            self._ownership = Ownership(self._client, producer.name, producer.replicas)
+            self._ownership = Ownership(self._client, producer.name, producer.replicas, self._vault)
         # 2. Claim the streams, 3. then read their positions: no other process moves them now.
         since = self._ownership.claim()
         self.state = "ready"
@@ -106,8 +108,8 @@ class ProduceLoop:
                     for reading in batch:
                         batch.size += self._sending.send(reading, transaction)
                     for stream, position in batch.positions().items():
-                        key = position_key(producer.name, stream)
-                        transaction.send(POSITIONS, key, position.encode(), ())
+                        key, value = to_record(producer.name, stream, position, self._vault)
+                        transaction.send(POSITIONS, key, value, ())
                 self._backoff.reset()
                 self.counts.add(COMMITTED, len(batch.readings))
                 # 6. Kafka holds them durably: the source may forget them.

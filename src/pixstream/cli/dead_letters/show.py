@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pixstream.cli.audited import audited, log_action
-from pixstream.dead_letters import content, views
+from pixstream.dead_letters import content, unmasked, views
 from pixstream.dead_letters.state import OPEN, mark_of
 from pixstream.errors import PixstreamError
 from pixstream.kafka.names import DLQ
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("letter_id", metavar="ID")
-@click.option("--reveal", is_flag=True, help="Print the raw bytes in clear; audited.")
+@click.option("--reveal", is_flag=True, help="Print headers and raw bytes in clear; audited.")
 @audited
 @click.pass_obj
 def show_command(root: Root, letter_id: str, *, reveal: bool, who: str, why: str | None) -> None:
@@ -49,6 +49,9 @@ def show_command(root: Root, letter_id: str, *, reveal: bool, who: str, why: str
     mark = mark_of(client, letter.letter_id)
     _, vault = keys(settings.privacy)
     raw = content(letter, vault, letters_directory(settings))
+    if reveal:
+        log_action(settings, "reveal", letter.letter_id, who, why)
+        letter = unmasked(letter, vault)
     facts: dict[str, Any] = {**letter.headers, "state": OPEN}
     if mark is not None:
         facts |= {"state": mark.state, "since": mark.time, "who": mark.who, "why": mark.why}
@@ -58,7 +61,6 @@ def show_command(root: Root, letter_id: str, *, reveal: bool, who: str, why: str
     if not reveal:
         click.echo(masked(raw))
         return
-    log_action(settings, "reveal", letter.letter_id, who, why)
     sys.stdout.flush()
     sys.stdout.buffer.write(raw)
     sys.stdout.buffer.write(b"\n")

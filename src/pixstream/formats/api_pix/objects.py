@@ -82,7 +82,7 @@ def pix(value: Mapping[str, Any], *, ispb: str | None) -> Draft:
     texts(draft, fields, "", "infoPagador")
     fill(draft, fields, value, own.pix_entries)
     if draft.status is not None:
-        draft.status = _status(own, SENT, draft.status, side.OF_SENT)
+        draft.status = _status(own, kind, draft.status, side.OF_SENT if sent else {})
     if sent and draft.status is None and _settled(value):
         _assume(draft, "REALIZADO")
     if draft.end_to_end_id and draft.end_to_end_id.startswith("D"):
@@ -150,11 +150,11 @@ def problem(draft: Draft) -> tuple[Reason, str] | None:
     return None
 
 
-def _status(own: Dialect, message: str, word: str, general: Mapping[str, str]) -> str:
+def _status(own: Dialect, message: str, word: str, general: Mapping[str, str]) -> str | None:
     """Return the word of `routing.TABLE` for a status; an unknown one is unchanged."""
     specified = own.status(message, word)
-    if specified is None or specified in _STATUSES[message]:
-        return specified or word
+    if specified in _STATUSES[message]:
+        return specified
     return general.get(side.meaning(word) or "", word)
 
 

@@ -46,7 +46,7 @@ def group_before_table() -> None:
 def position_skipped() -> None:
     from pixstream.kafka.names import POSITIONS
     from pixstream.kafka.transactions import Writer
-    from pixstream.loops import ownership
+    from pixstream.loops.positions import to_record
     from pixstream.loops.produce import ProduceLoop
 
     answering_for = ProduceLoop._answering_for
@@ -58,8 +58,8 @@ def position_skipped() -> None:
             writer = Writer(self._client, f"pixstream/{name}/early")
             with writer.transaction() as transaction:
                 for stream, position in positions().items():
-                    key = ownership.position_key(name, stream)
-                    transaction.send(POSITIONS, key, position.encode(), ())
+                    key, value = to_record(name, stream, position, self._vault)
+                    transaction.send(POSITIONS, key, value, ())
             writer.close()
             time.sleep(PAUSE)
             return positions()

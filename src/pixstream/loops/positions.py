@@ -1,0 +1,52 @@
+"""A stream's position as Kafka keeps it: in clear, unless it may contain personal data.
+
+A position is a text of the plugin's, and may have the name of a file in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pixstream.errors import PixstreamError
+from pixstream.event.identifiers import has_document, mask_documents
+from pixstream.privacy import is_sealed
+
+if TYPE_CHECKING:
+    from pixstream.plugins.producer import Position, Stream
+    from pixstream.privacy import Vault
+
+_LONGEST_CLEAR = 4096
+"""Characters of a position that is searched for documents; a longer one is sealed."""
+
+
+def position_key(component: str, stream: Stream) -> bytes:
+    """Return the key of a stream in the topic of positions."""
+    return f"{component}/{stream}".encode()
+
+
+def to_record(
+    component: str, stream: Stream, position: Position, vault: Vault
+) -> tuple[bytes, bytes]:
+    """Return key and value of the record with a stream's position.
+
+    Raises:
+        PixstreamError: the name of the stream contains a CPF or CNPJ.
+    """
+    if has_document(stream):
+        raise PixstreamError(
+            f"stream {mask_documents(stream)}: its name contains a CPF or CNPJ, and names are in "
+            "clear in Kafka; rename the account or the directory"
+        )
+    key, value = position_key(component, stream), position.encode()
+    if len(position) > _LONGEST_CLEAR or has_document(position) or is_sealed(value):
+        value = vault.seal(value, key)
+    return key, value
+
+
+def from_record(key: bytes, value: bytes, vault: Vault) -> Position:
+    """Return the position in a record.
+
+    Raises:
+        PixstreamError: it was sealed with another key.
+    """
+    return (vault.open(value, key) if is_sealed(value) else value).decode()
