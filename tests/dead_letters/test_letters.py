@@ -1,4 +1,5 @@
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -6,6 +7,7 @@ from pixstream import dead_letters
 from pixstream.dead_letters import Letter, LetterView, LetterWriter
 from pixstream.dead_letters.reading import original
 from pixstream.errors import PixstreamError
+from pixstream.event.identifiers import generate_cpf
 from pixstream.event.model import Reason, Refusal
 from pixstream.kafka.ports import Record
 from pixstream.plugins.producer import Reading
@@ -47,6 +49,25 @@ def test_a_reading_becomes_a_letter_that_says_where_it_was(tmp_path: Path) -> No
     assert {"time", "traceparent", "letter-id"} <= letter.headers.keys()
     assert b"cpf" not in letter.sealed
     assert dead_letters.content(letter, VAULT, tmp_path) == b'{"cpf"'
+
+
+def test_a_document_in_the_name_of_a_file_is_masked_and_can_be_read_with_the_key(
+    tmp_path: Path,
+) -> None:
+    cpf = generate_cpf(Random(4))
+    spelt = f"{cpf[:3]}.{cpf[3:6]}.{cpf[6:9]}-{cpf[9:]}"
+    reading = Reading(stream=f"spi/{spelt}.xml", position="x" * 5000, content=REFUSAL)
+    refusal = Refusal(reason="malformed_xml", message=f"{cpf}.xml: line 3", raw=b"<")
+    made = writer(tmp_path).from_reading(reading, refusal, "read", "Refused")
+    assert not any(cpf in str(value) or spelt in str(value) for _, value in made.headers)
+    letter = view(made)
+    assert letter.headers["stream"] == f"spi/***.{cpf[3:6]}.{cpf[6:9]}-**.xml"
+    assert letter.headers["position"] == "(5000 characters)"
+    whole = dead_letters.unmasked(letter, VAULT).headers
+    assert (whole["stream"], whole["position"]) == (reading.stream, reading.position)
+    assert whole["message"] == refusal.message
+    with pytest.raises(PixstreamError, match=letter.letter_id):
+        dead_letters.unmasked(letter, Vault(bytes(32), "k1"))
 
 
 def test_a_record_becomes_a_letter_that_says_where_it_lies(tmp_path: Path) -> None:

@@ -184,7 +184,9 @@ def test_a_position_with_a_document_is_sealed_and_read_again() -> None:
     for position, clear in (
         ('{"offset":7,"log":"app.log"}', True),
         (f'{{"offset":7,"log":"{cpf[:3]}.{cpf[3:6]}.{cpf[6:9]}-{cpf[9:]}.log"}}', False),
-        ("x" * 5000, False),
+        (f'{{"offset":{cpf}}}', True),
+        (f'["a", {{"{cpf}": 1}}]', False),
+        (f"after {cpf}", False),
         ("PXS1 is how a sealed one begins", False),
     ):
         key, value = to_record("logs", "s", position, VAULT)

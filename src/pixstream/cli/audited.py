@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pixstream import audit
-from pixstream.event.identifiers import document_valid, normalise_document
+from pixstream.event.identifiers import has_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pixstream.config.settings import Settings
 
-_DOCUMENT = re.compile(r"[0-9A-Za-z][0-9A-Za-z./-]{9,17}")
-
 
 def _why(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Reject a CPF or CNPJ: the reason is stored in clear, in the audit log and in Kafka."""
-    for word in _DOCUMENT.findall(value or ""):
-        if document_valid(normalise_document(word)):
-            raise click.BadParameter(
-                "it contains a CPF or CNPJ; give a ticket number instead", ctx, param
-            )
+    if value and has_document(value):
+        raise click.BadParameter(
+            "it contains a CPF or CNPJ; give a ticket number instead", ctx, param
+        )
     return value
 
 

@@ -5,18 +5,19 @@ A position is a text of the plugin's, and may have the name of a file in it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from pixstream.errors import PixstreamError
 from pixstream.event.identifiers import has_document, mask_documents
 from pixstream.privacy import is_sealed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pixstream.plugins.producer import Position, Stream
     from pixstream.privacy import Vault
-
-_LONGEST_CLEAR = 4096
-"""Characters of a position that is searched for documents; a longer one is sealed."""
 
 
 def position_key(component: str, stream: Stream) -> bytes:
@@ -38,9 +39,26 @@ def to_record(
             "clear in Kafka; rename the account or the directory"
         )
     key, value = position_key(component, stream), position.encode()
-    if len(position) > _LONGEST_CLEAR or has_document(position) or is_sealed(value):
+    if any(map(has_document, _texts(position))) or is_sealed(value):
         value = vault.seal(value, key)
     return key, value
+
+
+def _texts(position: Position) -> Iterator[str]:
+    """Yield the texts in a position that is JSON, without its numbers; else all of it."""
+    try:
+        nodes: list[Any] = [msgspec.json.decode(position)]
+    except msgspec.MsgspecError:
+        nodes = [position]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict):
+            nodes += node.keys()
+            nodes += node.values()
+        elif isinstance(node, list):
+            nodes += node
 
 
 def from_record(key: bytes, value: bytes, vault: Vault) -> Position:

@@ -19,6 +19,9 @@ DOTTED = f"{CPF[:3]}.{CPF[3:6]}.{CPF[6:9]}-{CPF[9:]}"
         f"document:{CPF}",
         f"/customers/{CPF}/keys",
         f"({CPF})",
+        f"file {DOTTED}.xml",
+        f"{CPF[:3]} {CPF[3:6]} {CPF[6:9]} {CPF[9:]}",
+        f"0001-{CPF[:9]}/{CPF[9:]}",
         f'{{"nested": "{{\\"document\\": \\"{CPF}\\"}}"}}',
     ],
 )

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
 _NUMBERS = re.compile(r'"(?:amount_centavos|revision|schema_version)":\d+')
 """Our own numbers that could equal an identifier by chance: an amount is not an account."""
@@ -26,6 +26,8 @@ _TOKENS = (
 # Only from the start of a word: otherwise a long text without spaces takes quadratic time.
 _WORDS = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?: [^\W\d_]++)+")
 _LONGEST_NAME = 7
+_GROUPED_DIGITS = re.compile(r"\d+(?:[^0-9A-Za-z]{1,3}\d+)+", re.ASCII)
+_DOCUMENT_LENGTHS = (11, 14)
 
 
 class PrivacyScan:
@@ -65,4 +67,16 @@ def tokens(text: str) -> set[str]:
         for first in range(len(words)):
             for last in range(first + 2, min(len(words), first + _LONGEST_NAME) + 1):
                 found.add(" ".join(words[first:last]))
+    for run in _GROUPED_DIGITS.findall(text):
+        found.update(_documents(re.findall(r"\d+", run)))
     return found
+
+
+def _documents(groups: Sequence[str]) -> Iterator[str]:
+    """Yield what consecutive groups of digits are together, if as long as a CPF or CNPJ."""
+    for first in range(len(groups)):
+        joined = ""
+        for group in groups[first : first + max(_DOCUMENT_LENGTHS)]:
+            joined += group
+            if len(joined) in _DOCUMENT_LENGTHS:
+                yield joined
