@@ -36,10 +36,11 @@ SEALER = Sealer(
 INTRODUCTION = """\
 # What real senders write, and what becomes of it
 
-Made from `tests/conformance/cases.yaml` by running each input through its producer's parser and the sealing step;
-`tests/conformance/test_conformance.py` fails if a result changes, and writes the events through the delta_lake consumer
-into a table. Flags and reasons are explained in [the event's reference](reference/event.md). What an event does not
-carry as it came is sealed in `extra.as_received`; its fields are named under "kept".
+Made from `tests/conformance/cases.yaml` by running each input through its producer's parser and the
+sealing step; `tests/conformance/test_conformance.py` fails if a result changes, and writes the
+events through the delta_lake consumer into a table. [The event's reference](reference/event.md)
+explains flags and reasons. What an event does not carry as it came is sealed in
+`extra.as_received`; its fields are named under "kept".
 
 | Input | Becomes |
 |---|---|"""
