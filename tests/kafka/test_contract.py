@@ -1,6 +1,5 @@
 """What every client library keeps of the ports' promises, on a real broker (and in memory)."""
 
-import gc
 import os
 import socket
 import threading
@@ -1042,16 +1041,7 @@ def test_a_user_without_permission_reads_what_is_missing(
         Member(user, topic, group=group())
 
 
-@pytest.fixture
-def let_go_of_sockets() -> Iterator[None]:
-    """Collect the sockets that kafka-python does not close when they could not be connected."""
-    yield
-    gc.collect()
-
-
 @pytest.mark.broker
-@pytest.mark.usefixtures("let_go_of_sockets")
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_a_broker_that_goes_away_is_waited_for_and_nothing_is_lost(
     library: Library, broker_control: EmbeddedBroker
 ) -> None:

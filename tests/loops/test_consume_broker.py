@@ -1,7 +1,6 @@
 """The consume loop over real tables and a real broker, with both client libraries."""
 
 import dataclasses
-import gc
 import itertools
 import secrets
 import shutil
@@ -35,12 +34,7 @@ from pixstream.plugins.component import BatchLimits
 from pixstream.testing.waiting import wait_for
 from tests.loops import consume_world as consuming
 
-pytestmark = [
-    pytest.mark.broker,
-    # kafka-python does not close sockets that could not be connected.
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-    pytest.mark.usefixtures("let_go_of_sockets"),
-]
+pytestmark = pytest.mark.broker
 TOPIC = EVENT_TOPICS["recebimentos"]
 
 
@@ -188,13 +182,6 @@ def pipeline(library: Any, broker: str, tmp_path: Path) -> Iterator[Pipeline]:
     for run in list(made.runs):
         run.end()
     made.delete()
-
-
-@pytest.fixture
-def let_go_of_sockets() -> Iterator[None]:
-    """Collect them while their warnings are ignored."""
-    yield
-    gc.collect()
 
 
 def until_it_waits(run: Run) -> None:

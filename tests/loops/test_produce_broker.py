@@ -239,8 +239,6 @@ def control(broker_control: EmbeddedBroker) -> Iterator[EmbeddedBroker]:
     gc.collect()
 
 
-# kafka-python leaves a socket to the garbage collector when the broker goes away while it connects.
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.parametrize(
     "strikes", [[0.001, 0.006], ["frozen"]], ids=["killed", "frozen until nobody waits any more"]
 )
