@@ -1,6 +1,7 @@
 """Certificates that end, and keys that others may read, wherever a setting names their file."""
 
 import datetime as dt
+import itertools
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ ROOT, OLD_ROOT = certificate(-YEAR, YEAR, authority=True), certificate(-YEAR, -D
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", True, "cannot be read"),
         (b"no PEM at all", None, ""),
     ],
+    ids=itertools.count(),  # the contents differ from process to process, which xdist refuses
 )
 def test_dates(tmp_path: Path, content: bytes, *, fails: bool | None, said: str) -> None:
     file = tmp_path / "bank.pem"

@@ -203,7 +203,7 @@ def ask(client: Client, topic: str, group: str) -> object:
 
 
 def commit_one(client: Client, topic: str, name: str) -> None:
-    """Let a group have committed offset 1; a broker that has just started has no coordinator yet."""
+    """Let a group have committed offset 1; a new broker has no coordinator for it yet."""
 
     def done() -> bool:
         with closing(client.admin()) as admin, suppress(Transient):
