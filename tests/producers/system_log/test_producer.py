@@ -217,6 +217,18 @@ def test_preview_reads_every_line() -> None:
     assert [type(content) for content in contents] == [Draft, Refusal, Draft]
 
 
+def test_nuls_around_lines_cost_neither_an_event_nor_a_letter(tmp_path: Path) -> None:
+    raw = bytes(5000) + line(1) + b"\0" + line(2).rstrip() + bytes(3) + b"\n" + bytes(900)
+    (tmp_path / "app.jsonl").write_bytes(raw + line(3))
+    readings, positions = read(producer(tmp_path))
+    assert (numbers(readings), refusals(readings)) == ([1, 2, 3], [])
+    drafts = [r.content for r in readings if isinstance(r.content, Draft)]
+    assert drafts[0].source_ref == "app.jsonl:5000"
+    assert numbers(read(producer(tmp_path), positions)[0]) == []
+    contents = list(producer(Path()).parse(raw + line(3)))
+    assert [type(content) for content in contents] == [Draft] * 3
+
+
 @given(st.binary(max_size=200))
 def test_preview_never_raises(raw: bytes) -> None:
     assert all(isinstance(c, Draft | Refusal) for c in producer(Path()).parse(raw))

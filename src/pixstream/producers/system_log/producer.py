@@ -1,11 +1,12 @@
 """The system log producer: Pix events from JSON lines, followed through rotation and restarts.
 
 A stream is one file, not one name: see `files` for rotated, truncated and removed logs. Each
-reading has the position after its line, so reading can resume after any of them. Blank lines are
-skipped; a line that is not a Pix is a dead letter unless `ignore_events` names it. The first start,
-without a position, reads the existing lines (`start: beginning`) or only new ones (`start: end`); a
-later start always resumes. `on_gap` says what to do when lines may be lost; the default is to
-continue, because waiting would lose more of them.
+reading has the position after its line, so reading can resume after any of them. Blank lines and
+the NULs of a truncated file (see `nuls`) are skipped; a line that is not a Pix is a dead letter
+unless `ignore_events` names it. The first start, without a position, reads the existing lines
+(`start: beginning`) or only new ones (`start: end`); a later start always resumes. `on_gap` says
+what to do when lines may be lost; the default is to continue, because waiting would lose more of
+them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pixstream.formats import log_line
 from pixstream.plugins.gaps import OnGap
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.system_log.files import LogFiles, matching_paths, shown
+from pixstream.producers.system_log.nuls import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,9 +136,10 @@ class SystemLog(Producer):
     def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
         """Yield the content of every line of the bytes, see `Producer.parse`."""
         for line in raw.split(b"\n"):
-            content = self._content(line)
-            if content is not None:
-                yield content
+            for _, text in texts(line):
+                content = self._content(text)
+                if content is not None:
+                    yield content
 
     def check(self) -> str:
         """Report how many files the patterns match; all of them must be readable."""
@@ -184,7 +187,7 @@ class SystemLog(Producer):
                 message=f"line: longer than max_line_bytes, {len(line)} bytes",
                 raw=line,
             )
-        return log_line.parse(line, self.fields, ignore_events=self.ignore_events)
+        return log_line.parse(line.strip(b"\0"), self.fields, ignore_events=self.ignore_events)
 
     def _pause(self) -> Iterator[None]:
         deadline = time.monotonic() + self.poll_seconds
