@@ -494,6 +494,15 @@ def test_a_rejected_message_is_refused_with_its_reason_if_that_is_a_code(
     assert said in refusal.message
 
 
+@pytest.mark.parametrize(
+    ("raw", "said"), [(b"PK\x03\x04rest", "a ZIP archive"), (b"\x1f\x8b\x08rest", "gzip")]
+)
+def test_an_archive_is_refused_as_what_it_is(raw: bytes, said: str) -> None:
+    refusal = only_refusal(raw)
+    assert refusal.reason == Reason.MALFORMED_XML
+    assert refusal.message == f"{said}, not XML: unpack it"
+
+
 def multipart(*bodies: bytes, end: bytes = b"--simple-boundary--\r\n") -> bytes:
     """The ICOM's answer to a poll, without its HTTP headers."""
     head = b"--simple-boundary\r\nContent-Type: application/xml; charset=utf-8\r\n\r\n"

@@ -48,6 +48,7 @@ _REJECTION = "admi.002"
 _CODE = re.compile(r"[A-Za-z0-9]{1,4}", re.ASCII)
 _PARTY = "FIId/FinInstnId"
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,34}", re.ASCII)
+_COMPRESSED = {b"PK\x03\x04": "a ZIP archive", b"\x1f\x8b": "gzip"}
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 
@@ -122,6 +123,9 @@ def _open(text: bytes) -> tuple[str, Header]:
     """Check that the whole message is readable; return its local name and its header."""
     if not text.strip(_BLANK):
         raise Refused(Reason.EMPTY, "the file is empty")
+    for magic, kind in _COMPRESSED.items():
+        if text.startswith(magic):
+            raise Refused(Reason.MALFORMED_XML, f"{kind}, not XML: unpack it")
     root = skeleton(text, {unit_name for unit_name, _ in READERS.values()})
     documents = [root] if local_name(root) == "Document" else root.findall("{*}Document")
     messages = [child for document in documents for child in document] or [root]
