@@ -9,6 +9,7 @@ import pytest
 
 from pixstream.event.model import Draft, Refusal, encode
 from pixstream.formats import api_pix, log_line, spi
+from pixstream.formats.log_wrapping import Unwrapper
 
 E2E = "E99999010202611201400b7oFx8SLEq0"
 RTR = "D99999004202611201401x7oFx8SLEq0"
@@ -162,6 +163,37 @@ LINE_SHAPES: dict[str, Shape] = {
 }
 
 
+WRAPPED_SHAPES: dict[str, tuple[str, Shape]] = {
+    "parts without an end": ("cri", lambda size: repeated("t stdout P x", size, "", "", "\n")),
+    "parts": ("cri", lambda size: repeated("t stdout P x", size, "", "\nt stdout F x", "\n")),
+    "a long part": ("cri", lambda size: b"t stdout F " + b"x" * size),
+    "structured data": (
+        "syslog",
+        lambda size: repeated('[a b="c"]', size, "<1>1 - - - - - ", " {}", ""),
+    ),
+    "structured data that is open": (
+        "syslog",
+        lambda size: repeated('"a"', size, "<1>1 - - - - - [", "", ""),
+    ),
+    "spaces": ("syslog", lambda size: b"<1>1 " + b" " * size),
+    "braces": ("prefix", lambda size: b"{" * size),
+    "parts of Docker": ("docker", lambda size: repeated('{"log":"{"}', size, "", "", "\n")),
+    "a deep path": ("json:" + "a." * 1000, lambda size: b'{"a":' * (size // 5)),
+}
+
+
+def unwrapping(wrapping: str) -> Parse:
+    def parse(raw: bytes) -> Iterator[Draft | Refusal]:
+        unwrapper = Unwrapper(wrapping, 2 * BYTES)
+        for line in raw.split(b"\n"):
+            for whole in [*unwrapper.take(line, 0)]:
+                yield Refusal(reason="", message="", raw=whole.raw)
+        for whole in unwrapper.rest():
+            yield Refusal(reason="", message="", raw=whole.raw)
+
+    return parse
+
+
 def lines(raw: bytes) -> Iterator[Draft | Refusal]:
     found = log_line.parse(raw)
     if found is not None:
@@ -176,6 +208,9 @@ SHAPES = [
         ("log_line", lines, LINE_SHAPES),
     )
     for what, shape in shapes.items()
+] + [
+    pytest.param(unwrapping(wrapping), shape, id=f"log_wrapping: {what}")
+    for what, (wrapping, shape) in WRAPPED_SHAPES.items()
 ]
 
 
