@@ -134,7 +134,7 @@ class BankApi(Producer):
         self._token: Token | None = None
         self._pace = TokenPace()
         self._known: dict[Stream, Recent] = {}
-        self._feeds: dict[Stream, Feed] = {}
+        self._feeds: dict[Stream, Feed] | None = None
 
     def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
         """Read every stream of this replica in turns: a waiting stream does not block the others.
@@ -145,10 +145,10 @@ class BankApi(Producer):
         """
         schedules = self._schedules(since)
         client = BankClient(self._access(), self._token, self._pace)
-        for warning in () if self._feeds else self.warnings():
+        for warning in self.warnings() if self._feeds is None else ():
             log.warning("%s: %s", self.name, warning)
         loop = asyncio.new_event_loop()
-        before = self._feeds
+        before = self._feeds or {}
         self._feeds = {
             stream: Feed(
                 stream,
@@ -200,13 +200,14 @@ class BankApi(Producer):
 
     def delivered(self, reading: Reading) -> None:
         """Remember the contents that need not be read again."""
-        feed = self._feeds.get(reading.stream)
+        feed = (self._feeds or {}).get(reading.stream)
         if feed is not None:
             feed.delivered(reading)
 
     def waits(self) -> bool:
         """Whether a stream failed at its last attempt, or was not answered yet since the start."""
-        return any(feed.waits for feed in self._feeds.values())
+        feeds = self._feeds
+        return feeds is None or any(feed.waits for feed in feeds.values())
 
     def check(self) -> str:
         """Request a token, and the first Pix of the last minute for every account."""
