@@ -432,6 +432,14 @@ def test_a_reversal_is_never_a_receipt(word: str) -> None:
     assert refusal.message.startswith("Ntry/RvslInd: the reversal of an earlier entry")
 
 
+def test_a_reversal_among_transactions_is_refused_alone() -> None:
+    two = details(PAID, more="<RvslInd>true</RvslInd>") + details(PAID)
+    refusal, draft = spi.parse(camt_054(entry("CRDT", two)))
+    assert isinstance(refusal, Refusal)
+    assert isinstance(draft, Draft)
+    assert refusal.message.startswith("TxDtls/RvslInd: ")
+
+
 @pytest.mark.parametrize("word", ["false", "0"])
 def test_an_entry_that_is_no_reversal_is_read(word: str) -> None:
     plain = entry("CRDT", details(PAID)).replace("<Sts>", f"<RvslInd>{word}</RvslInd><Sts>")

@@ -98,6 +98,9 @@ def _transaction(
 ) -> Draft | Refusal:
     """Read one transaction; `alone`: the entry's amount is the transaction's amount."""
     tx = XmlFields(element)
+    if tx.take("RvslInd") not in _NO_REVERSAL:
+        message = "TxDtls/RvslInd: the reversal of an earlier entry, not a Pix of its own"
+        return refusal(element, Reason.STATUS_UNKNOWN, message)
     side = tx.take("CdtDbtInd") or entry.side
     instruction = tx.take("Refs/InstrId")
     return_id = instruction if instruction and instruction.startswith("D") else None
