@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pixstream import kafka, pem_files
 from pixstream.config import show
 from pixstream.errors import PixstreamError, PortTakenError
+from pixstream.plugins.component import Warns
 from pixstream.privacy import key_files, keys
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Findi
         yield _tried(f"consumer {name}", consumer.check, enabled=consumer.enabled)
     for name, processor in settings.processors.items():
         yield _tried(f"processor {name}", processor.check, enabled=processor.enabled)
+    yield from _warnings(settings)
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
@@ -111,6 +113,14 @@ def _topics(settings: Settings, admin: Admin) -> str:
 def _keys(settings: Settings) -> str:
     keys(settings.privacy)
     return f"both keys are usable, key id {settings.privacy.key_id}"
+
+
+def _warnings(settings: Settings) -> Iterator[Finding]:
+    """Yield what enabled components find that works, but should not stay so."""
+    for name, component in settings.components.items():
+        if component.enabled and isinstance(component, Warns):
+            for warning in component.warnings():
+                yield Finding(True, name, warning, warns=True)
 
 
 def _tried(what: str, check: Callable[[], str], *, enabled: bool) -> Finding:

@@ -123,6 +123,20 @@ def test_check_tries_everything_and_exits_2_where_something_fails(
     assert not (tmp_path / "lake").exists()
 
 
+def test_check_warns_of_what_works_but_should_not_stay_so(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bank = {
+        "url": "http://bank.invalid/pix",
+        "token_url": "http://127.0.0.1:1/token",
+        "enabled": True,
+    }
+    configure(tmp_path, producers={"bank_api": bank})
+    _, out, _ = call(capfd, "check")
+    (warning,) = [line for line in out.splitlines() if line.startswith("warn ")]
+    assert warning.startswith("warn bank_api  url: http:// sends tokens, secrets and Pix")
+
+
 def test_preview_prints_a_line_for_each_reading(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

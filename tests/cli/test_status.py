@@ -32,6 +32,8 @@ while True:
     ]
     fresh = {"name": "pix_freshness_seconds", "short": "freshness_seconds"}
     metrics.append(fresh | {"kind": "gauge", "value": 1.5})
+    over = {"name": "pix_passed_over_files", "short": "passed_over"}
+    metrics.append(over | {"kind": "gauge", "value": 3})
     line = {"state": state, "metrics": metrics, "warning": "the bank says no", "warned_at": 1.8e9}
     os.write(order["report_fd"], json.dumps(line).encode() + b"\\n")
     time.sleep(0.05)
@@ -154,6 +156,7 @@ def test_two_supervisors_that_are_ready_are_exit_0(site: Site, look: Look) -> No
     assert lines["webhook-0"][1] == "ready"
     assert lines["delta_lake-0"][1] == "ready"
     assert "the bank says no" in out
+    assert "webhook-0: entries of its directory that are not read: 3; `pixstream check`" in out
     addresses = {s["metrics"] for s in found["supervisors"]}
     assert len(addresses) == 2
     assert all(f"metrics at {address}" in out.replace("\n", " ") for address in addresses)

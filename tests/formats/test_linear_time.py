@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pixstream.event.model import Draft, Refusal
+from pixstream.event.model import Draft, Refusal, encode
 from pixstream.formats import api_pix, log_line, spi
+from pixstream.formats.log_wrapping import Unwrapper
 
 E2E = "E99999010202611201400b7oFx8SLEq0"
 RTR = "D99999004202611201401x7oFx8SLEq0"
@@ -112,6 +113,21 @@ def wide_header(size: int) -> bytes:
     return repeated("<X>value</X>", size // 2, before, after, between="")
 
 
+def wide_entry(size: int) -> bytes:
+    refs = f"<TxDtls><Refs><EndToEndId>{E2E}</EndToEndId></Refs></TxDtls>"
+    before, _, after = (
+        "<Document><BkToCstmrDbtCdtNtfctn><Ntfctn><A>here</A><Ntry><CdtDbtInd>CRDT</CdtDbtInd>"
+        "<Sts>BOOK</Sts><B>here</B><NtryDtls>here</NtryDtls></Ntry></Ntfctn>"
+        "</BkToCstmrDbtCdtNtfctn></Document>"
+    ).partition("here")
+    text = before + "x" * (size // 4) + after
+    text = text.replace("here", "<X>value</X>" * (size // 4 // 12), 1)
+    return text.replace("here", refs * (size // 2 // len(refs))).encode()
+
+
+MESSAGE = "".join(pacs_008(UNIT.format("")))
+PART = f"--b\nContent-Type: application/xml\n\n{MESSAGE}\n"
+
 XML_SHAPES: dict[str, Shape] = {
     "transactions": xml(UNIT.format(""), "here"),
     "transactions without an identifier": xml("<CdtTrfTxInf><A>1</A></CdtTrfTxInf>", "here"),
@@ -132,6 +148,15 @@ XML_SHAPES: dict[str, Shape] = {
     "open elements": lambda size: b"<a>" * (size // 3),
     "blanks": lambda size: b" " * size + "".join(pacs_008(UNIT.format(""))).encode(),
     "namespaces": xml('<A xmlns="u"/>', UNIT.format("here")),
+    "a long identifier of the message": lambda size: wide_header(size).replace(
+        b"M99999004abc", b"M" * (size // 4)
+    ),
+    "an entry with many fields": wide_entry,
+    "parts": lambda size: repeated(PART, size, "", "--b--", between=""),
+    "empty parts": lambda size: repeated("--b\n\n\n", size, "", "--b--", between=""),
+    "parts without an end": lambda size: repeated("--b\nX:y\n", size, "", "", between=""),
+    "headers of a part": lambda size: repeated("X: y\n", size, "--b\n", "\n\n--b--", between=""),
+    "folded headers of a part": lambda size: repeated(" y\n", size, "--b\nX:\n", "", between=""),
 }
 
 LINE = {"event": "pix.recebimento", "end_to_end_id": E2E, "amount": "1.00"}
@@ -142,6 +167,37 @@ LINE_SHAPES: dict[str, Shape] = {
     "one name again and again": lambda size: repeated('"event":"a"', size, "{", "}"),
     "NULs": lambda size: b"\0" * size + json.dumps(LINE).encode(),
 }
+
+
+WRAPPED_SHAPES: dict[str, tuple[str, Shape]] = {
+    "parts without an end": ("cri", lambda size: repeated("t stdout P x", size, "", "", "\n")),
+    "parts": ("cri", lambda size: repeated("t stdout P x", size, "", "\nt stdout F x", "\n")),
+    "a long part": ("cri", lambda size: b"t stdout F " + b"x" * size),
+    "structured data": (
+        "syslog",
+        lambda size: repeated('[a b="c"]', size, "<1>1 - - - - - ", " {}", ""),
+    ),
+    "structured data that is open": (
+        "syslog",
+        lambda size: repeated('"a"', size, "<1>1 - - - - - [", "", ""),
+    ),
+    "spaces": ("syslog", lambda size: b"<1>1 " + b" " * size),
+    "braces": ("prefix", lambda size: b"{" * size),
+    "parts of Docker": ("docker", lambda size: repeated('{"log":"{"}', size, "", "", "\n")),
+    "a deep path": ("json:" + "a." * 1000, lambda size: b'{"a":' * (size // 5)),
+}
+
+
+def unwrapping(wrapping: str) -> Parse:
+    def parse(raw: bytes) -> Iterator[Draft | Refusal]:
+        unwrapper = Unwrapper(wrapping, 2 * BYTES)
+        for line in raw.split(b"\n"):
+            for whole in [*unwrapper.take(line, 0)]:
+                yield Refusal(reason="", message="", raw=whole.raw)
+        for whole in unwrapper.rest():
+            yield Refusal(reason="", message="", raw=whole.raw)
+
+    return parse
 
 
 def lines(raw: bytes) -> Iterator[Draft | Refusal]:
@@ -158,6 +214,9 @@ SHAPES = [
         ("log_line", lines, LINE_SHAPES),
     )
     for what, shape in shapes.items()
+] + [
+    pytest.param(unwrapping(wrapping), shape, id=f"log_wrapping: {what}")
+    for what, (wrapping, shape) in WRAPPED_SHAPES.items()
 ]
 
 
@@ -198,3 +257,11 @@ def test_what_is_kept_of_a_body_is_about_as_much_as_the_body(parse: Parse, shape
     raw = shape(BYTES)
     kept = sum(len(found.raw) for found in parse(raw) if isinstance(found, Refusal))
     assert kept <= 3 * len(raw) + 1000
+
+
+@pytest.mark.parametrize(("parse", "shape"), SHAPES)
+def test_the_events_of_a_body_are_about_as_much_as_the_body(parse: Parse, shape: Shape) -> None:
+    """What many events share must not be copied into each of them."""
+    raw = shape(BYTES)
+    drafts = [found for found in parse(raw) if isinstance(found, Draft)]
+    assert sum(len(encode(draft)) for draft in drafts) <= 3 * len(raw) + 1000 * (len(drafts) + 1)

@@ -99,6 +99,58 @@ def test_every_event_and_status_has_its_row(category: str, status: str) -> None:
     assert (found.message, found.status) in rows
 
 
+@pytest.mark.parametrize(
+    "event",
+    ["PIX.RECEBIMENTO", "Pix.Recebimento", "recebimento", " pix.recebimento", "pix.recebimento\n"],
+)
+@pytest.mark.parametrize("status", ["LIQUIDADO", "Liquidado ", "\tliquidado"])
+def test_capitals_and_white_space_do_not_matter(event: str, status: str) -> None:
+    found = draft(line(event=event, status=status))
+    assert (found.message, found.status) == ("log.recebimento", "liquidado")
+
+
+def test_an_ignored_event_may_be_in_capitals() -> None:
+    assert parse(line(event=" LOGIN.Ok"), ignore_events=["login."]) is None
+
+
+def test_words_of_a_line_can_mean_ours() -> None:
+    values = {
+        "event": {"transferreceived": "pix.recebimento"},
+        "status": {"settled": "liquidado"},
+        "payer.account_type": {"cc": "CACC"},
+    }
+    own = {"event": "TransferReceived", "status": " SETTLED", "pagador": {"tipoConta": "CC"}}
+    found = parse(line(**own), values=values)
+    assert isinstance(found, Draft)
+    assert (found.message, found.status) == ("log.recebimento", "liquidado")
+    assert found.payer.account_type == "CACC"
+    assert {k: found.extra[k] for k in ("event", "status", "pagador.tipoConta")} == {
+        "event": "TransferReceived",
+        "status": " SETTLED",
+        "pagador.tipoConta": "CC",
+    }
+    same = parse(line(), values=values)
+    assert same == draft(line())
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [(1050, "10.50"), ("1050", "10.50"), ("5", "0.05"), (0, "0.00"), (" 7 ", "0.07")],
+)
+def test_amounts_can_be_in_centavos(written: object, amount: str) -> None:
+    found = parse(line(valor=written), centavos=True)
+    assert isinstance(found, Draft)
+    assert found.amount == amount
+    assert "valor" not in found.extra
+
+
+@pytest.mark.parametrize("written", ["10.50", "-5", "1e3", "²", "dez"])
+def test_what_is_not_a_number_of_centavos_is_kept_and_no_amount(written: str) -> None:
+    found = parse(line(valor=written), centavos=True)
+    assert isinstance(found, Draft)
+    assert (found.amount, found.extra["valor"]) == (None, written)
+
+
 def test_a_return_may_name_only_itself() -> None:
     found = draft(line(event="pix.estorno", rtrId=RTR, endToEndId=None))
     assert (found.end_to_end_id, found.return_id) == (None, RTR)

@@ -281,13 +281,25 @@ def test_versions_namespaces_and_prefixes_make_no_difference() -> None:
     [
         lambda raw: b"\xef\xbb\xbf" + raw,
         lambda raw: b"\r\n  " + raw,
+        lambda raw: b"\xef\xbb\xbf\n   " + raw,
+        lambda raw: b"\n\xef\xbb\xbf\r\n" + raw,
         lambda raw: raw + b"\n\n",
         lambda raw: raw.decode().replace("UTF-8", "UTF-16").encode("utf-16"),
         lambda raw: raw.decode().replace("UTF-8", "ISO-8859-1").encode("latin-1"),
         lambda raw: raw.replace(b"<Purp>", b"<!-- a note --><Purp><?x y?>"),
         lambda raw: raw.replace(b"<TxId>cobranca1", b"<TxId> cobr<!-- a note -->anca1\n"),
     ],
-    ids=["bom", "blank", "blank-end", "utf-16", "latin-1", "comments", "split-text"],
+    ids=[
+        "bom",
+        "blank",
+        "bom-blank",
+        "blank-bom-blank",
+        "blank-end",
+        "utf-16",
+        "latin-1",
+        "comments",
+        "split-text",
+    ],
 )
 def test_the_same_message_otherwise_written_is_the_same(change: object) -> None:
     raw = pacs_008(transfer())
@@ -412,6 +424,125 @@ def test_an_entry_that_settled_no_pix_is_refused(raw: bytes, reason: Reason) -> 
     assert only_refusal(raw).reason == reason
 
 
+@pytest.mark.parametrize("word", ["true", "1", "TRUE", "yes"])
+def test_a_reversal_is_never_a_receipt(word: str) -> None:
+    reversed_ = entry("CRDT", details(PAID)).replace("<Sts>", f"<RvslInd>{word}</RvslInd><Sts>")
+    refusal = only_refusal(camt_054(reversed_))
+    assert refusal.reason == Reason.STATUS_UNKNOWN
+    assert refusal.message.startswith("Ntry/RvslInd: the reversal of an earlier entry")
+
+
+def test_a_reversal_among_transactions_is_refused_alone() -> None:
+    two = details(PAID, more="<RvslInd>true</RvslInd>") + details(PAID)
+    refusal, draft = spi.parse(camt_054(entry("CRDT", two)))
+    assert isinstance(refusal, Refusal)
+    assert isinstance(draft, Draft)
+    assert refusal.message.startswith("TxDtls/RvslInd: ")
+
+
+@pytest.mark.parametrize("word", ["false", "0"])
+def test_an_entry_that_is_no_reversal_is_read(word: str) -> None:
+    plain = entry("CRDT", details(PAID)).replace("<Sts>", f"<RvslInd>{word}</RvslInd><Sts>")
+    [draft] = drafts(camt_054(plain))
+    assert draft.status == "CRDT"
+    assert draft.extra["Ntry"]["RvslInd"] == word
+
+
+def test_what_transactions_share_goes_with_the_first_of_them() -> None:
+    first, second = drafts(pacs_008(transfer(), transfer()))
+    assert first.extra.keys() - second.extra.keys() == {"AppHdr", "GrpHdr"}
+    assert second.extra.keys() <= first.extra.keys()
+    one = [details(PAID, more=f'<Amt Ccy="BRL">{n}.00</Amt>') for n in (1, 2)]
+    booked = drafts(camt_054(entry("CRDT", "".join(one)), entry("CRDT", details(PAID))))
+    shared = [sorted(draft.extra.keys() & {"AppHdr", "Ntfctn", "Ntry"}) for draft in booked]
+    assert shared == [["AppHdr", "Ntfctn", "Ntry"], [], ["Ntry"]]
+
+
+def test_what_transactions_share_waits_for_the_first_that_can_be_read() -> None:
+    nameless = transfer().replace(E2E, "")
+    refusal, draft, _ = spi.parse(pacs_008(nameless, transfer(), transfer()))
+    assert isinstance(refusal, Refusal)
+    assert isinstance(draft, Draft)
+    assert draft.extra["GrpHdr"]["SttlmInf"] == {"SttlmMtd": "CLRG"}
+
+
+def test_a_long_text_of_the_header_is_not_copied_into_every_transaction() -> None:
+    long = "x" * 200
+    first, second = drafts(pacs_008(transfer(), transfer()).replace(MSG_ID.encode(), long.encode()))
+    assert (first.source_ref, second.source_ref) == (None, None)
+    assert first.extra["GrpHdr"]["MsgId"] == first.extra["AppHdr"]["BizMsgIdr"] == long
+    assert long not in encode(second).decode()
+
+
+def rejection(code: str) -> bytes:
+    return envelope(
+        "admi.002",
+        "1.3",
+        f"""<admi.002.001.01><RltdRef><Ref>{MSG_ID}</Ref></RltdRef>
+        <Rsn><RjctgPtyRsn>{code}</RjctgPtyRsn></Rsn></admi.002.001.01>""",
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("AM05", ", RjctgPtyRsn AM05;"),
+        ("x", ", RjctgPtyRsn x;"),
+        (CPF, "whole message;"),
+        ("Ana Maria", "whole message;"),
+        ("", "whole message;"),
+    ],
+)
+def test_a_rejected_message_is_refused_with_its_reason_if_that_is_a_code(
+    code: str, said: str
+) -> None:
+    refusal = only_refusal(rejection(code))
+    assert refusal.reason == Reason.ERROR_BODY
+    assert refusal.message.startswith("admi.002: the SPI rejected a whole message")
+    assert said in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"), [(b"PK\x03\x04rest", "a ZIP archive"), (b"\x1f\x8b\x08rest", "gzip")]
+)
+def test_an_archive_is_refused_as_what_it_is(raw: bytes, said: str) -> None:
+    refusal = only_refusal(raw)
+    assert refusal.reason == Reason.MALFORMED_XML
+    assert refusal.message == f"{said}, not XML: unpack it"
+
+
+def multipart(*bodies: bytes, end: bytes = b"--simple-boundary--\r\n") -> bytes:
+    """The ICOM's answer to a poll, without its HTTP headers."""
+    head = b"--simple-boundary\r\nContent-Type: application/xml; charset=utf-8\r\n\r\n"
+    return b"".join(head + body + b"\r\n" for body in bodies) + end
+
+
+def test_an_answer_of_several_messages_is_read_as_they_are() -> None:
+    order, answer = pacs_008(transfer()), pacs_002(status(E2E, "ACSC"))
+    raw = multipart(order, answer)
+    assert drafts(raw) == drafts(order) + drafts(answer)
+    assert drafts(raw.replace(b"\r\n", b"\n")) == drafts(raw)
+    assert drafts(b"\xef\xbb\xbf\r\n" + raw) == drafts(raw)
+
+
+def test_a_part_that_cannot_be_read_costs_no_other() -> None:
+    order = pacs_008(transfer())
+    odd = rejection("AM05")
+    first, second, third = spi.parse(multipart(odd, order[:-10], order))
+    assert isinstance(first, Refusal)
+    assert isinstance(second, Refusal)
+    assert isinstance(third, Draft)
+    assert (first.raw, second.raw) == (odd, order[:-10])
+    assert (first.reason, second.reason) == (Reason.ERROR_BODY, Reason.MALFORMED_XML)
+
+
+def test_an_answer_that_is_cut_off_is_refused_whole() -> None:
+    raw = multipart(pacs_008(transfer()), end=b"")
+    refusal = only_refusal(raw)
+    assert refusal.raw == raw
+    assert "cut off" in refusal.message
+
+
 def test_several_entries_and_transactions_are_all_read() -> None:
     amounts = ['<Amt Ccy="BRL">1.00</Amt>', '<Amt Ccy="BRL">2.00</Amt>', ""]
     many = "".join(details(PAID, more=amount) for amount in amounts)
@@ -442,7 +573,6 @@ def test_a_transaction_without_identifier_is_refused_alone() -> None:
     ("body", "named"),
     [
         ("<EchoTxtResp>1</EchoTxtResp>", "EchoTxtResp"),
-        ("<admi.002.001.01><Rsn/></admi.002.001.01>", "an element"),
         ("<BkToCstmrStmt><Stmt><Ntry/></Stmt></BkToCstmrStmt>", "BkToCstmrStmt"),
         ("<PmtRtr/><PmtRtr/>", "more than one"),
         ("<Ana_Maria_de_Souza/>", "an element"),
@@ -587,3 +717,19 @@ def test_published_samples_are_all_events() -> None:
     found = [draft for file in files for draft in drafts(file.read_bytes())]
     assert len(found) == len(files)
     assert all(draft.source_ref for draft in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("17-multipart.xml", ["spi.pacs.008", "spi.pacs.002"]),
+        ("18-admi002.xml", ["error_body"]),
+        ("29-bom-space.xml", ["spi.pacs.008"]),
+    ],
+)
+def test_the_inputs_that_failed_in_use(name: str, found: list[str]) -> None:
+    path = SHARED / "field" / name
+    if not path.exists():
+        pytest.skip("the inputs of ../shared are not on this machine")
+    contents = spi.parse(path.read_bytes())
+    assert [c.message if isinstance(c, Draft) else c.reason for c in contents] == found

@@ -92,6 +92,17 @@ def test_children_of_every_replica_become_ready_and_stop_clean(
     assert all(child.counts["read"] == 1 for child in supervisor.children)
 
 
+def test_a_component_that_waits_is_not_announced_as_ready(
+    supervise: Callable[..., Supervisor], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    waits = "state = 'waiting' if order['replica'] else 'ready'\n"
+    supervisor = supervise(waits + REPORTING.replace('"ready"', "state"), replicas=2)
+    supervisor.start()
+    step_until(supervisor, lambda: "ready" in caplog.text)
+    assert "not all is ready: fake-1 (waiting); ready: fake-0" in caplog.text
+
+
 def test_a_killed_child_is_started_again_and_its_counts_add_up(
     supervise: Callable[..., Supervisor],
 ) -> None:

@@ -25,9 +25,10 @@ def check(root: Root) -> int:
     """Validate the configuration, then probe the broker, topics, sources and destinations.
 
     \b
-    Prints one line per probe. Keys that others may read and certificates that expire within 14
-    days are warnings. A run of the same components may go on meanwhile. Exit code 0: every probe
-    succeeded, perhaps with warnings; 2: at least one failed.
+    Prints one line per probe. Keys that others may read, certificates that expire within 14 days
+    and what a source finds wrong but can work with are warnings. A run of the same components may
+    go on meanwhile. Exit code 0: every probe succeeded, perhaps with warnings; 2: at least one
+    failed.
       pixstream --env prod check
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.preflight import examine

@@ -13,7 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from pixstream.cli.watching import watch, watchable
-from pixstream.metrics.records import COMMITTED, CONSUMED, FRESHNESS, LETTERS, READ, WRITTEN
+from pixstream.metrics.records import (
+    COMMITTED,
+    CONSUMED,
+    FRESHNESS,
+    LETTERS,
+    PASSED_OVER,
+    READ,
+    WRITTEN,
+)
 from pixstream.processes import run_status
 from pixstream.processes.report import WARNED_SECONDS
 from pixstream.processes.run_status import READY, STALE_SECONDS
@@ -134,8 +142,14 @@ def _count(component: ComponentStatus, counters: tuple[Counter, ...]) -> tuple[s
 
 
 def _notes(component: ComponentStatus) -> Iterator[str]:
-    """Yield the component's last warning and how its last process ended, while that is news."""
+    """Yield what it does not read, and its last warning and process end while that is news."""
     c = component
+    passed_over = c.counts.get(PASSED_OVER.short, 0)
+    if passed_over:
+        yield (
+            f"{c.label}: entries of its directory that are not read: {passed_over:,.0f}; "
+            "`pixstream check` names them"
+        )
     if c.last_warning is not None and c.last_warning_at is not None:
         many = c.recent_warnings
         which = f", the last of {many:,} in {WARNED_SECONDS / 60:.0f} min" if many > 1 else ""

@@ -11,9 +11,10 @@ The expected names, unless the configuration gives another path for a field:
      "iniciacao": "DICT", "finalidade": "IPAY", "motivo": "AB03", "mensagem": "…"}
 
 `event` is `pix.` and a category of `event.categories`; `status` is iniciado, aceito, liquidado or
-rejeitado. `horario` is the time of the event (without it, `timestamp` is). `pagador` is the party
-that gives the money in this event: in an estorno, the party that returns it. All other fields of a
-line are kept.
+rejeitado; capitals and white space around them do not matter. `horario` is the time of the event
+(without it, `timestamp` is). `pagador` is the party that gives the money in this event: in an
+estorno, the party that returns it. All other fields of a line are kept. docs/sources/system_log.md
+says what each field is.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 from pixstream.errors import Refused
 from pixstream.event.categories import Category
 from pixstream.event.model import Draft, Flag, Person, Reason, Refusal
+from pixstream.event.routing import TABLE
 from pixstream.formats.json_body import Body, JsonFields
 
 if TYPE_CHECKING:
@@ -62,6 +64,17 @@ FIELDS: Mapping[str, str] = {
 
 CONTENT_TYPE = "application/json"
 _EVENT_PREFIX = "pix."
+_MESSAGE_PREFIX = "log."
+STATUSES = tuple(
+    dict.fromkeys(
+        rule.status for rule in TABLE if rule.status and rule.message.startswith(_MESSAGE_PREFIX)
+    )
+)
+"""The words of `status`."""
+
+EVENTS = tuple(_EVENT_PREFIX + category for category in Category)
+"""The words of `event`."""
+
 _CATEGORIES = frozenset(Category)
 _TEXTS = ("text", "payer.name", "payee.name")
 
@@ -71,6 +84,8 @@ def parse(
     fields: Mapping[str, str] | None = None,
     *,
     ignore_events: Sequence[str] = (),
+    values: Mapping[str, Mapping[str, str]] | None = None,
+    centavos: bool = False,
 ) -> Draft | Refusal | None:
     """Parse one line; ignore a byte order mark, and a carriage return at the end.
 
@@ -80,7 +95,10 @@ def parse(
         raw_line: the line without its line feed.
         fields: dotted paths, by names of `FIELDS`, that replace the ones there. A path is first
             looked up as one name with dots in it, then level by level.
-        ignore_events: prefixes of `event` that do not concern Pix.
+        ignore_events: prefixes of `event` that do not concern Pix, as `word` returns them.
+        values: names of `FIELDS` → words of a line, as `word` returns them → what they mean here.
+            A word that is replaced stays in `extra`.
+        centavos: amounts are whole numbers of centavos; another amount stays in `extra`.
 
     Returns:
         None for a blank line and for an event that `ignore_events` matches.
@@ -88,7 +106,8 @@ def parse(
     if not raw_line.strip():
         return None
     try:
-        return _read(raw_line, {**FIELDS, **(fields or {})}, ignore_events)
+        paths = {**FIELDS, **fields} if fields else FIELDS
+        return _read(raw_line, paths, ignore_events, values or {}, centavos=centavos)
     except Refused as refused:
         return Refusal(
             reason=refused.reason,
@@ -98,17 +117,36 @@ def parse(
         )
 
 
-def _read(raw: bytes, paths: Mapping[str, str], ignore_events: Sequence[str]) -> Draft | None:
+def word(text: str) -> str:
+    """Return a word of an event or status as it is compared: in small letters, without spaces."""
+    return text.strip().lower()
+
+
+def _read(
+    raw: bytes,
+    paths: Mapping[str, str],
+    ignore_events: Sequence[str],
+    values: Mapping[str, Mapping[str, str]],
+    *,
+    centavos: bool,
+) -> Draft | None:
     body = Body(raw)
     document = body.document
     if not isinstance(document, dict):
         raise Refused(Reason.NOT_A_PIX, "line: not a JSON object")
     line = JsonFields(document)
     found = {name: _text(line, path) for name, path in paths.items()}
-    event = found.pop("event") or ""
+    event = word(found["event"] or "")
     if event and event.startswith(tuple(ignore_events)):
         return None
-    category = event.removeprefix(_EVENT_PREFIX).lower()
+    replaced = _replace(found, paths, values)
+    if centavos and found["amount"]:
+        reais = _reais(found["amount"])
+        if reais is None:
+            replaced[paths["amount"]] = found["amount"]
+        found["amount"] = reais
+    event = word(found.pop("event") or "")
+    category = event.removeprefix(_EVENT_PREFIX)
     if category not in _CATEGORIES:
         raise _not_ours(event, paths["event"])
     if not (found["end_to_end_id"] or found["return_id"]):
@@ -119,8 +157,8 @@ def _read(raw: bytes, paths: Mapping[str, str], ignore_events: Sequence[str]) ->
     payer, payee = _person(found, "payer."), _person(found, "payee.")
     currency = found.pop("currency")
     return Draft(
-        message=f"log.{category}",
-        status=status.lower() if status else None,
+        message=f"{_MESSAGE_PREFIX}{category}",
+        status=word(status) if status else None,
         event_time=found.pop("event_time") or found["source_time"],
         currency=currency or "BRL",
         payer=payer,
@@ -130,9 +168,34 @@ def _read(raw: bytes, paths: Mapping[str, str], ignore_events: Sequence[str]) ->
             *([Flag.TEXT_REPAIRED] if body.repaired else []),
         ],
         texts=texts,
-        extra=line.rest(),
+        extra=line.rest() | replaced,
         **found,
     )
+
+
+def _replace(
+    found: dict[str, str | None],
+    paths: Mapping[str, str],
+    values: Mapping[str, Mapping[str, str]],
+) -> dict[str, str]:
+    """Replace the words that have a meaning in `values`; return them, by their paths."""
+    replaced = {}
+    for name, meanings in values.items():
+        text = found[name]
+        meaning = meanings.get(word(text)) if text else None
+        if text and meaning is not None:
+            found[name] = meaning
+            replaced[paths[name]] = text
+    return replaced
+
+
+def _reais(centavos: str) -> str | None:
+    """Return a whole number of centavos in reais; None if it is not one."""
+    text = centavos.strip()
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    digits = text.zfill(3)
+    return f"{digits[:-2]}.{digits[-2:]}"
 
 
 def _text(line: JsonFields, path: str) -> str | None:
@@ -154,6 +217,6 @@ def _not_ours(event: str, path: str) -> Refused:
     if not event:
         return Refused(Reason.MESSAGE_UNKNOWN, f"{path}: absent")
     if event.startswith(_EVENT_PREFIX):
-        known = ", ".join(_EVENT_PREFIX + category for category in Category)
+        known = ", ".join(EVENTS)
         return Refused(Reason.MESSAGE_UNKNOWN, f"{path}: a Pix event, but not one of {known}")
     return Refused(Reason.NOT_A_PIX, f"{path}: not a Pix event; add it to `ignore_events`")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pixstream.event.model import Flag, Reason
+from pixstream.event.model import Draft, Flag, Reason
 from pixstream.formats.spi_pacs import REMITTANCE, amount, identified, person, refusal
 from pixstream.formats.xml_fields import XmlFields
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
-    from pixstream.event.model import Draft, Person, Refusal
+    from pixstream.event.model import Person, Refusal
     from pixstream.formats.spi_pacs import Header
 
+_NO_REVERSAL = {None, "false", "0"}
 _RETURN = "RRTN"
 _RESERVES = "CAMT"
 _TEXTS = (
@@ -38,15 +39,17 @@ class _Entry(NamedTuple):
     total: dict[str, Any]
     settled: str | None
     gives_back: bool
-    extra: dict[str, Any]
     flags: list[str]
 
 
 def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Refusal]:
-    """Yield the transactions of one notification; refuse entries that settled nothing."""
+    """Yield the transactions of one notification; refuse entries that settled nothing.
+
+    What a notification or an entry contains beyond a draft's fields goes with its first draft only.
+    """
     notice = XmlFields(unit, without=["Ntry"])
-    owner = notice.take("Acct/Id/Othr/Id")
-    shared = notice.rest()
+    owner = notice.take_shared("Acct/Id/Othr/Id")
+    beside = {"Ntfctn": notice.rest()}
     entries = unit.findall("{*}Ntry")
     if not entries:
         yield refusal(unit, Reason.NOT_A_PIX, "Ntfctn: without Ntry")
@@ -54,7 +57,11 @@ def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Refusal]:
         fields = XmlFields(element, without=["TxDtls"])
         status = fields.take("Sts/Cd", "Sts")
         details = element.findall("{*}NtryDtls/{*}TxDtls")
-        if status not in {None, "BOOK"}:
+        reversal = fields.take("RvslInd")
+        if reversal not in _NO_REVERSAL:
+            message = "Ntry/RvslInd: the reversal of an earlier entry, not a Pix of its own"
+            yield refusal(element, Reason.STATUS_UNKNOWN, message)
+        elif status not in {None, "BOOK"}:
             message = "Ntry/Sts: not BOOK, so nothing was settled"
             yield refusal(element, Reason.STATUS_UNKNOWN, message)
         elif fields.take("BkTxCd/Domn/Cd") == _RESERVES:
@@ -64,22 +71,24 @@ def camt_054(unit: _Element, header: Header) -> Iterator[Draft | Refusal]:
             message = "Ntry: without NtryDtls/TxDtls"
             yield refusal(element, Reason.IDENTIFIER_MISSING, message)
         else:
-            entry = _entry(fields, owner, shared, assumed=status is None)
+            entry = _entry(fields, owner, assumed=status is None)
+            beside["Ntry"] = fields.rest() | ({"RvslInd": reversal} if reversal else {})
             for detail in details:
-                yield _transaction(detail, entry, header, alone=len(details) == 1)
+                found = _transaction(detail, entry, header, alone=len(details) == 1)
+                if isinstance(found, Draft):
+                    found.extra = {**{k: v for k, v in beside.items() if v}, **found.extra}
+                    beside = {}
+                yield found
 
 
-def _entry(
-    fields: XmlFields, owner: str | None, notice: dict[str, Any], *, assumed: bool
-) -> _Entry:
+def _entry(fields: XmlFields, owner: str | None, *, assumed: bool) -> _Entry:
     """Read an entry after its status; `assumed`: it has no status and counts as booked."""
     return _Entry(
         owner=owner,
-        side=fields.take("CdtDbtInd"),
+        side=fields.take_shared("CdtDbtInd"),
         total=amount(fields, "Amt"),
-        settled=fields.take("ValDt/DtTm", "BookgDt/DtTm"),
+        settled=fields.take_shared("ValDt/DtTm", "BookgDt/DtTm"),
         gives_back=fields.take("BkTxCd/Domn/Fmly/SubFmlyCd") == _RETURN,
-        extra={"Ntfctn": notice, "Ntry": fields.rest()},
         flags=[*fields.flags, *([Flag.STATUS_ASSUMED] if assumed else [])],
     )
 
@@ -89,6 +98,9 @@ def _transaction(
 ) -> Draft | Refusal:
     """Read one transaction; `alone`: the entry's amount is the transaction's amount."""
     tx = XmlFields(element)
+    if tx.take("RvslInd") not in _NO_REVERSAL:
+        message = "TxDtls/RvslInd: the reversal of an earlier entry, not a Pix of its own"
+        return refusal(element, Reason.STATUS_UNKNOWN, message)
     side = tx.take("CdtDbtInd") or entry.side
     instruction = tx.take("Refs/InstrId")
     return_id = instruction if instruction and instruction.startswith("D") else None
@@ -120,7 +132,7 @@ def _transaction(
         payer=debtor,
         payee=creditor,
         texts=_TEXTS,
-        extra=entry.extra if return_id else {**entry.extra, "InstrId": instruction},
+        extra=None if return_id else {"InstrId": instruction},
     )
     draft.flags.extend(entry.flags)
     return identified(draft, element)

@@ -24,14 +24,17 @@ REMITTANCE = "RmtInf/Ustrd"
 
 
 class Header(NamedTuple):
-    """The data of the envelope that all its transactions share."""
+    """The data of the envelope that all its transactions share.
+
+    `beside` is what has no field in a draft; the first draft of the message gets it.
+    """
 
     source_ref: str | None
     source_time: str | None
     sender: str | None
     receiver: str | None
     flags: list[str]
-    extra: Mapping[str, Any]
+    beside: Mapping[str, Any]
 
     def draft(
         self,
@@ -60,9 +63,7 @@ class Header(NamedTuple):
             receiver_ispb=self.receiver,
             texts={path: text for path, text in written.items() if text},
             extra={
-                name: value
-                for name, value in {**self.extra, **(extra or {}), **fields.rest()}.items()
-                if value
+                name: value for name, value in {**(extra or {}), **fields.rest()}.items() if value
             },
             flags=[*self.flags, *fields.flags],
             **known,

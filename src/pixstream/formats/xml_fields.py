@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
+LONGEST_SHARED = 140
+"""Characters. No identifier and no name of ISO 20022 is longer."""
+
 _CHUNK = 1 << 16
 _PROLOG_CHUNK = 1 << 10
 _TEXT = "#text"
@@ -87,13 +90,30 @@ class XmlFields:
                 return found[0]
         return None
 
+    def take_shared(self, *paths: str) -> str | None:
+        """Do as `take` for a text that many drafts share; one above `LONGEST_SHARED` stays.
+
+        It would be copied into each of them.
+        """
+        for path in paths:
+            nodes, last = self._parents(path)
+            texts = [text for node in nodes for text in _texts(node, last)]
+            if texts and all(len(text) <= LONGEST_SHARED for text in texts):
+                return self.take(path)
+        return None
+
     def take_all(self, path: str) -> list[str]:
         """Take every text at a path, in document order, without empty ones."""
+        nodes, last = self._parents(path)
+        return [text for node in nodes for text in _pop(node, last)]
+
+    def _parents(self, path: str) -> tuple[list[Any], str]:
+        """Return the nodes above the last step of a path, and that step."""
         *parents, last = path.split("/")
         nodes: list[Any] = [self._tree]
         for name in parents:
             nodes = [child for node in nodes for child in _children(node, name)]
-        return [text for node in nodes for text in _pop(node, last)]
+        return nodes, last
 
     def rest(self) -> dict[str, Any]:
         """Return what was not taken, as nested mappings without empty elements."""
@@ -188,6 +208,12 @@ def _local(name: str) -> str:
 def _children(node: Any, name: str) -> list[Any]:
     found = node.get(name, []) if isinstance(node, dict) else []
     return found if isinstance(found, list) else [found]
+
+
+def _texts(node: Any, name: str) -> list[str]:
+    """Return the texts of the children with this name, without empty ones."""
+    values = [v.get(_TEXT, "") if isinstance(v, dict) else v for v in _children(node, name)]
+    return [text for text in values if text]
 
 
 def _pop(node: Any, name: str) -> list[str]:

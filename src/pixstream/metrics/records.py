@@ -40,6 +40,11 @@ COMMITTED = Counter(
 )
 BATCHES = Counter("pix_batches_total", "Batches that the destination has accepted")
 RETRIES = Counter("pix_retries_total", "Waits after a transient failure")
+PASSED_OVER = Gauge(
+    "pix_passed_over_files",
+    "Archives, folders, links and names in other capitals in the directory, which are not read",
+    short="passed_over",
+)
 FRESHNESS = Gauge(
     "pix_freshness_seconds",
     "Age in Kafka of the oldest record in the last batch, when it was processed; absent before the "

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     ClassVar,
     Protocol,
+    runtime_checkable,
 )
 
 import msgspec
 from msgspec import Meta
 
 from pixstream.metrics import Counts, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Loop(Protocol):
@@ -72,6 +77,14 @@ class Component:
             PixstreamError: the check failed; the message says what is wrong and what to do.
         """
         return "nothing to check"
+
+
+@runtime_checkable
+class Warns(Protocol):
+    """A plugin that can find what works now but should not stay so."""
+
+    def warnings(self) -> Iterator[str]:
+        """Yield it, a line each, for `pixstream check`; never raise."""
 
 
 class BatchLimits(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -30,7 +30,7 @@ from pixstream.processes.child import COMMAND, Child
 from pixstream.processes.endpoint import Endpoint
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FENCED, EXIT_OK
 from pixstream.processes.replica_locks import ReplicaLocks
-from pixstream.processes.report import STARTING
+from pixstream.processes.report import READY, STARTING
 from pixstream.processes.run_status import StatusFile, SupervisorStatus
 
 if TYPE_CHECKING:
@@ -316,7 +316,12 @@ class Supervisor:
             return
         if self.ready():
             self._announced = True
-            log.info("ready: %s", ", ".join(child.label for child in self.children))
+            ready = [c.label for c in self.children if c.state == READY]
+            others = [f"{c.label} ({c.state})" for c in self.children if c.state != READY]
+            if not others:
+                log.info("ready: %s", ", ".join(ready))
+            else:
+                log.info("not all is ready: %s; ready: %s", ", ".join(others), ", ".join(ready))
         elif time.monotonic() - self._begun > self._settings.ready_timeout_seconds:
             self._announced = True
             late = [c.label for c in self.children if c.state in _NOT_WORKING]

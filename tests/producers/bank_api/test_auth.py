@@ -13,6 +13,7 @@ import pytest
 from pixstream.errors import PixstreamError, Transient
 from pixstream.producers.bank_api.answers import Busy
 from pixstream.producers.bank_api.auth import ClientCredentials, Token
+from pixstream.producers.bank_api.token_pace import TokenPace
 
 TOKEN_URL = "https://bank.example/token"
 DATA_URL = "https://bank.example/data"
@@ -45,7 +46,9 @@ def issued(token: str, seconds: object = 300) -> dict[str, object]:
     return {"access_token": token, "expires_in": seconds}
 
 
-def credentials(token: Token | None = None, *, basic: bool = True) -> ClientCredentials:
+def credentials(
+    token: Token | None = None, *, basic: bool = True, pace: TokenPace | None = None
+) -> ClientCredentials:
     return ClientCredentials(
         url=TOKEN_URL,
         client_id="me",
@@ -53,6 +56,7 @@ def credentials(token: Token | None = None, *, basic: bool = True) -> ClientCred
         scope="pix.read",
         basic=basic,
         token=token,
+        pace=pace,
     )
 
 
@@ -115,6 +119,22 @@ def test_a_token_is_given_up_shortly_before_it_expires(
     ask(bank, auth)
     assert auth.token is not None
     assert kept - 5 < auth.token.expires - time.monotonic() <= kept
+
+
+def test_a_refused_secret_is_sent_once_for_every_request_and_client(bank: Bank) -> None:
+    bank.token_answers = [httpx2.Response(401)]
+    pace = TokenPace()
+    for _ in range(2):
+        with pytest.raises(PixstreamError, match="token: HTTP 401; check client_id"):
+            ask(bank, credentials(pace=pace))
+    assert (len(bank.asked), bank.issued) == (1, 0)
+
+
+def test_tokens_that_are_all_revoked_are_not_asked_for_without_end(bank: Bank) -> None:
+    bank.revoked = {f"t{number}" for number in range(20)}
+    with pytest.raises(Busy, match="token: asked for 3 times"):
+        ask(bank, credentials(), times=10)
+    assert bank.issued == 3
 
 
 def test_requests_at_the_same_time_share_one_token(bank: Bank) -> None:

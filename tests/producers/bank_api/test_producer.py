@@ -71,6 +71,7 @@ class Bank:
         self.held.set()
         self.pix: list[dict[str, Any]] = []
         self.tokens = 0
+        self.token_status = 200
         self.asked: list[dict[str, str]] = []
         self.headers: list[Mapping[str, str]] = []
         self.counts_pages = True
@@ -82,7 +83,9 @@ class Bank:
         request = Request(scope, receive)
         if request.url.path == "/token":
             self.tokens += 1
-            answer: Response = JSONResponse({"access_token": f"t{self.tokens}", "expires_in": 300})
+            answer: Response = JSONResponse(
+                {"access_token": f"t{self.tokens}", "expires_in": 300}, self.token_status
+            )
         else:
             query = dict(request.query_params)
             self.asked.append(query)
@@ -410,10 +413,10 @@ def test_a_bank_in_trouble_is_told_to_the_framework_and_the_position_stays(bank:
 def test_an_answer_that_is_no_page_never_moves_the_position(bank: Bank, body: str) -> None:
     bank.pix = [pix(now() - 60 * SECOND)]
     bank.before = lambda _query, _headers: PlainTextResponse(body)
-    loop = Loop(reader(bank))
-    for _ in range(4):
-        with pytest.raises(Transient, match="not a page"):
-            loop.run(lambda: False)
+    producer = reader(bank)
+    loop = Loop(producer)
+    loop.run(lambda: len(bank.asked) >= 30)
+    assert producer.waits()
     assert loop.windows() == 1  # the cold start
     bank.before = lambda _query, _headers: None
     loop.run(lambda: loop.windows() >= 2)
@@ -474,7 +477,6 @@ def test_an_account_in_trouble_holds_up_no_other(
     bank.before = first_fails
     accounts = [Account(name=f"c{n}", headers={"x-conta-corrente": str(n)}) for n in (1, 2)]
     producer = reader(bank, accounts=accounts)
-    assert not producer.waits()
     loop = Loop(producer)
     loop.run(lambda: loop.windows("c2") > 3)
     assert loop.ids() == e2e(bank.pix)
@@ -483,27 +485,84 @@ def test_an_account_in_trouble_holds_up_no_other(
     assert producer.waits()
     assert status != 403 or asked.count("1") == 1
     bank.before = lambda _query, _headers: None
+    if status == 403:  # its pause is minutes: somebody mends it and starts again
+        producer = reader(bank, accounts=accounts)
+        loop = Loop(producer, loop.positions)
     loop.run(lambda: loop.windows("c1") > 1)
     assert not producer.waits()
 
 
-def test_accounts_that_are_all_refused_stop_the_producer(bank: Bank) -> None:
-    bank.before = lambda _query, _headers: JSONResponse({}, 403)
-    loop = Loop(reader(bank, accounts=[Account(name="a"), Account(name="b")]))
-    with pytest.raises(PixstreamError, match="the bank refuses every other stream too") as caught:
-        loop.run(lambda: False)
-    assert str(caught.value).startswith("a: GET /pix: HTTP 403")
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_a_refusal_stops_the_producer_and_shows_no_value(bank: Bank, status: int) -> None:
+def test_accounts_that_are_all_refused_wait_and_show_no_value(
+    bank: Bank, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
     body = {"type": "https://pix.bcb.gov.br/api/v2/error/X", "title": "Fulano", "status": status}
     bank.before = lambda _query, _headers: JSONResponse(body, status)
-    loop = Loop(reader(bank))
-    with pytest.raises(PixstreamError, match=f"HTTP {status}") as caught:
-        loop.run(lambda: False)
-    assert not isinstance(caught.value, Transient)
-    assert "Fulano" not in str(caught.value)
+    producer = reader(bank, accounts=[Account(name="a"), Account(name="b")])
+    loop = Loop(producer)
+    for _ in range(3):
+        turns = itertools.count()
+        loop.run(lambda: next(turns) > 10 and len(errors(caplog)) >= 2)  # noqa: B023  this round
+    assert producer.waits()
+    assert (len(bank.asked), bank.tokens) == (2, 1)
+    refused = errors(caplog)
+    assert [line.partition(":")[0] for line in sorted(refused)] == ["a", "b"]
+    for line in refused:
+        assert f"GET /pix: HTTP {status}" in line
+        assert line.endswith("the window is read again from the beginning in 300.0 s")
+        assert "Fulano" not in line
+
+
+def test_a_wrong_secret_is_sent_once_for_all_streams_and_restarts(
+    bank: Bank, caplog: pytest.LogCaptureFixture
+) -> None:
+    bank.token_status = 401
+    producer = reader(bank, accounts=[Account(name="a"), Account(name="b")], returns_days=1)
+    loop = Loop(producer)
+    for _ in range(3):
+        turns = itertools.count()
+        loop.run(lambda: next(turns) > 20 and len(errors(caplog)) >= 4)  # noqa: B023  this round
+    assert producer.waits()
+    assert (bank.tokens, bank.asked) == (1, [])
+
+
+def test_before_the_first_answer_it_is_not_ready(bank: Bank) -> None:
+    bank.held.clear()
+    producer = reader(bank)
+    assert producer.waits()
+    turns = producer.read({})
+    for _ in range(5):
+        next(turns)
+        assert producer.waits()
+    bank.held.set()
+    turns.close()  # type: ignore[attr-defined]
+    Loop(producer).run(lambda: not producer.waits())
+
+
+def test_an_unreadable_page_holds_up_neither_its_account_nor_its_window(bank: Bank) -> None:
+    bank.pix = [pix(now() - n * SECOND) for n in range(400, 425)]
+    broken = b'{"pix": [{"endToEndId": '
+
+    def second_page(query: dict[str, str], _: Mapping[str, str]) -> Response | None:
+        second = query["paginacao.paginaAtual"] == "1"
+        return PlainTextResponse(broken) if second else None
+
+    bank.before = second_page
+    producer = reader(bank, page_size=10)
+    loop = Loop(producer)
+    loop.run(lambda: loop.windows() >= 2)
+    readable = e2e(bank.pix[:10] + bank.pix[20:])
+    assert sorted(loop.ids()) == sorted([*readable, "malformed_json"])
+    (letter,) = [r.content for r in loop.readings if isinstance(r.content, Refusal)]
+    assert letter.raw == broken
+    bank.before = lambda _query, _headers: None
+    seen = loop.windows()
+    loop.run(lambda: loop.windows() >= seen + 2)
+    assert not producer.waits()
 
 
 def test_a_broken_element_is_a_letter_and_the_page_goes_on(bank: Bank) -> None:
@@ -587,6 +646,27 @@ def test_check_asks_for_one_pix_of_every_account(bank: Bank) -> None:
     bank.before = lambda _query, _headers: JSONResponse({}, 403)
     with pytest.raises(PixstreamError, match="account a: GET /pix: HTTP 403"):
         reader(bank, accounts=accounts).check()
+
+
+@pytest.mark.parametrize(
+    ("address", "warns"),
+    [
+        ("https://bank.example/v2", False),
+        ("http://bank.example/v2", True),
+        ("http://10.0.0.1/v2", True),
+        ("http://127.0.0.1:80/v2", False),
+        ("http://[::1]/v2", False),
+        ("http://localhost:8443", False),
+        ("", False),
+    ],
+)
+def test_an_address_without_tls_is_warned_of(bank: Bank, address: str, *, warns: bool) -> None:
+    producer = reader(bank)
+    producer.url = address
+    found = list(producer.warnings())
+    assert [warning.startswith("url: http://") for warning in found] == [True] * warns
+    producer.token_url = address
+    assert len(list(producer.warnings())) == 2 * warns
 
 
 def test_parse_reads_what_a_page_holds(bank: Bank) -> None:

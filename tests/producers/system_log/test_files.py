@@ -425,8 +425,10 @@ def test_a_position_of_another_make_stops_with_advice(tmp_path: Path) -> None:
 class Logs:
     """A writer and a rotation, as programs and logrotate do it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, appends: bool = True) -> None:
         self.live = directory / "app.jsonl"
+        self.appends = appends
+        self.place = 0
         self.numbers = itertools.count()
         self.expected: Counter[bytes] = Counter()
         self.open_line = ""
@@ -438,15 +440,24 @@ class Logs:
     def half(self) -> None:
         """Begin a line, or go on with it."""
         text = f"[{next(self.numbers)}]"
-        append(self.live, text)
+        self._write(text)
         self.open_line += text
 
     def finish(self) -> None:
         if not self.open_line:
             return
-        append(self.live, "\n")
+        self._write("\n")
         self.expected[self.open_line.encode()] += 1
         self.open_line = ""
+
+    def _write(self, text: str) -> None:
+        """Write at the end, or where this program was, whatever was done to its file meanwhile."""
+        if self.appends:
+            append(self.live, text)
+            return
+        file = os.open(self.live, os.O_WRONLY | os.O_CREAT, 0o644)
+        self.place += os.pwrite(file, text.encode(), self.place)
+        os.close(file)
 
     def _cut(self) -> None:
         """What is begun stays without its line feed, and what comes is a line of its own."""
@@ -465,6 +476,7 @@ class Logs:
             self._shift()
             self._cut()
             self.live.rename(f"{self.live}.1")
+            self.place = 0
 
     def copytruncate(self) -> None:
         if self.live.exists():
@@ -484,13 +496,14 @@ READER = st.sampled_from(["read", "read", "restart", "crash"])
     crash_after=st.integers(1, 4),
     chunk=st.sampled_from([5, 64, 1 << 18]),
     pattern=st.sampled_from(["*.jsonl", "app.jsonl*"]),
+    appends=st.booleans(),
 )
 def test_each_line_comes_once_whatever_happens_between_and_during_the_reading(
-    steps: list[str], crash_after: int, chunk: int, pattern: str
+    steps: list[str], crash_after: int, chunk: int, pattern: str, *, appends: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr(log_tail, "_CHUNK", chunk)
-        logs = Logs(Path(name))
+        logs = Logs(Path(name), appends=appends)
         reader = Reader(Path(name) / pattern)
         logs.line()
         reader.read()
@@ -512,9 +525,12 @@ def test_each_line_comes_once_whatever_happens_between_and_during_the_reading(
         assert Counter(reader.lines) == logs.expected
 
 
+@pytest.mark.parametrize("appends", [True, False])
 @pytest.mark.parametrize("pattern", ["*.jsonl", "app.jsonl*"])
-def test_each_line_comes_once_while_the_writer_goes_on(tmp_path: Path, pattern: str) -> None:
-    logs, rng = Logs(tmp_path), Random(pattern)
+def test_each_line_comes_once_while_the_writer_goes_on(
+    tmp_path: Path, pattern: str, *, appends: bool
+) -> None:
+    logs, rng = Logs(tmp_path, appends=appends), Random(pattern)
     logs.line()
     reader = Reader(tmp_path / pattern, settle_seconds=0.2)
     reader.read()

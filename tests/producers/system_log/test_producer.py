@@ -18,6 +18,7 @@ from pixstream.event import identifiers
 from pixstream.event.model import Draft, Reason, Refusal
 from pixstream.plugins.producer import Reading
 from pixstream.producers.system_log.producer import STARTED, SystemLog
+from pixstream.testing.waiting import wait_for
 
 CPF = identifiers.generate_cpf(Random(22))
 
@@ -217,6 +218,18 @@ def test_preview_reads_every_line() -> None:
     assert [type(content) for content in contents] == [Draft, Refusal, Draft]
 
 
+def test_nuls_around_lines_cost_neither_an_event_nor_a_letter(tmp_path: Path) -> None:
+    raw = bytes(5000) + line(1) + b"\0" + line(2).rstrip() + bytes(3) + b"\n" + bytes(900)
+    (tmp_path / "app.jsonl").write_bytes(raw + line(3))
+    readings, positions = read(producer(tmp_path))
+    assert (numbers(readings), refusals(readings)) == ([1, 2, 3], [])
+    drafts = [r.content for r in readings if isinstance(r.content, Draft)]
+    assert drafts[0].source_ref == "app.jsonl:5000"
+    assert numbers(read(producer(tmp_path), positions)[0]) == []
+    contents = list(producer(Path()).parse(raw + line(3)))
+    assert [type(content) for content in contents] == [Draft] * 3
+
+
 @given(st.binary(max_size=200))
 def test_preview_never_raises(raw: bytes) -> None:
     assert all(isinstance(c, Draft | Refusal) for c in producer(Path()).parse(raw))
@@ -225,6 +238,86 @@ def test_preview_never_raises(raw: bytes) -> None:
 def test_unknown_fields_are_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"fields\.payer\.documento: .* payer\.document"):
         producer(Path(), fields={"payer.documento": "x"})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"payer.documento": {}}, r"values\.payer\.documento: .* payer\.document"),
+        ({"status": {"X": "liquidada"}}, r"values\.status: liquidada is not .* liquidado$"),
+        ({"event": {"X": "recebimento"}}, r"values\.event: recebimento .* pix\.recebimento$"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused_with_the_nearest(
+    values: dict[str, dict[str, str]], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        producer(Path(), values=values)
+
+
+def test_other_words_and_units_are_read_as_the_settings_say(tmp_path: Path) -> None:
+    (tmp_path / "app.jsonl").write_bytes(line(1, status="Settled", valor=1050, event="IN"))
+    settings = {
+        "values": {"status": {"SETTLED": "liquidado"}, "event": {"in": "pix.recebimento"}},
+        "amount_unit": "centavos",
+    }
+    readings, _ = read(producer(tmp_path, **settings))
+    (draft,) = [r.content for r in readings if isinstance(r.content, Draft)]
+    assert (draft.message, draft.status, draft.amount) == ("log.recebimento", "liquidado", "10.50")
+
+
+def cri(text: bytes, tag: str = "F", output: str = "stdout") -> bytes:
+    return f"2026-11-20T14:00:09.120739149Z {output} {tag} ".encode() + text.rstrip() + b"\n"
+
+
+def test_wrapped_lines_are_read_and_others_are_letters_as_they_came(tmp_path: Path) -> None:
+    odd = b"level=info event=pix.recebimento"
+    raw = cri(line(1)) + odd + b"\n" + cri(b"INFO started") + b"\n" + cri(b"") + cri(line(2))
+    (tmp_path / "app.jsonl").write_bytes(raw)
+    readings, _ = read(producer(tmp_path, wrapping="cri"))
+    assert numbers(readings) == [1, 2]
+    assert [(r.raw, r.message.partition(":")[0]) for r in refusals(readings)] == [
+        (odd, "line"),
+        (cri(b"INFO started").rstrip(b"\n"), "line"),
+    ]
+    letters = [letter.raw for letter in refusals(readings)]
+    again = list(producer(tmp_path, wrapping="cri").parse(b"\n".join(letters)))
+    assert [c.raw for c in again if isinstance(c, Refusal)] == letters
+
+
+def test_the_parts_of_a_line_are_one_event_whatever_interrupts_the_reading(tmp_path: Path) -> None:
+    whole = line(1).rstrip()
+    half, rest = cri(whole[:50], "P"), cri(whole[50:])
+    log = tmp_path / "app.jsonl"
+    log.write_bytes(cri(line(0)) + half + cri(line(2), output="stderr"))
+    first, positions = read(producer(tmp_path, wrapping="cri"))
+    assert numbers(first) == [0, 2]
+    with log.open("ab") as file:
+        file.write(rest + cri(line(3)))
+    again, positions = read(producer(tmp_path, wrapping="cri"), positions)
+    assert numbers(again) == [2, 1, 3], "what came between the parts comes again"
+    refs = [r.content.source_ref for r in again if isinstance(r.content, Draft)]
+    assert refs[1] == f"app.jsonl:{len(cri(line(0)))}"
+    assert numbers(read(producer(tmp_path, wrapping="cri"), positions)[0]) == []
+
+
+def test_a_part_at_the_end_of_a_rotated_file_is_not_lost(tmp_path: Path) -> None:
+    log = tmp_path / "app.jsonl"
+    log.write_bytes(cri(line(0)) + cri(line(1), "P"))
+    source = producer(tmp_path, wrapping="cri")
+    running = source.read({})
+    found: list[Reading] = []
+
+    def goes_on(count: int) -> bool:
+        reading = next(running)
+        found.extend([reading] if reading is not None else [])
+        return len(numbers(found)) >= count
+
+    wait_for(lambda: goes_on(1), every=0)
+    log.rename(f"{log}.1")
+    log.write_bytes(cri(line(2)))
+    wait_for(lambda: goes_on(3), every=0)
+    assert sorted(numbers(found)) == [0, 1, 2]
 
 
 def test_a_start_at_the_end_is_one_moment() -> None:

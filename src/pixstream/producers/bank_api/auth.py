@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import httpx2
 
-from pixstream.errors import Transient
+from pixstream.errors import PixstreamError, Transient
 from pixstream.producers.bank_api.answers import require_ok
+from pixstream.producers.bank_api.token_pace import TokenPace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -41,6 +42,7 @@ class ClientCredentials(httpx2.Auth):
         scope: requested scope; empty: none.
         basic: send id and secret in the Authorization header, else in the form.
         token: token of an earlier client with the same credentials.
+        pace: the requests for tokens that earlier clients sent.
 
     Attributes:
         token: the latest token.
@@ -59,8 +61,10 @@ class ClientCredentials(httpx2.Auth):
         scope: str,
         basic: bool,
         token: Token | None = None,
+        pace: TokenPace | None = None,
     ) -> None:
         self.token = token
+        self._pace = pace or TokenPace()
         self._url = url
         self._form = {"grant_type": "client_credentials"}
         if scope:
@@ -81,7 +85,8 @@ class ClientCredentials(httpx2.Auth):
             async with self._renewing:
                 token = self.token
                 if token is None or token.value == refused or time.monotonic() >= token.expires:
-                    self.token = token = _token((yield self._token_request(request)))
+                    self._pace.ask()
+                    self.token = token = self._issued((yield self._token_request(request)))
             request.headers["Authorization"] = f"Bearer {token.value}"
             response = yield request
             if response.status_code != HTTPStatus.UNAUTHORIZED:
@@ -91,6 +96,13 @@ class ClientCredentials(httpx2.Auth):
     def sync_auth_flow(self, request: httpx2.Request) -> NoReturn:  # noqa: ARG002  inherited
         """Raise: requests of several threads could not share a token."""
         raise RuntimeError("ClientCredentials works with httpx2.AsyncClient only")
+
+    def _issued(self, answer: httpx2.Response) -> Token:
+        try:
+            return _token(answer)
+        except PixstreamError as error:
+            self._pace.failed(error)
+            raise
 
     def _token_request(self, needing: httpx2.Request) -> httpx2.Request:
         headers = {name: needing.headers[name] for name in _INHERITED if name in needing.headers}

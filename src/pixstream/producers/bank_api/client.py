@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +18,7 @@ from pixstream.producers.bank_api.transport import WholeAnswers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixstream.producers.bank_api.token_pace import TokenPace
     from pixstream.producers.bank_api.windows import Window
 
 _GET_PIX = "GET /pix"
@@ -56,6 +58,7 @@ class BankClient:
     Args:
         access: addresses and credentials of the bank.
         token: token of an earlier client with the same access, used until it expires.
+        pace: the requests for tokens that earlier clients sent.
 
     Attributes:
         auth: the authorization, with the current token.
@@ -64,7 +67,9 @@ class BankClient:
         ConfigError: an address or a file cannot be used.
     """
 
-    def __init__(self, access: Access, token: Token | None = None) -> None:
+    def __init__(
+        self, access: Access, token: Token | None = None, pace: TokenPace | None = None
+    ) -> None:
         for name, value in (("url", access.url), ("token_url", access.token_url)):
             if not _is_address(value):
                 raise ConfigError(f"{name}: must be an address such as https://bank.example/pix/v2")
@@ -75,6 +80,7 @@ class BankClient:
             scope=access.scope,
             basic=access.basic,
             token=token,
+            pace=pace,
         )
         self._url = access.url.rstrip("/") + "/pix"
         context = tls_context(access.certificate, access.key, access.ca_file)
@@ -105,7 +111,7 @@ class BankClient:
             headers: further request headers, such as those of an account.
 
         Raises:
-            Transient: the bank does not answer, or not with a page.
+            Transient: the bank does not answer; `Unreadable`: not with a page.
             Busy: the bank says how long to wait.
             PixstreamError: the bank refuses, and waiting does not help.
         """
@@ -120,6 +126,18 @@ class BankClient:
             advice = "the bank may require shorter windows, smaller pages or no filter for returns"
         require_ok(_GET_PIX, answer, advice)
         return read_page(answer.content, at=http_date(answer.headers.get("date")))
+
+
+def sent_in_clear(address: str) -> bool:
+    """Whether what is sent to this address can be read on the way: no TLS, and another machine."""
+    if not _is_address(address):
+        return False
+    url = httpx2.URL(address)
+    try:
+        here = ipaddress.ip_address(url.host).is_loopback
+    except ValueError:
+        here = url.host == "localhost"
+    return url.scheme == "http" and not here
 
 
 def _is_address(text: str) -> bool:

@@ -14,11 +14,14 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.errors import PixstreamError, Transient
+from pixstream.event.model import Refusal
 from pixstream.formats import api_pix
 from pixstream.plugins.producer import Reading
 from pixstream.producers.bank_api.answers import Busy
+from pixstream.producers.bank_api.pages import Unreadable
 from pixstream.producers.bank_api.schedules import CLOCKS_DIFFER
-from pixstream.producers.bank_api.windows import Recent, digest, one_day_each
+from pixstream.producers.bank_api.waiting import Waiting
+from pixstream.producers.bank_api.windows import Recent, Window, digest, one_day_each
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -27,13 +30,14 @@ if TYPE_CHECKING:
     from pixstream.producers.bank_api.client import BankClient
     from pixstream.producers.bank_api.pages import Page
     from pixstream.producers.bank_api.schedules import Schedule
-    from pixstream.producers.bank_api.windows import Window
 
 log = logging.getLogger("pixstream.producers.bank_api.feed")
 
 _IDLE_SECONDS = 0.05
 REFUSED_PAUSE = dt.timedelta(minutes=5)
 """Pause before asking a bank again that refused: a person has to fix something meanwhile."""
+
+_PROBE = dt.timedelta(minutes=1)
 
 REMEMBERED = 200_000
 """Hashes kept per stream, about 30 MB: one day of a large merchant's account."""
@@ -71,8 +75,7 @@ class Feed:
 
     Attributes:
         call: the call in progress.
-        failure: why the last attempt failed; None if it did not. Unless it is Transient, the bank
-            refuses, and waiting does not help.
+        waiting: why it waits; `resume` takes that of the feed before.
     """
 
     def __init__(
@@ -88,7 +91,7 @@ class Feed:
     ) -> None:
         self.stream = stream
         self.call: asyncio.Task[Page] | None = None
-        self.failure: PixstreamError | None = None
+        self.waiting = Waiting()
         self._schedule = schedule
         self._query = query
         self._client = client
@@ -99,6 +102,17 @@ class Feed:
         self._fresh: deque[bytes] = deque(maxlen=REMEMBERED)
         self._ends: deque[tuple[Reading, deque[bytes]]] = deque()
         self._bank_time: dt.datetime | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether its next window cannot be read now, as far as is known."""
+        return self.waiting.failure is not None or not self.waiting.answered
+
+    def resume(self, waiting: Waiting) -> None:
+        """Go on with the pause of the feed before, if that has one of its own."""
+        self.waiting = waiting
+        if waiting.alone:
+            self._schedule.postpone(dt.timedelta(seconds=waiting.left))
 
     def turns(self) -> Iterator[Reading | None]:
         """Read window after window without end; a failed window is read again after a pause.
@@ -114,16 +128,13 @@ class Feed:
             try:
                 yield from self._window(window)
             except Busy as error:
-                self.failure = error
                 self._again_after(error, dt.timedelta(seconds=error.seconds))
             except Transient as error:
-                self.failure = error
                 self._again_after(error, self._pause)
             except PixstreamError as error:
-                self.failure = error
                 self._again_after(error, max(self._pause, REFUSED_PAUSE), logging.ERROR)
             else:
-                self.failure = None
+                self.waiting.succeeded()
                 yield self._end(window)
 
     def delivered(self, reading: Reading) -> None:
@@ -141,29 +152,71 @@ class Feed:
 
     def _window(self, window: Window) -> Iterator[Reading | None]:
         self._bank_time = None
-        for piece in one_day_each(window) if self._query.one_day else [window]:
+        pieces = one_day_each(window) if self._query.one_day else [window]
+        for index, piece in enumerate(pieces):
             number, last = 0, b""
+            pages: int | None = None
+            empty = False
             while True:
-                page = yield from self._page(piece, number)
-                if page.body.raw == last:
-                    break  # some banks return the same page for every number
-                yield from self._new(page)
+                try:
+                    page = yield from self._page(piece, number, self._query.page_size)
+                except Unreadable as error:
+                    yield from self._set_aside(error, piece, (index, number))
+                    # Without a count, two in a row say nothing of a third.
+                    raw, empty = b"", number > 0 and last == b""
+                else:
+                    raw, pages = page.body.raw, page.pages
+                    if raw == last:
+                        break  # some banks return the same page for every number
+                    yield from self._new(page)
+                    empty = not page.items
                 number += 1
-                if number >= page.pages if page.pages is not None else not page.items:
+                if number >= pages if pages is not None else empty:
                     break
-                last = page.body.raw
+                last = raw
 
-    def _page(self, window: Window, number: int) -> Generator[None, None, Page]:
+    def _set_aside(
+        self, error: Unreadable, window: Window, place: tuple[int, int]
+    ) -> Iterator[Reading | None]:
+        """Yield the answer as a dead letter, if the same page was unreadable again and again.
+
+        The bank must answer for another window meanwhile: while it answers nothing but a notice or
+        a proxy's error, the Pix of every window would be passed over.
+
+        Raises:
+            Unreadable: it is to be tried again.
+        """
+        if not self.waiting.stays_unreadable(error, place):
+            raise error
+        now = dt.datetime.now(dt.UTC)
+        yield from self._page(Window(now - _PROBE, now), 0, 1)
+        since, until = (when.isoformat(timespec="seconds") for when in window)
+        where = f"page {place[1]} of {since} to {until}"
+        refusal = Refusal(
+            reason=error.reason, message=f"GET /pix: {where}: {error.why}", raw=error.raw
+        )
+        seen = digest(Refusal(reason=error.reason, message="", raw=error.raw))
+        if seen not in self._read:
+            self._read.add([seen])
+            self._fresh.append(seen)
+            log.error(
+                "%s: %s; other pages are read. The answer is a dead letter: repair and replay it, "
+                "or read that time again with a new name for the account",
+                self.stream,
+                refusal.message,
+            )
+            yield Reading(stream=self.stream, position=None, content=refusal)
+
+    def _page(self, window: Window, number: int, size: int) -> Generator[None, None, Page]:
         query = self._query
         self.call = self._loop.create_task(
-            self._client.page(
-                window, number, query.page_size, returns=query.returns, headers=query.headers
-            )
+            self._client.page(window, number, size, returns=query.returns, headers=query.headers)
         )
         while not self.call.done():
             yield None
         call, self.call = self.call, None
         page = call.result()
+        self.waiting.answered = True
         self._compare_clocks(page)
         return page
 
@@ -198,18 +251,19 @@ class Feed:
             error,
             wait.total_seconds(),
         )
+        self.waiting.failed(error, wait.total_seconds())
         self._schedule.postpone(wait)
 
 
 def run_calls(loop: asyncio.AbstractEventLoop, feeds: Sequence[Feed]) -> None:
     """Run the calls of the feeds for a moment.
 
-    A failed feed waits on its own while others are read. If all have failed, the framework waits,
-    or stops if the bank refuses all of them.
+    A failed feed waits on its own while others are read. If the bank does not answer any of them,
+    the framework waits; a restart would not help where a person has to act, or where the bank said
+    how long to wait.
 
     Raises:
-        Transient: every feed failed, and no call is in progress.
-        PixstreamError: the bank refuses every feed.
+        Transient: the bank answers no feed, and no call is in progress.
     """
     calls = [feed.call for feed in feeds if feed.call is not None]
     if feeds and not calls:
@@ -222,19 +276,10 @@ def run_calls(loop: asyncio.AbstractEventLoop, feeds: Sequence[Feed]) -> None:
 
 
 def _raise_common_failure(feeds: Sequence[Feed]) -> None:
-    """Raise if all feeds failed in the same way; otherwise each feed waits on its own."""
-    failures = {feed.stream: feed.failure for feed in feeds if feed.failure is not None}
-    if len(failures) < len(feeds):
-        return
-    stream, failure = next(iter(failures.items()))
-    if any(isinstance(f, Busy) for f in failures.values()):
-        return  # a restart would not wait as long as the bank asks
-    refusals = [f for f in failures.values() if not isinstance(f, Transient)]
-    if not refusals:
-        raise failure
-    if len(refusals) == len(feeds):
-        others = "; the bank refuses every other stream too" if len(feeds) > 1 else ""
-        raise PixstreamError(f"{stream}: {failure}{others}")
+    """Raise if no feed is answered; otherwise each feed waits on its own."""
+    failures = [failure for feed in feeds if (failure := feed.waiting.failure) is not None]
+    if len(failures) == len(feeds) and not any(feed.waiting.alone for feed in feeds):
+        raise failures[0]
 
 
 async def end_calls(client: BankClient, feeds: Sequence[Feed]) -> None:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pixstream.errors import Refused, Transient
+from pixstream.event.model import Reason
 from pixstream.formats.json_body import Body
 
 if TYPE_CHECKING:
@@ -15,6 +16,29 @@ if TYPE_CHECKING:
     from pixstream.producers.bank_api.windows import Window
 
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
+
+
+class Unreadable(Transient):
+    """An answer that is not a page: a maintenance notice, a proxy's error, or a bank's mistake.
+
+    It says nothing about the window, and skipping it would lose its Pix.
+
+    Args:
+        why: what it is, without any value of it.
+        raw: the answer.
+        reason: why it cannot become events, a `Reason`.
+    """
+
+    def __init__(self, why: str, raw: bytes, reason: str) -> None:
+        super().__init__(f"GET /pix: {why}")
+        self.why = why
+        self.raw = raw
+        self.reason = reason
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it begins like JSON, so that it is rather the bank's than a proxy's."""
+        return self.raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"{", b"["}
 
 
 class Page(NamedTuple):
@@ -57,23 +81,22 @@ def read_page(raw: bytes, at: dt.datetime | None) -> Page:
     """Read the answer to GET /pix, which the bank gave at `at`.
 
     Raises:
-        Transient: it is not a page but a maintenance notice, a proxy's error or a truncated body.
-            Such an answer says nothing about the window, and skipping it would lose its Pix. The
-            stream therefore waits until the bank answers with a page.
+        Unreadable: it is not a page.
     """
     try:
         body = Body(raw)
     except Refused as error:
-        raise Transient(f"GET /pix: the answer is not a page ({error.reason})") from None
+        why = f"the answer is not a page ({error.reason})"
+        raise Unreadable(why, raw, error.reason) from None
     document = body.document
     if not isinstance(document, dict) or not document.keys() & {"pix", "parametros"}:
-        raise Transient("GET /pix: the answer is JSON, but not a page")
+        raise Unreadable("the answer is JSON, but not a page", raw, Reason.NOT_A_PIX)
     pagination = _object(_object(document, "parametros"), "paginacao")
     elements = document.get("pix")
     items = len(elements) if isinstance(elements, list) else int(elements is not None)
     number, pages = (_count(pagination, n) for n in ("paginaAtual", "quantidadeDePaginas"))
     if not items and _count(pagination, "quantidadeTotalDeItens") and (number or 0) < (pages or 0):
-        raise Transient("GET /pix: a page announces elements but has none")
+        raise Unreadable("a page announces elements but has none", raw, Reason.NOT_A_PIX)
     return Page(body, pages, items, at)
 
 

@@ -29,9 +29,10 @@ from pixstream.plugins import gaps
 from pixstream.plugins.gaps import OnGap
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.bank_api import windows
-from pixstream.producers.bank_api.client import Access, BankClient
+from pixstream.producers.bank_api.client import Access, BankClient, sent_in_clear
 from pixstream.producers.bank_api.feed import REMEMBERED, Feed, Query, end_calls, run_calls
 from pixstream.producers.bank_api.schedules import Follow, History, Sweep
+from pixstream.producers.bank_api.token_pace import TokenPace
 from pixstream.producers.bank_api.windows import Recent, Window
 from pixstream.secret_setting import public, secret
 
@@ -131,21 +132,23 @@ class BankApi(Producer):
         """Start without a token and with nothing remembered."""
         super().__post_init__()
         self._token: Token | None = None
+        self._pace = TokenPace()
         self._known: dict[Stream, Recent] = {}
-        self._feeds: dict[Stream, Feed] = {}
+        self._feeds: dict[Stream, Feed] | None = None
 
     def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
         """Read every stream of this replica in turns: a waiting stream does not block the others.
 
         Raises:
-            Transient: every stream failed.
-            PixstreamError: the bank refuses every stream, one must not continue (`on_gap`), or a
-                setting is wrong.
+            Transient: the bank answers no stream.
+            PixstreamError: one must not continue (`on_gap`), or a setting is wrong.
         """
         schedules = self._schedules(since)
-        client = BankClient(self._access(), self._token)
+        client = BankClient(self._access(), self._token, self._pace)
+        for warning in self.warnings() if self._feeds is None else ():
+            log.warning("%s: %s", self.name, warning)
         loop = asyncio.new_event_loop()
-        before = self._feeds
+        before = self._feeds or {}
         self._feeds = {
             stream: Feed(
                 stream,
@@ -160,7 +163,8 @@ class BankApi(Producer):
         }
         feeds = list(self._feeds.values())
         for feed in feeds:
-            feed.failure = before[feed.stream].failure if feed.stream in before else None
+            if feed.stream in before:
+                feed.resume(before[feed.stream].waiting)
         try:
             for stream, (_, schedule) in schedules.items():
                 if isinstance(schedule, Follow) and stream not in since:
@@ -196,19 +200,29 @@ class BankApi(Producer):
 
     def delivered(self, reading: Reading) -> None:
         """Remember the contents that need not be read again."""
-        feed = self._feeds.get(reading.stream)
+        feed = (self._feeds or {}).get(reading.stream)
         if feed is not None:
             feed.delivered(reading)
 
     def waits(self) -> bool:
-        """Whether the last attempt of a stream failed: its window is not read yet."""
-        return any(feed.failure is not None for feed in self._feeds.values())
+        """Whether a stream failed at its last attempt, or was not answered yet since the start."""
+        feeds = self._feeds
+        return feeds is None or any(feed.waits for feed in feeds.values())
 
     def check(self) -> str:
         """Request a token, and the first Pix of the last minute for every account."""
         self._schedules({})
         asyncio.run(self._ask())
         return f"GET /pix answers, accounts queried: {len(self._accounts())}"
+
+    def warnings(self) -> Iterator[str]:
+        """Yield the addresses that are used without TLS."""
+        for name, address in (("url", self.url), ("token_url", self.token_url)):
+            if sent_in_clear(address):
+                yield (
+                    f"{name}: http:// sends tokens, secrets and Pix in clear, where anybody on the "
+                    "way can read and change them; use https://"
+                )
 
     async def _ask(self) -> None:
         client = BankClient(self._access())

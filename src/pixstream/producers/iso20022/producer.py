@@ -10,6 +10,9 @@ The position advances with a file's last reading. After a crash before that, the
 and its events are dropped later by their ids. After a crash between Kafka's commit and the move,
 the file is found in the position and moved.
 
+Archives, folders and symbolic links in the directory are not read: the log, `pixstream status` and
+`pixstream check` say so.
+
 A file is read once it has not changed for `settle_seconds`. A writer that pauses longer must use
 another name (with a leading dot) and rename the file: half a message becomes a whole dead letter.
 """
@@ -22,7 +25,8 @@ import logging
 import os
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Annotated, Literal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -30,6 +34,7 @@ from pixstream.errors import PixstreamError
 from pixstream.event.model import Draft, Reason, Refusal
 from pixstream.formats import spi
 from pixstream.formats.spi_pacs import CONTENT_TYPE
+from pixstream.metrics.records import PASSED_OVER
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.iso20022.spool import DONE, KEY_LENGTH, Spool, SpoolFile
 from pixstream.wording import counted
@@ -54,6 +59,8 @@ _IDLE_SECONDS = 0.05
 @dataclasses.dataclass(kw_only=True)
 class Iso20022(Producer):
     """SPI messages (pacs.008, pacs.002, pacs.004, camt.054) from the files of a directory."""
+
+    metrics: ClassVar = (PASSED_OVER,)
 
     directory: Annotated[str, Meta(min_length=1, description="directory of the files")] = "data/spi"
     pattern: Annotated[str, Meta(min_length=1, description="glob of the file names")] = "*.xml"
@@ -125,9 +132,17 @@ class Iso20022(Producer):
             )
         return f"{counted(count, 'file')} like {self.pattern} in {self.directory}"
 
+    def warnings(self) -> Iterator[str]:
+        """Yield what is in the directory and is not read."""
+        with suppress(PixstreamError):  # `check` reports a directory that cannot be read
+            self._spool.look()
+        yield from self._spool.passed_over.warnings()
+
     def _round(self) -> Iterator[Reading | None]:
         """Read every file that one scan finds unchanged."""
         files = self._spool.look()
+        self._spool.passed_over.log()
+        self.counts.set(PASSED_OVER, self._spool.passed_over.count)
         present = {file.key for file in files}
         self._miss(files)
         self._known = {key: None for key in self._known if key in present}

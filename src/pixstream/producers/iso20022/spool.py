@@ -2,12 +2,14 @@
 
 A file is identified by name, inode, size and modification time, hashed to `KEY_LENGTH` characters.
 Nothing depends on the order of times: a file renamed into the directory with an old time is a file
-like any other, and a file rewritten in place is a new one.
+like any other, and a file rewritten in place is a new one. Symbolic links are never followed: who
+may write into the directory must not choose what else this user reads.
 """
 
 from __future__ import annotations
 
 import base64
+import errno
 import fnmatch
 import hashlib
 import logging
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixstream.errors import PixstreamError, Transient
+from pixstream.producers.iso20022.passed_over import PassedOver, shown
 
 KEY_LENGTH = 16
 DONE = "done"
@@ -46,7 +49,7 @@ class SpoolFile(NamedTuple):
     @property
     def shown(self) -> str:
         """The name for logs and references; bytes that are not UTF-8 are replaced."""
-        return os.fsencode(self.name).decode("utf-8", "replace")
+        return shown(self.name)
 
 
 class Spool:
@@ -56,6 +59,9 @@ class Spool:
         directory: its path.
         pattern: glob of the names; it matches a leading dot only if it begins with one.
         settle_seconds: how long a file must be unchanged before it is read.
+
+    Attributes:
+        passed_over: what the last scan found that is not read.
     """
 
     def __init__(self, directory: str, pattern: str, settle_seconds: float) -> None:
@@ -65,6 +71,7 @@ class Spool:
         self._first_seen: dict[str, float] = {}
         self._complaints: set[tuple[str, str]] = set()
         self._found_once = False
+        self.passed_over = PassedOver(directory, pattern)
 
     def look(self) -> list[SpoolFile]:
         """Return the plain files that match the pattern, oldest first.
@@ -74,11 +81,11 @@ class Spool:
             Transient: the directory cannot be read any more.
         """
         files: list[SpoolFile] = []
+        self.passed_over.begin()
         try:
             with os.scandir(self._directory) as entries:
                 for entry in entries:
-                    if self._is_named(entry.name):
-                        files += _plain(entry)
+                    files += self._plain(entry)
         except OSError as error:
             if self._found_once:
                 raise Transient(
@@ -119,8 +126,10 @@ class Spool:
         """Move it to `DONE`; False if it stays: it has changed, or this user must not move it."""
         source, done = Path(self._directory) / file.name, Path(self._directory) / DONE
         try:
-            if SpoolFile.of(file.name, source.stat()).key != file.key:
+            if SpoolFile.of(file.name, source.lstat()).key != file.key:
                 return False
+            if done.is_symlink():
+                raise OSError(errno.ELOOP, f"{DONE} is a symbolic link")  # noqa: TRY301  reported
             done.mkdir(exist_ok=True)
             target = done / file.name
             source.rename(done / f"{file.key}-{file.name}" if target.exists() else target)
@@ -132,6 +141,19 @@ class Spool:
             return False
         return True
 
+    def _plain(self, entry: os.DirEntry[str]) -> list[SpoolFile]:
+        """Return the file of an entry that is to be read; note another that is passed over."""
+        named = self._is_named(entry.name)
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return []  # removed since the directory was listed
+        if named and stat.S_ISREG(status.st_mode):
+            return [SpoolFile.of(entry.name, status)]
+        if entry.name != DONE:
+            self.passed_over.add(entry, status.st_mode, named=named)
+        return []
+
     def _is_named(self, name: str) -> bool:
         hidden = name.startswith(".") and not self._pattern.startswith(".")
         return not hidden and fnmatch.fnmatchcase(name, self._pattern)
@@ -141,11 +163,3 @@ class Spool:
         if (file.key, what) not in self._complaints:
             self._complaints.add((file.key, what))
             _log.error("%s/%s %s: it stays; %s", self._directory, file.shown, what, advice)
-
-
-def _plain(entry: os.DirEntry[str]) -> list[SpoolFile]:
-    try:
-        status = entry.stat()
-    except FileNotFoundError:
-        return []  # removed since the directory was listed
-    return [SpoolFile.of(entry.name, status)] if stat.S_ISREG(status.st_mode) else []

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pixstream.plugins import gaps
-from pixstream.producers.system_log.tail import HEAD_BYTES, Head, Tail, head_of, identity
+from pixstream.producers.system_log.tail import Head, Tail, head_in, identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -202,7 +202,7 @@ class LogFiles:
                 return before
             with Path(path).open("rb") as file:
                 found = os.fstat(file.fileno())
-                head = head_of(file.read(HEAD_BYTES))
+                head = head_in(file.fileno())
         except OSError as error:
             if matches:
                 self._cannot_read(path, error)
@@ -376,7 +376,7 @@ def _repeats(file: BinaryIO, each: _Seen, tail: Tail) -> bool:
     """
     with Path(tail.path or "").open("rb") as own:
         status = os.fstat(own.fileno())
-        if identity(status.st_ino, head_of(own.read(HEAD_BYTES))) != tail.alias:
+        if identity(status.st_ino, head_in(own.fileno())) != tail.alias:
             return True
         if each.size > status.st_size:
             return False
@@ -386,8 +386,7 @@ def _repeats(file: BinaryIO, each: _Seen, tail: Tail) -> bool:
         if file.read(each.size - start) == own.read(each.size - start):
             return True
         # They also differ if the tail's file was truncated meanwhile: the next scan decides.
-        own.seek(0)
-        head = head_of(own.read(HEAD_BYTES))
+        head = head_in(own.fileno())
         shrunk = os.fstat(own.fileno()).st_size < status.st_size
         return shrunk or identity(status.st_ino, head) != tail.alias
 

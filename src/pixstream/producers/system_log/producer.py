@@ -1,11 +1,12 @@
 """The system log producer: Pix events from JSON lines, followed through rotation and restarts.
 
 A stream is one file, not one name: see `files` for rotated, truncated and removed logs. Each
-reading has the position after its line, so reading can resume after any of them. Blank lines are
-skipped; a line that is not a Pix is a dead letter unless `ignore_events` names it. The first start,
-without a position, reads the existing lines (`start: beginning`) or only new ones (`start: end`); a
-later start always resumes. `on_gap` says what to do when lines may be lost; the default is to
-continue, because waiting would lose more of them.
+reading has the position after its line, so reading can resume after any of them. Blank lines and
+the NULs of a truncated file (see `nuls`) are skipped; a line that is not a Pix is a dead letter
+unless `ignore_events` names it. The first start, without a position, reads the existing lines
+(`start: beginning`) or only new ones (`start: end`); a later start always resumes. `on_gap` says
+what to do when lines may be lost; the default is to continue, because waiting would lose more of
+them.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
-from pixstream.errors import ConfigError, PixstreamError
+from pixstream.errors import ConfigError, PixstreamError, Refused
 from pixstream.event.model import Draft, Reason, Refusal
-from pixstream.formats import log_line
+from pixstream.formats import log_line, log_wrapping
+from pixstream.formats.log_wrapping import Unwrapper, Whole
 from pixstream.plugins.gaps import OnGap
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.system_log.files import LogFiles, matching_paths, shown
+from pixstream.producers.system_log.nuls import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pixstream.plugins.producer import Position, Stream
     from pixstream.producers.system_log.tail import Tail
@@ -40,6 +44,7 @@ STARTED = "started"
 LONGEST = 16
 """Multiple of `max_line_bytes` up to which a line is one dead letter; a longer one is split."""
 
+_MEANINGS = {"event": log_line.EVENTS, "status": log_line.STATUSES}
 _IDLE_SECONDS = 0.05
 _SKIPPED_AT_ONCE = 1000
 
@@ -56,6 +61,21 @@ class SystemLog(Producer):
         dict[str, str],
         Meta(description="field name → its dotted path in a line, where it differs"),
     ] = dataclasses.field(default_factory=dict)
+    values: Annotated[
+        dict[str, dict[str, str]],
+        Meta(description="field name → its words in a line → pixstream's word for each"),
+    ] = dataclasses.field(default_factory=dict)
+    amount_unit: Annotated[
+        Literal["reais", "centavos"],
+        Meta(description="unit of amounts; centavos are whole numbers: 1050 is 10.50"),
+    ] = "reais"
+    wrapping: Annotated[
+        Annotated[str, Meta(pattern=log_wrapping.PATTERN)],
+        Meta(
+            description="what is around each JSON line: none, cri, docker, journald, syslog, "
+            "prefix (any text before it) or json:PATH (text or object at a dotted path)"
+        ),
+    ] = "none"
     start: Annotated[
         Literal["beginning", "end"],
         Meta(description="where the very first start begins in existing files"),
@@ -80,18 +100,32 @@ class SystemLog(Producer):
     ] = 5.0
 
     def __post_init__(self) -> None:
-        """Reject names of fields that do not exist.
+        """Reject names of fields that do not exist, and words that mean nothing here.
 
         Raises:
-            ConfigError: a name is unknown; the text suggests the nearest one.
+            ConfigError: a name or word is unknown; the text suggests the nearest one.
         """
         super().__post_init__()
         # The positions of a first start outlive a `read` that failed before their commit.
         self._cold: dict[Stream, Position] = {}
+        self._unwrappers: dict[Stream, Unwrapper] = {}
+        self._words = {
+            name: {log_line.word(theirs): ours for theirs, ours in words.items()}
+            for name, words in self.values.items()
+        }
+        self._ignored = [log_line.word(prefix) for prefix in self.ignore_events]
         problems = [
-            f"fields.{name}: unknown; nearest: {_nearest(name)}"
-            for name in self.fields
+            f"{setting}.{name}: unknown; nearest: {_nearest(name, log_line.FIELDS)}"
+            for setting, names in (("fields", self.fields), ("values", self.values))
+            for name in names
             if name not in log_line.FIELDS
+        ]
+        problems += [
+            f"values.{name}: {ours} is not one of {', '.join(_MEANINGS[name])}; "
+            f"nearest: {_nearest(ours, _MEANINGS[name])}"
+            for name in _MEANINGS
+            for ours in self.values.get(name, {}).values()
+            if ours not in _MEANINGS[name]
         ]
         if self.start == "end" and self.replicas > 1:
             problems.append("start: end needs replicas: 1, as the first start is one moment")
@@ -109,6 +143,7 @@ class SystemLog(Producer):
             from_end=self.start == "end" and not known,
             on_gap=self.on_gap,
         )
+        self._unwrappers.clear()
         if not known:
             log.warning(
                 "%s: first start, no position: existing files are read from the %s (start: %s)",
@@ -133,10 +168,11 @@ class SystemLog(Producer):
 
     def parse(self, raw: bytes) -> Iterator[Draft | Refusal]:
         """Yield the content of every line of the bytes, see `Producer.parse`."""
+        unwrapper = self._unwrapper()
         for line in raw.split(b"\n"):
-            content = self._content(line)
-            if content is not None:
-                yield content
+            for _, text in texts(line):
+                yield from filter(None, map(self._content, unwrapper.take(text.strip(b"\0"), 0)))
+        yield from filter(None, map(self._content, unwrapper.rest()))
 
     def check(self) -> str:
         """Report how many files the patterns match; all of them must be readable."""
@@ -154,37 +190,68 @@ class SystemLog(Producer):
     def _round(self, files: LogFiles) -> Iterator[Reading]:
         unread = files.scan()
         for tail in files.news():
-            if not tail.ended:
+            if tail.ended:
+                yield from self._rest(tail)
+            else:
                 self._cold[tail.stream] = tail.position()
             yield Reading(stream=tail.stream, position=tail.position(), content=None)
         for tail in unread:
             yield from self._readings(tail, complete=files.complete(tail))
 
     def _readings(self, tail: Tail, *, complete: bool) -> Iterator[Reading]:
-        name = shown(tail.path or tail.log).rpartition("/")[2]
+        unwrapper = self._unwrappers.setdefault(tail.stream, self._unwrapper())
         skipped = 0
         for line in tail.lines(LONGEST * self.max_line_bytes, complete=complete):
-            content = self._content(line.raw)
-            if content is None:
-                skipped += 1
-                if skipped % _SKIPPED_AT_ONCE:
-                    continue
-            else:
+            skipped += 1
+            for whole in unwrapper.take(line.raw.strip(b"\0"), line.offset):
+                content = self._content(whole)
+                if content is not None:
+                    skipped = 0
+                    # The position stays while a line before it is not whole.
+                    position = None if unwrapper.holds else line.position
+                    yield self._reading(tail, position, content, whole.offset)
+            if skipped == _SKIPPED_AT_ONCE and not unwrapper.holds:
                 skipped = 0
-            if isinstance(content, Draft):
-                content.source_ref = f"{name}:{line.offset}"
-            yield Reading(stream=tail.stream, position=line.position, content=content)
-        if skipped:
+                yield Reading(stream=tail.stream, position=line.position, content=None)
+        if skipped and not unwrapper.holds:
             yield Reading(stream=tail.stream, position=tail.position(), content=None)
 
-    def _content(self, line: bytes) -> Draft | Refusal | None:
-        if len(line) > self.max_line_bytes:
-            return Refusal(
-                reason=Reason.TOO_LARGE,
-                message=f"line: longer than max_line_bytes, {len(line)} bytes",
-                raw=line,
-            )
-        return log_line.parse(line, self.fields, ignore_events=self.ignore_events)
+    def _rest(self, tail: Tail) -> Iterator[Reading]:
+        """Yield the parts of lines that a file ends with."""
+        unwrapper = self._unwrappers.pop(tail.stream, None)
+        for whole in unwrapper.rest() if unwrapper else ():
+            content = self._content(whole)
+            if content is not None:
+                yield self._reading(tail, tail.position(), content, whole.offset)
+
+    def _reading(
+        self, tail: Tail, position: Position | None, content: Draft | Refusal, offset: int
+    ) -> Reading:
+        if isinstance(content, Draft):
+            name = shown(tail.path or tail.log).rpartition("/")[2]
+            content.source_ref = f"{name}:{offset}"
+        return Reading(stream=tail.stream, position=position, content=content)
+
+    def _unwrapper(self) -> Unwrapper:
+        return Unwrapper(self.wrapping, LONGEST * self.max_line_bytes)
+
+    def _content(self, line: Whole) -> Draft | Refusal | None:
+        """Return what a line is; None if it is blank or ignored."""
+        if len(line.raw) > self.max_line_bytes:
+            message = f"line: longer than max_line_bytes, {len(line.raw)} bytes"
+            return _refusal(Refused(Reason.TOO_LARGE, message), line)
+        if line.refused is not None:
+            return _refusal(line.refused, line)
+        content = log_line.parse(
+            line.text,
+            self.fields,
+            ignore_events=self._ignored,
+            values=self._words,
+            centavos=self.amount_unit == "centavos",
+        )
+        if isinstance(content, Refusal) and line.text is not line.raw:
+            return msgspec.structs.replace(content, raw=line.raw)
+        return content
 
     def _pause(self) -> Iterator[None]:
         deadline = time.monotonic() + self.poll_seconds
@@ -193,5 +260,14 @@ class SystemLog(Producer):
             yield None
 
 
-def _nearest(name: str) -> str:
-    return difflib.get_close_matches(name, log_line.FIELDS, 1, cutoff=0)[0]
+def _refusal(refused: Refused, line: Whole) -> Refusal:
+    return Refusal(
+        reason=refused.reason,
+        message=refused.message,
+        raw=line.raw,
+        content_type=log_line.CONTENT_TYPE,
+    )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return difflib.get_close_matches(name, known, 1, cutoff=0)[0]

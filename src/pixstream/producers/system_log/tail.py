@@ -3,6 +3,8 @@
 A position contains the offset after a line and a hash of that line's last bytes (the mark). Before
 each read, the bytes in front of the offset must still produce the mark. A file that was truncated
 and rewritten fails this test, however long it has become.
+
+NULs in front of a line are passed over (see `nuls`), and a file's head is what follows them.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.errors import PixstreamError
+from pixstream.producers.system_log.nuls import RUN, first_written, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEAD_BYTES = 1024
-"""A file's head: its first line, or this much of it."""
+"""A file's head: its first line after any NULs, or this much of it."""
 
 MARK_BYTES = 256
 _PROOFS = 64
 _CHUNK = 1 << 18
+_LINE_FEED = 0x0A
 
 
 class Line(NamedTuple):
@@ -141,7 +145,7 @@ class Tail:
         if self._file is not None or self.path is None:
             return
         file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        if identity(os.fstat(file).st_ino, head_of(os.pread(file, HEAD_BYTES, 0))) == self.alias:
+        if identity(os.fstat(file).st_ino, head_in(file)) == self.alias:
             self._file = file
         else:
             os.close(file)
@@ -168,7 +172,7 @@ class Tail:
 
     def begins_as_before(self) -> bool:
         """Whether the open file still has its head."""
-        return head_of(self.bytes_at(0, HEAD_BYTES)).digest == self.head
+        return self._file is not None and head_in(self._file).digest == self.head
 
     def bytes_at(self, start: int, count: int) -> bytes:
         """Return bytes of the open file; empty while it is closed."""
@@ -215,57 +219,97 @@ class Tail:
             return
         status = os.fstat(self._file)
         self.mtime_ns = status.st_mtime_ns
-        while self.offset < status.st_size:
-            chunk = self._chunk(status.st_size, longest)
-            end = chunk.rfind(b"\n") + 1
-            if end:
-                for raw in chunk[: end - 1].split(b"\n"):
+        end = status.st_size
+        while self.offset < end:
+            start = first_written(self._file, self.offset, end)
+            skipped = start - self.offset
+            if start == end:
+                if complete and self._unchanged():
+                    yield self._passed(b"", b"\0", skipped - 1)
+                return
+            chunk = self._chunk(start, end, longest)
+            done = self._finished(chunk, start, end, complete=complete)
+            if done and (skipped or b"\0" in chunk):
+                yield from self._between_nuls(chunk[:done], skipped)
+            elif done and chunk[done - 1] == _LINE_FEED:
+                for raw in chunk[: done - 1].split(b"\n"):
                     yield self._passed(raw, b"\n")
-            elif chunk and (complete or len(chunk) >= longest):
-                yield self._passed(chunk, b"")
+            elif done or (len(chunk) >= longest and RUN not in chunk):
+                yield self._passed(chunk, b"", skipped)
             else:
                 return
             self._proofs.append((self.offset, self._mark))
 
-    def _passed(self, raw: bytes, ending: bytes) -> Line:
-        start = self.offset
-        self.offset += len(raw) + len(ending)
+    def _finished(self, chunk: bytes, start: int, end: int, *, complete: bool) -> int:
+        """Return how many bytes of the chunk at `start` are lines that will not change any more.
+
+        A line ends with a line feed, before a run of NULs that has something behind it, and at the
+        end of a complete file.
+        """
+        done = chunk.rfind(b"\n") + 1
+        run = chunk.rfind(RUN, done)
+        if run >= 0 and self._file is not None:
+            followed = first_written(self._file, start + run, end) < end
+            return len(chunk[:run].rstrip(b"\0")) if followed or complete else done
+        return done or (len(chunk) if complete and start + len(chunk) == end else 0)
+
+    def _between_nuls(self, chunk: bytes, skipped: int) -> Iterator[Line]:
+        """Yield the lines of a chunk with NULs: `skipped` of them in front of it, others in it."""
+        *lines, rest = chunk.split(b"\n")
+        for line, feed in [*((line, b"\n") for line in lines), *([(rest, b"")] if rest else [])]:
+            parts = texts(line) or [(len(line), b"")]
+            at = -skipped
+            for number, (place, text) in enumerate(parts, 1):
+                ending = line[place + len(text) :] + feed if number == len(parts) else b""
+                yield self._passed(text, ending, place - at)
+                at = place + len(text)
+            skipped = 0
+
+    def _passed(self, raw: bytes, ending: bytes, skipped: int = 0) -> Line:
+        start = self.offset + skipped
+        self.offset = start + len(raw) + len(ending)
         self._mark = _mark(raw[-MARK_BYTES:] + ending)
         self.ended = False
         return Line(raw, start, self.position())
 
-    def _chunk(self, end: int, longest: int) -> bytes:
-        """Return unread bytes up to a line feed, or up to `end` or `longest` if there is none.
+    def _chunk(self, start: int, end: int, longest: int) -> bytes:
+        """Return unread bytes from `start` up to the end of a line, or to `end` or `longest`.
 
-        The bytes in front are read in the same call: without their proof nothing is returned.
+        The bytes in front are compared after these were read: if the file was truncated before or
+        meanwhile, nothing is returned.
         """
-        before = _length(self._mark)
         wanted = min(_CHUNK, longest)
         while True:
-            count = min(wanted, end - self.offset)
-            # At offset 0 there are no bytes in front: there the head itself is the proof.
-            first = 0 if self._mark else HEAD_BYTES
-            read = self.bytes_at(self.offset - before, max(before + count, first))
-            if not (self._proven(read[:before]) if self._mark else self._headed(read)):
-                return b""
-            chunk = read[before : before + count]
-            if b"\n" in chunk or len(chunk) < count or count in {end - self.offset, longest}:
-                return chunk
+            count = min(wanted, end - start)
+            chunk = self.bytes_at(start, count)
+            ends = b"\n" in chunk or RUN in chunk
+            if ends or len(chunk) < count or count in {end - start, longest}:
+                return chunk if self._unchanged() else b""
             wanted = min(2 * wanted, longest)
+
+    def _unchanged(self) -> bool:
+        # At offset 0 there are no bytes in front: there the head itself is the proof.
+        if self._mark:
+            return self._proven(self._before())
+        return self.offset > 0 or self.begins_as_before()
 
     def _before(self) -> bytes:
         length = _length(self._mark)
         return self.bytes_at(self.offset - length, length)
 
-    def _headed(self, beginning: bytes) -> bool:
-        return self.offset > 0 or head_of(beginning[:HEAD_BYTES]).digest == self.head
-
     def _proven(self, before: bytes) -> bool:
         return not self._mark or _mark(before) == self._mark
 
 
-def head_of(beginning: bytes) -> Head:
-    """Return the head in a file's first `HEAD_BYTES` bytes (fewer only if the file is shorter)."""
+def head_in(file: int) -> Head:
+    """Return the head of an open file: what follows its leading NULs.
+
+    The NULs do not count: every hole of `HEAD_BYTES` or more would look like every other.
+    """
+    beginning = os.pread(file, HEAD_BYTES, 0)
+    if beginning.startswith(b"\0"):
+        start = first_written(file, 0, os.fstat(file).st_size)
+        beginning = os.pread(file, HEAD_BYTES, start)
     end = beginning.find(b"\n") + 1
     digest = hashlib.blake2b(beginning[: end or HEAD_BYTES], digest_size=8).hexdigest()
     return Head(digest, bool(end) or len(beginning) >= HEAD_BYTES)
