@@ -11,6 +11,7 @@ from pixstream.backoff import BackoffSettings
 from pixstream.breaker import RetrySettings
 from pixstream.event.contract import SchemaSettings
 from pixstream.event.sealing import TimeSettings
+from pixstream.http_serving.exposure import Listener
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.topics.declared import TopicSettings, declared, in_force
 from pixstream.logs import LoggingSettings
@@ -85,6 +86,17 @@ class MetricsSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             "machine may use the first; 1: a taken port is an error",
         ),
     ] = 10
+    open: Annotated[
+        bool,
+        Meta(
+            description="true: everybody who reaches host may read it; without it an endpoint on "
+            "another address than 127.0.0.1 does not start in prod"
+        ),
+    ] = False
+
+    def listener(self) -> Listener:
+        """Return where it listens, and who may call."""
+        return Listener(self.host, self.port, {}, self.open)
 
 
 class BrokerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

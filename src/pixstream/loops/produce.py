@@ -6,6 +6,8 @@ import logging
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pixstream.backoff import Backoff, BackoffSettings
 from pixstream.errors import Transient
 from pixstream.kafka.names import POSITIONS, transactional_id
@@ -16,6 +18,7 @@ from pixstream.loops.ownership import Ownership, position_key
 from pixstream.loops.sending import Sending
 from pixstream.metrics import Counts
 from pixstream.metrics.records import COMMITTED, RETRIES
+from pixstream.plugins.listening import Listens
 from pixstream.plugins.producer import LearnsOfDelivery, LearnsOfFailure
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from pixstream.plugins.producer import Producer, Reading
 
 log = logging.getLogger("pixstream.loops")
+
+LISTENING_SECONDS = 1.0
+"""Longest wait of a source to which others send: they get 503 until Kafka is found to be back."""
 
 METRICS = (*sending.METRICS, COMMITTED, RETRIES)
 
@@ -67,6 +73,9 @@ class ProduceLoop:
         self._producer = producer
         self._client = client
         self._ownership = Ownership(client, producer.name, producer.replicas)
+        if isinstance(producer, Listens):
+            longest = min(retry.max_seconds, LISTENING_SECONDS)
+            retry = msgspec.structs.replace(retry, max_seconds=longest)
         self._backoff = Backoff(retry)
         self._stop = stop
         self.state = "starting"

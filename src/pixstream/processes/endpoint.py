@@ -19,7 +19,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from pixstream.errors import ConfigError, PortTakenError
-from pixstream.http_serving import HttpServer, listen
+from pixstream.http_serving.server import HttpServer
+from pixstream.http_serving.sockets import listen
 from pixstream.processes.metrics import StatusCollector
 from pixstream.processes.run_status import READY, STALE_SECONDS
 

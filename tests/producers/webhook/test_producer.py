@@ -1,6 +1,7 @@
 import contextlib
 import datetime as dt
 import json
+import os
 import random
 import socket
 import threading
@@ -15,6 +16,7 @@ import pytest
 from pixstream.errors import ConfigError, PixstreamError, Transient
 from pixstream.event import identifiers
 from pixstream.event.model import Draft, Refusal
+from pixstream.http_serving.sockets import listen
 from pixstream.plugins import discovery
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.webhook.producer import Webhook
@@ -348,6 +350,7 @@ def test_limits_and_token_are_those_of_the_configuration(
     assert len(loop.committed) == 1
     assert hook.counts == {
         "refused_busy": 0,
+        "refused_away": 0,
         "refused_path": 0,
         "refused_token": 2,
         "refused_too_large": 1,
@@ -417,3 +420,71 @@ def _until_accepted(bank: ThreadPoolExecutor, hook: Webhook, content: bytes) -> 
             if post(bank, hook, content).result(WAIT).status_code == 200:
                 return tries
         time.sleep(0.05)
+
+
+def test_it_answers_503_until_it_is_read_and_between_two_readings(
+    hook: Webhook, bank: ThreadPoolExecutor
+) -> None:
+    assert hook.waits()
+    hook.serve()
+    try:
+        for _ in range(2):
+            refused = post(bank, hook, body()).result(WAIT)
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+            assert hook.waits()
+            with Loop(hook) as loop:
+                assert not hook.waits()
+                assert post(bank, hook, body()).result(WAIT).status_code == 200
+            assert len(loop.committed) == 1
+        assert hook.counts["refused_away"] == 2
+    finally:
+        hook.hang_up()
+    with pytest.raises(httpx2.TransportError):
+        post(bank, hook, body()).result(WAIT)
+
+
+def test_it_waits_while_there_is_no_room(hook: Webhook, bank: ThreadPoolExecutor) -> None:
+    hook.max_pending_bodies = 1
+    with Loop(hook) as loop:
+        loop.may_commit.clear()
+        answer = post(bank, hook, body())
+        assert loop.has_readings.wait(WAIT)
+        assert hook.waits()
+        loop.may_commit.set()
+        assert answer.result(WAIT).status_code == 200
+        _wait_for(lambda: not hook.waits())
+
+
+def test_it_takes_over_a_socket_in_which_connections_wait(
+    hook: Webhook, bank: ThreadPoolExecutor
+) -> None:
+    with listen("127.0.0.1", hook.port) as held:
+        early = post(bank, hook, body())
+        _wait_for(early.running)
+        hook.serve(socket.socket(fileno=os.dup(held.fileno())))
+        try:
+            assert early.result(WAIT).status_code == 503
+            with Loop(hook):
+                assert post(bank, hook, body()).result(WAIT).status_code == 200
+        finally:
+            hook.hang_up()
+        later = post(bank, hook, body())  # waits for the next process
+        _wait_for(later.running)
+        assert not later.done()
+        hook.serve(socket.socket(fileno=os.dup(held.fileno())))
+        try:
+            assert later.result(WAIT).status_code == 503
+        finally:
+            hook.hang_up()
+
+
+def test_a_secret_or_a_client_certificate_keeps_strangers_out() -> None:
+    def exposure(**settings: Any) -> str | None:
+        return Webhook(type="webhook", host="0.0.0.0", **settings).listener().exposure  # noqa: S104
+
+    assert exposure() is not None
+    assert exposure(token="  ") is not None
+    assert exposure(token="x") is None
+    assert exposure(client_ca="ca.pem") is None
+    assert exposure(open=True) is None

@@ -34,6 +34,7 @@ def test_each_reason_is_counted_and_told_at_once_and_then_now_and_then(
     ]
     assert refusals.counts == {
         "refused_busy": 1,
+        "refused_away": 0,
         "refused_path": 0,
         "refused_token": 4,
         "refused_too_large": 1,

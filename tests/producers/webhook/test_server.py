@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from pixstream.errors import ConfigError, PixstreamError
-from pixstream.http_serving import listen
+from pixstream.http_serving.sockets import listen
 from pixstream.producers.webhook.backlog import Limits, PendingBody
 from pixstream.producers.webhook.server import ServerTls, WebhookServer
 
@@ -31,7 +31,7 @@ def senders() -> Iterator[ThreadPoolExecutor]:
 
 
 def intake(limits: Limits = LIMITS, token: str = "", tls: ServerTls | None = None) -> WebhookServer:
-    return WebhookServer("127.0.0.1", 0, "/hooks/bank/", ("pix",), limits, token=token, tls=tls)
+    return WebhookServer(("127.0.0.1", 0), "/hooks/bank/", ("pix",), limits, token=token, tls=tls)
 
 
 def url(server: WebhookServer, path: str = "/hooks/bank/pix") -> str:

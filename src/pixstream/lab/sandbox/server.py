@@ -14,7 +14,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 
-from pixstream.http_serving import HttpServer, listen
+from pixstream.http_serving.server import HttpServer
+from pixstream.http_serving.sockets import listen
 from pixstream.lab.sandbox import problems
 from pixstream.lab.sandbox.pix_endpoints import PixApi
 from pixstream.lab.sandbox.problems import Problem

@@ -109,11 +109,21 @@ class Backlog:
         """Number of complete bodies that wait to be taken."""
         return len(self._queue)
 
+    @property
+    def takes(self) -> bool:
+        """Whether a new small body would be admitted now."""
+        with self._changed:
+            return self._admits(1)
+
+    def open(self) -> None:
+        """Admit bodies from now on."""
+        with self._changed:
+            self._closed = False
+
     def enter(self, place: str, announced: int) -> PendingBody | None:
         """Admit a body of the announced size (0: unknown); None: there is no room now."""
         with self._changed:
-            full = len(self._held) >= self._limits.waiting
-            if self._closed or full or not self._fits(announced) or self._is_late():
+            if not self._admits(announced):
                 return None
             delivery = PendingBody(self, place, announced)
             self._held.add(delivery)
@@ -132,14 +142,15 @@ class Backlog:
             return True
 
     def offer(self, delivery: PendingBody, raw: bytes) -> None:
-        """Queue a complete body, to be taken."""
+        """Queue a complete body, to be taken; one that `close` has answered meanwhile is not."""
         with self._changed:
+            if delivery not in self._held:
+                delivery.settle(False)
+                return
             delivery.raw = raw
             delivery.complete_since = self._clock()
             self._queue.append(delivery)
             self._changed.notify()
-            if self._closed:
-                delivery.settle(False)
 
     def take(self, timeout: float) -> PendingBody | None:
         """Take the next queued body; None after `timeout` seconds."""
@@ -166,7 +177,7 @@ class Backlog:
             self._let_go(delivery)
 
     def close(self) -> None:
-        """Reject new bodies from now on, and answer 503 to every sender that waits."""
+        """Reject new bodies until `open`, and answer 503 to every sender that waits."""
         with self._changed:
             self._closed = True
             held = list(self._held)
@@ -178,6 +189,10 @@ class Backlog:
             self._held.remove(delivery)
             self._bytes -= delivery.size
             delivery.raw = b""
+
+    def _admits(self, announced: int) -> bool:
+        full = len(self._held) >= self._limits.waiting
+        return not (self._closed or full or not self._fits(announced) or self._is_late())
 
     def _fits(self, more: int) -> bool:
         return self._bytes + more <= self._limits.held_bytes

@@ -22,18 +22,20 @@ WORD_SECONDS = 10.0
 
 REFUSED = Counter(
     "pix_refused_bodies_total",
-    "Bodies that a webhook refused: no room (busy; their senders try again), wrong path, "
-    "missing or wrong token, too large, or compressed (encoding)",
+    "Bodies that a webhook refused: no room (busy; their senders try again), Kafka away (away; the "
+    "same), wrong path, missing or wrong token, too large, or compressed (encoding)",
     ("reason",),
     short="refused",
 )
 BUSY = REFUSED.of(reason="busy")
+AWAY = REFUSED.of(reason="away")
 PATH = REFUSED.of(reason="path")
 TOKEN = REFUSED.of(reason="token")
 TOO_LARGE = REFUSED.of(reason="too_large")
 ENCODING = REFUSED.of(reason="encoding")
 
 _ADVICE = {
+    AWAY: "answered 503 while Kafka is away or the process starts or ends; their senders try again",
     PATH: "unknown path; compare the webhook's path with the URL registered at the bank",
     TOKEN: "token missing or wrong; compare the webhook's token with the URL at the bank",
     TOO_LARGE: "longer than max_body_bytes; raise it if the bank cannot send fewer Pix per body",

@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pixstream import http_serving
 from pixstream.errors import ConfigError, PixstreamError, PortTakenError
-from pixstream.http_serving import HttpServer, listen
+from pixstream.http_serving import server as serving
+from pixstream.http_serving.server import HttpServer
+from pixstream.http_serving.sockets import listen
 
 IDLE = 0.3
 LARGE = b"x" * 50_000_000
@@ -104,7 +105,7 @@ def test_a_server_that_cannot_start_says_so_and_gives_the_port_back(
 
 
 def test_a_start_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_serving, "START_SECONDS", 0.1)
+    monkeypatch.setattr(serving, "START_SECONDS", 0.1)
 
     async def hesitating(scope: Any, receive: Any, send: Any) -> None:
         del scope

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,17 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pixstream.errors import ConfigError, PixstreamError, PortTakenError
+from pixstream.errors import PixstreamError
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
     import ssl
 
 START_SECONDS = 10.0
 _STOP_SECONDS = 30.0
 """Only a server that hangs takes this long."""
-
-_BACKLOG = 512
 
 
 class HttpServer:
@@ -32,7 +29,7 @@ class HttpServer:
 
     Args:
         app: the application (ASGI).
-        listening: the socket, see `listen`; `stop` closes it.
+        listening: the socket, see `sockets.listen`; `stop` closes it.
         name: the name of the thread, also used in errors.
         grace_seconds: how long requests in progress may take after `stop`.
         idle_seconds: a client that neither sends nor receives anything is disconnected after this
@@ -105,32 +102,6 @@ class HttpServer:
     def _run_in_thread(self) -> None:
         with contextlib.suppress(SystemExit):  # the start failed: `start` raises the error
             self.run()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    Raises:
-        PortTakenError: another program already listens on the port.
-        ConfigError: this machine does not have the address, or the port may not be used.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Name TCP explicitly: for any other socket asyncio does not turn off Nagle's algorithm, which
-    # costs 40 ms per response on a kept-alive connection.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        place = f"port {port} of {host}"
-        if error.errno == errno.EADDRINUSE:
-            raise PortTakenError(
-                f"{place} is taken by another program; stop that program or configure another port"
-            ) from None
-        raise ConfigError(f"cannot listen on {place}: {error.strerror}") from None
-    return listening
 
 
 def _impatient(idle_seconds: float) -> type[H11Protocol]:
