@@ -4,8 +4,8 @@ A broker and `pixstream run webhook` run beside a sender that posts a body twent
 each on a connection of its own. Then, one after the other: the webhook's process is killed; the
 supervisor is killed, and started again at once, as systemd would; the broker is killed, and started
 again at once and after an outage. A gap goes from the kill, or from the moment at which the broker
-answers again, to the first 200. Also told: what senders got instead, and what `/ready` says while
-the broker is away.
+answers again, to the first 200 to a body sent after the kill. Also told: what senders got instead,
+and what `/ready` says while the broker is away.
 
     python benchmarks/bench_webhook_gaps.py --client confluent --outage 20
 
@@ -54,8 +54,9 @@ GIVE_UP_SECONDS = 120.0
 
 
 class Answer(NamedTuple):
-    """When an answer came (monotonic), and its status, or what happened instead."""
+    """When a body was sent and answered (monotonic), and its status, or what happened instead."""
 
+    sent: float
     when: float
     what: str
 
@@ -77,12 +78,12 @@ class Senders:
     def since(self, when: float) -> list[Answer]:
         return [answer for answer in list(self.answers) if answer.when > when]
 
-    def first_200(self, since: float) -> float:
-        """Wait for the first 200 after a moment; return when it came."""
+    def first_200(self, since: float, sent: float = 0.0) -> float:
+        """Wait for the first 200 after a moment to a body sent after another; say when it came."""
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while time.monotonic() < deadline:
             for answer in self.since(since):
-                if answer.what == "200":
+                if answer.what == "200" and answer.sent >= sent:
                     return answer.when
             time.sleep(0.01)
         raise TimeoutError(f"no 200 within {GIVE_UP_SECONDS:g} s")
@@ -95,6 +96,7 @@ class Senders:
 
     def _send(self, request: bytes) -> None:
         place = ("127.0.0.1", self._port)
+        sent = time.monotonic()
         try:
             with socket.create_connection(place, SENDER_SECONDS) as connection:
                 connection.sendall(request)
@@ -106,7 +108,7 @@ class Senders:
             what = "refused"
         except OSError:
             what = "cut off"
-        self.answers.append(Answer(time.monotonic(), what))
+        self.answers.append(Answer(sent, time.monotonic(), what))
 
 
 class Site:
@@ -174,7 +176,7 @@ def measured(
     """
     broken = time.monotonic()
     counted = break_it() or broken
-    over = senders.first_200(counted)
+    over = senders.first_200(counted, broken)
     got = Counter(a.what for a in senders.since(broken) if a.when <= over)
     gap = round(over - counted, 2)
     print(f"{name:<34}{gap:>7.2f} s   {dict(got)}", flush=True)

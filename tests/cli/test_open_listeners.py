@@ -1,6 +1,8 @@
 """What listens for everybody by mistake does not pass `check`, and does not run in prod."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import yaml
 from pixstream.cli import main
 from pixstream.cli.run import _refuse_strangers
 from pixstream.config.loading import load
+from pixstream.errors import ConfigError
 from pixstream.preflight import exposed
 from pixstream.privacy import create_key_file
 
@@ -53,10 +56,22 @@ def test_check_fails_for_each(capfd: pytest.CaptureFixture[str]) -> None:
     assert line.startswith("ok")
 
 
+def test_an_address_list_is_a_guard_for_metrics_too(configure: Path) -> None:
+    listed = load(configure, env="prod", overrides=["metrics.allow_from=[10.0.0.0/8]"])
+    assert exposed(listed, []) == []
+
+
+def test_what_is_no_network_is_a_wrong_setting(configure: Path) -> None:
+    with pytest.raises(ConfigError, match="allow_from"):
+        load(configure, overrides=["metrics.allow_from=[prometheus.example.com]"])
+
+
 @pytest.mark.usefixtures("configure")
-def test_run_refuses_in_prod_before_anything_starts(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["--env", "prod", "run", "webhook"]) == 2
-    said = capfd.readouterr().err
+def test_run_refuses_in_prod_before_anything_starts() -> None:
+    command = [sys.executable, "-m", "pixstream.cli", "--env", "prod", "run", "webhook"]
+    ended = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert ended.returncode == 2
+    said = ended.stderr
     assert "webhook: everybody who reaches port" in said
     assert f"metrics: everybody who reaches port 9464 of {EVERYWHERE}" in said
     assert not Path("data").exists()

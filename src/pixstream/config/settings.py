@@ -12,6 +12,7 @@ from pixstream.breaker import RetrySettings
 from pixstream.event.contract import SchemaSettings
 from pixstream.event.sealing import TimeSettings
 from pixstream.http_serving.exposure import Listener
+from pixstream.http_serving.limits import ConnectionLimits, everybody, networks
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.topics.declared import TopicSettings, declared, in_force
 from pixstream.logs import LoggingSettings
@@ -86,6 +87,17 @@ class MetricsSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             "machine may use the first; 1: a taken port is an error",
         ),
     ] = 10
+    allow_from: Annotated[
+        list[str],
+        Meta(description="addresses and networks that may connect: 10.1.0.0/16; empty: all"),
+    ] = msgspec.field(default_factory=list)
+    connections: Annotated[ConnectionLimits, Meta(description="limits of the connections")] = (
+        msgspec.field(
+            default_factory=lambda: ConnectionLimits(
+                most=100, per_address=50, head_seconds=5.0, body_seconds=5.0, write_seconds=5.0
+            )
+        )
+    )
     open: Annotated[
         bool,
         Meta(
@@ -96,7 +108,9 @@ class MetricsSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     def listener(self) -> Listener:
         """Return where it listens, and who may call."""
-        return Listener(self.host, self.port, {}, self.open)
+        allowed = networks(self.allow_from)
+        guards = {"allow_from": bool(allowed) and not everybody(allowed)}
+        return Listener(self.host, self.port, guards, self.open)
 
 
 class BrokerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

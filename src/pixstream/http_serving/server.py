@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pixstream.errors import PixstreamError
+from pixstream.http_serving.connection import Connection
+from pixstream.http_serving.door import Door
+from pixstream.metrics import Counts
 
 if TYPE_CHECKING:
-    import asyncio
     import socket
-    import ssl
+    from collections.abc import Callable
+
+    from pixstream.http_serving.limits import Terms
 
 START_SECONDS = 10.0
 _STOP_SECONDS = 30.0
@@ -31,11 +35,10 @@ class HttpServer:
         app: the application (ASGI).
         listening: the socket, see `sockets.listen`; `stop` closes it.
         name: the name of the thread, also used in errors.
+        terms: which connections are accepted, how many, and how long.
         grace_seconds: how long requests in progress may take after `stop`.
-        idle_seconds: a client that neither sends nor receives anything is disconnected after this
-            time, or at most twice as long; None: the application limits its clients itself.
         lifespan: whether the application handles ASGI's lifespan events.
-        tls: None: plain HTTP.
+        counts: the values of `door.METRICS`; None: nobody reads them.
     """
 
     def __init__(
@@ -43,19 +46,25 @@ class HttpServer:
         app: Any,
         listening: socket.socket,
         name: str,
+        terms: Terms,
         *,
         grace_seconds: int,
-        idle_seconds: float | None = None,
         lifespan: Literal["on", "off"] = "off",
-        tls: ssl.SSLContext | None = None,
+        counts: Counts | None = None,
     ) -> None:
         self._name = name
         self._socket = listening
         self._grace_seconds = grace_seconds
-        self._server = uvicorn.Server(
+        counts = Counts() if counts is None else counts
+
+        def door(make: Callable[[], Connection]) -> Door:
+            return Door(listening, make, terms, counts)
+
+        self._server = _Server(
             uvicorn.Config(
                 app,
-                http="h11" if idle_seconds is None else _impatient(idle_seconds),
+                loop="asyncio",
+                http=Connection,
                 ws="none",
                 lifespan=lifespan,
                 interface="asgi3",
@@ -64,9 +73,10 @@ class HttpServer:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                timeout_keep_alive=max(1, round(terms.limits.idle_seconds)),
                 timeout_graceful_shutdown=grace_seconds,
-                ssl_context_factory=None if tls is None else lambda *_: tls,
-            )
+            ),
+            door,
         )
         self._thread = threading.Thread(target=self._run_in_thread, name=name, daemon=True)
 
@@ -74,6 +84,11 @@ class HttpServer:
     def alive(self) -> bool:
         """Whether it still serves; it may have ended on its own."""
         return self._thread.is_alive()
+
+    @property
+    def accepts(self) -> bool:
+        """Whether a new connection would be accepted now."""
+        return self.alive and self._server.door is not None and not self._server.door.full
 
     def start(self) -> None:
         """Start to serve in the thread; return once requests are answered.
@@ -97,44 +112,34 @@ class HttpServer:
 
     def run(self) -> None:
         """Serve in this thread; the main thread serves until SIGINT or SIGTERM."""
-        self._server.run([self._socket])
+        self._server.run([])
 
     def _run_in_thread(self) -> None:
         with contextlib.suppress(SystemExit):  # the start failed: `start` raises the error
             self.run()
 
 
-def _impatient(idle_seconds: float) -> type[H11Protocol]:
-    """Return a protocol that disconnects clients whose connection makes no progress.
+class _Server(uvicorn.Server):
+    """uvicorn, with a door of ours in the place of asyncio's server, see `door`."""
 
-    uvicorn itself limits only the time between two requests on a kept-alive connection.
-    """
+    def __init__(
+        self, config: uvicorn.Config, door: Callable[[Callable[[], Connection]], Door]
+    ) -> None:
+        super().__init__(config)
+        self._door = door
+        self.door: Door | None = None
 
-    class Impatient(H11Protocol):
-        """Compares the progress of its connection at intervals."""
-
-        _received = 0
-        _seen = 0, 0
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._look = self.loop.call_later(idle_seconds, self._compare)
-
-        def data_received(self, data: bytes) -> None:
-            self._received += len(data)
-            super().data_received(data)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._look.cancel()
-            super().connection_lost(exc)
-
-        def _compare(self) -> None:
-            now = self._received, self.transport.get_write_buffer_size()
-            answering = self.cycle is not None and not self.cycle.response_complete
-            if now == self._seen and (now[1] or not answering):
-                self.transport.abort()
-                return
-            self._seen = now
-            self._look = self.loop.call_later(idle_seconds, self._compare)
-
-    return Impatient
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start without a socket, then open the door; `shutdown` closes it."""
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        self.door = self._door(
+            lambda: Connection(
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+                _loop=loop,
+            )
+        )
+        self.servers.append(self.door)  # type: ignore[arg-type]  # it closes as one does
+        self.door.open()

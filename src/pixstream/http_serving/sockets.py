@@ -7,7 +7,8 @@ import socket
 
 from pixstream.errors import ConfigError, PortTakenError
 
-_BACKLOG = 512
+_BACKLOG = 2048
+"""Connections that may wait while a process is being restarted; the kernel may allow fewer."""
 
 
 def listen(host: str, port: int) -> socket.socket:

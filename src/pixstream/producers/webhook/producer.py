@@ -24,7 +24,9 @@ from msgspec import Meta
 
 from pixstream.errors import ConfigError
 from pixstream.formats import api_pix
+from pixstream.http_serving import door
 from pixstream.http_serving.exposure import Listener
+from pixstream.http_serving.limits import ConnectionLimits, Terms, everybody, networks
 from pixstream.plugins.component import BatchLimits
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.webhook import refusals
@@ -59,7 +61,7 @@ class _Open:
 class Webhook(Producer):
     """Callbacks of API Pix over HTTP. Its one stream has no position: the bank repeats a body."""
 
-    metrics = refusals.METRICS
+    metrics = (*refusals.METRICS, *door.METRICS)
 
     batch: Annotated[BatchLimits, Meta(description="when a transaction closes")] = (
         dataclasses.field(default_factory=lambda: BatchLimits(rows=5_000, seconds=0.1))
@@ -81,11 +83,11 @@ class Webhook(Producer):
     ] = 2**20
     max_pending_bodies: Annotated[
         Annotated[int, Meta(ge=1)],
-        Meta(description="most bodies in memory that wait for Kafka; one more is answered 503"),
+        Meta(description="most complete bodies that wait for Kafka; one more is answered 503"),
     ] = 256
     max_pending_bytes: Annotated[
         Annotated[int, Meta(ge=1024)],
-        Meta(description="most bytes of these bodies together; a body beyond is answered 503"),
+        Meta(description="most bytes of all bodies together; a body beyond is answered 503"),
     ] = 64 * 2**20
     busy_after_seconds: Annotated[
         Annotated[float, Meta(gt=0)],
@@ -100,11 +102,18 @@ class Webhook(Producer):
     client_ca: Annotated[
         str, Meta(description="PEM file of the CA of the bank's certificate, for mutual TLS")
     ] = ""
+    allow_from: Annotated[
+        list[str],
+        Meta(description="addresses and networks that may connect: 10.1.0.0/16; empty: all"),
+    ] = dataclasses.field(default_factory=list)
+    connections: Annotated[ConnectionLimits, Meta(description="limits of the connections")] = (
+        dataclasses.field(default_factory=ConnectionLimits)
+    )
     open: Annotated[
         bool,
         Meta(
-            description="true: everybody who reaches host may post, although there is neither "
-            "token nor client_ca; without it such a webhook does not start in prod"
+            description="true: everybody who reaches host may post, although there is no token, "
+            "client_ca or allow_from; without it such a webhook does not start in prod"
         ),
     ] = False
 
@@ -112,7 +121,7 @@ class Webhook(Producer):
         """Start with no body to answer.
 
         Raises:
-            ConfigError: there is more than one replica for the port.
+            ConfigError: there is more than one replica for the port, or allow_from is wrong.
         """
         super().__post_init__()
         if self.replicas > 1:
@@ -120,13 +129,18 @@ class Webhook(Producer):
                 "replicas: a webhook has one process, which listens on the port; for more, add "
                 "another component of type webhook on another port, behind a load balancer"
             )
+        self._allowed = networks(self.allow_from)
         self._refusals = refusals.Refusals(self.counts)
         self._unanswered: dict[int, tuple[Reading, _Open]] = {}
         self._server: WebhookServer | None = None
 
     def listener(self) -> Listener:
-        """Return where it listens; a secret or a client certificate proves who calls."""
-        guards = {"token": bool(self.token.strip()), "client_ca": bool(self.client_ca)}
+        """Return where it listens; a secret, certificates or addresses keep strangers out."""
+        guards = {
+            "token": bool(self.token.strip()),
+            "client_ca": bool(self.client_ca),
+            "allow_from": bool(self._allowed) and not everybody(self._allowed),
+        }
         return Listener(self.host, self.port, guards, self.open)
 
     def serve(self, listening: socket.socket | None = None) -> None:
@@ -146,7 +160,7 @@ class Webhook(Producer):
 
     def waits(self) -> bool:
         """Return whether a body that came now would be answered 503."""
-        return self._server is None or not self._server.room.takes
+        return self._server is None or not self._server.takes
 
     def read(self, since: Mapping[Stream, Position]) -> Iterator[Reading | None]:
         """Take bodies until closed, then answer 503 to every one that still waits.
@@ -249,6 +263,7 @@ class Webhook(Producer):
             limits,
             token=self.token,
             tls=tls,
+            terms=Terms(self.connections, self._allowed),
         )
         server.refusals = self._refusals
         return server

@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from pixstream.errors import ConfigError, PixstreamError
+from pixstream.http_serving.limits import Terms
 from pixstream.http_serving.server import HttpServer
 from pixstream.http_serving.sockets import listen
 from pixstream.metrics import Counts
@@ -65,6 +67,7 @@ class WebhookServer:
         token: secret that a sender presents, in the query as `hmac` or as a bearer token; empty:
             none.
         tls: certificate files; None: plain HTTP.
+        terms: which connections are accepted, how many, and how long.
 
     Attributes:
         room: the admitted bodies.
@@ -80,7 +83,9 @@ class WebhookServer:
         *,
         token: str = "",
         tls: ServerTls | None = None,
+        terms: Terms = Terms(),  # noqa: B008  a constant
     ) -> None:
+        self._terms = terms
         self._place = place
         self._places = {_trimmed(f"{path}/{place}"): place for place in ("", *places)}
         self._limits = limits
@@ -100,7 +105,12 @@ class WebhookServer:
         listening = listen(*self._place) if isinstance(self._place, tuple) else self._place
         self.port: int = listening.getsockname()[1]
         self._server = HttpServer(
-            self, listening, "http-intake", grace_seconds=_GRACE_SECONDS, tls=context
+            self,
+            listening,
+            "http-intake",
+            self._terms._replace(tls=context),
+            grace_seconds=_GRACE_SECONDS,
+            counts=self.refusals.counts,
         )
         self._server.start()
 
@@ -120,6 +130,11 @@ class WebhookServer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def takes(self) -> bool:
+        """Whether a body that came now would be taken."""
+        return self._server.accepts and self.room.takes
 
     def take(self, timeout: float) -> PendingBody | None:
         """Take the next body that waits for its answer; None after `timeout` seconds.
@@ -166,7 +181,8 @@ class WebhookServer:
         if delivery is None:
             return self._no_room()
         try:
-            async with asyncio.timeout(self._limits.answer_seconds):
+            async with asyncio.timeout(self._limits.answer_seconds) as patience:
+                delivery.give_way = partial(_end, patience)
                 return await self._hand_over(request, delivery)
         except TimeoutError:
             # The body may still be committed after this answer; the next attempt is a duplicate.
@@ -187,7 +203,8 @@ class WebhookServer:
         if not body:
             empty = PlainTextResponse("body empty", 400)
             return empty if delivery.place else PlainTextResponse("ok")
-        self.room.offer(delivery, bytes(body))
+        if not self.room.offer(delivery, bytes(body)):
+            return self._no_room()
         body.clear()
         return PlainTextResponse("ok") if await delivery.answered else _retry_later("not safe")
 
@@ -232,6 +249,12 @@ def _tls_context(tls: ServerTls) -> ssl.SSLContext:
             "certificate, key or client_ca: a file cannot be read, or is not a PEM file of its kind"
         ) from None
     return context
+
+
+def _end(patience: asyncio.Timeout) -> None:
+    """Let a time limit be over now."""
+    if not patience.expired():
+        patience.reschedule(asyncio.get_running_loop().time())
 
 
 def _announced(request: Request) -> int:
