@@ -147,6 +147,12 @@ class Site:
         (child,) = psutil.Process(self._process.pid).children()
         child.kill()
 
+    def cpu_seconds(self) -> float:
+        """CPU-seconds of the webhook's process."""
+        (child,) = psutil.Process(self._process.pid).children()
+        used = child.cpu_times()
+        return used.user + used.system
+
     def ready(self) -> bool:
         with contextlib.suppress(httpx2.TransportError):
             address = f"http://127.0.0.1:{self.metrics}/ready"

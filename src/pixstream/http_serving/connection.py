@@ -32,12 +32,14 @@ class Connection(H11Protocol):
 
     Attributes:
         on_served: called when a request has been answered.
+        on_pipelined: called when it is ended because a request came before the answer to the last.
         on_lost: called when the connection has ended.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.on_served: Callable[[], None] = lambda: None
+        self.on_pipelined: Callable[[], None] = lambda: None
         self.on_lost: Callable[[], None] = lambda: None
         self._seen: tuple[Phase, object] | None = None
         self._since = 0.0
@@ -75,7 +77,13 @@ class Connection(H11Protocol):
         return phase if longest is not None and now - self._since > longest else None
 
     def on_response_complete(self) -> None:
-        """Tell that a request has been answered."""
+        """Tell that a request has been answered, and end the connection if the next came too early.
+
+        Whoever sends requests without reading the answers would be served for as long as he likes.
+        """
+        if self.conn.their_state is h11.DONE and self.conn.trailing_data[0].strip():
+            self.transport.close()
+            self.on_pipelined()
         super().on_response_complete()
         self.on_served()
 

@@ -14,13 +14,16 @@ wait in the kernel's queue.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import fcntl
 import logging
 import ssl
+import termios
 import time
+from array import array
 from collections import defaultdict
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from pixstream.http_serving.connection import Phase
@@ -30,7 +33,7 @@ from pixstream.metrics import Counter, Counts, Gauge
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
     from pixstream.http_serving.connection import Connection
     from pixstream.http_serving.limits import Terms
@@ -44,7 +47,8 @@ CLOSED = Counter(
     "pix_closed_connections_total",
     "Connections that a listener refused or cut off: TLS handshake refused (tls), not in "
     "allow_from (stranger), too many of one address (address) or in all (crowded), no open files "
-    "left (files), or headers (head), body or reading of the answer (write) too late",
+    "left (files), headers (head), body or reading of the answer (write) too late, or a request "
+    "before the answer to the last one (pipelined)",
     ("reason",),
     short="closed",
 )
@@ -56,6 +60,7 @@ FILES = CLOSED.of(reason="files")
 HEAD = CLOSED.of(reason="head")
 BODY = CLOSED.of(reason="body")
 WRITE = CLOSED.of(reason="write")
+PIPELINED = CLOSED.of(reason="pipelined")
 
 _LATE = {Phase.HEAD: HEAD, Phase.BODY: BODY, Phase.WRITE: WRITE}
 _ADVICE = {
@@ -67,18 +72,16 @@ _ADVICE = {
     HEAD: "the handshake or the headers were not complete in connections.head_seconds",
     BODY: "the body was not complete in connections.body_seconds",
     WRITE: "nothing of the answer was read in connections.write_seconds",
+    PIPELINED: "it sent a request before it had the answer to the last one",
 }
 METRICS = (OPEN, *_ADVICE)
 
 _AT_ONCE = 64
-"""Connections accepted, and looked at for a place to give away, in one go."""
+"""Connections accepted in one go."""
 
 _PAUSE_SECONDS = 0.5
 _LOOK_SECONDS = 1.0
 _TLS_END_SECONDS = 5.0
-_GRACE_SECONDS = 1.0
-"""A body that has been read for less than this is not cut off for want of room."""
-
 _SERVED, _BODY = 0.1, 0.5
 """How much the waiting counts of a connection that has been served, or whose body is being read."""
 
@@ -88,8 +91,9 @@ _NO_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 class _Guest:
     """An accepted connection: its handshake, then its protocol."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, client: socket.socket) -> None:
         self.address = address
+        self.client = client
         self.since = time.monotonic()
         """When it came, or was served last."""
 
@@ -101,12 +105,21 @@ class _Guest:
     def phase(self) -> Phase:
         return Phase.HEAD if self.connection is None else self.connection.phase
 
+    def may_end(self) -> bool:
+        """Return whether it waits for its client, and nothing that has come waits to be read."""
+        return self.phase is not Phase.ANSWER and not self._unread()
+
+    def _unread(self) -> bool:
+        """Return whether bytes have come that a busy event loop has not read yet."""
+        number = array("i", [0])
+        with contextlib.suppress(OSError, ValueError):  # it has just been closed
+            fcntl.ioctl(self.client.fileno(), termios.FIONREAD, number)
+        return bool(number[0])
+
     def waited(self, now: float) -> float:
-        """Return how long it has waited for its client, s, weighted; 0: it must not be closed."""
-        phase, seconds = self.phase, now - self.since
-        if phase is Phase.ANSWER or (phase is Phase.BODY and seconds < _GRACE_SECONDS):
-            return 0.0
-        return seconds * (_BODY if phase is Phase.BODY else _SERVED if self.served else 1.0)
+        """Return how long it has waited for its client, s, weighted."""
+        weight = _BODY if self.phase is Phase.BODY else _SERVED if self.served else 1.0
+        return (now - self.since) * weight
 
     def end(self) -> None:
         """End it at once."""
@@ -114,6 +127,45 @@ class _Guest:
             self.connection.abort()
         elif self.handshake is not None:
             self.handshake.cancel()
+
+
+class _Queue:
+    """Connections in the order in which they came, and those that were served in that order."""
+
+    def __init__(self) -> None:
+        self._new: dict[_Guest, None] = {}
+        self._served: dict[_Guest, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._served)
+
+    def __iter__(self) -> Iterator[_Guest]:
+        yield from self._new
+        yield from self._served
+
+    def add(self, guest: _Guest) -> None:
+        """Put it last."""
+        (self._served if guest.served else self._new)[guest] = None
+
+    def drop(self, guest: _Guest) -> bool:
+        """Take it out; return whether it was in."""
+        queue = self._served if guest.served else self._new
+        found = guest in queue
+        queue.pop(guest, None)
+        return found
+
+    def longest_waiting(self) -> _Guest | None:
+        """Return the connection that has waited longest for its client; None: none may be closed.
+
+        Only the first of either kind is looked at: a flood must cost little.
+        """
+        now = time.monotonic()
+        found = (next(filter(_Guest.may_end, queue), None) for queue in (self._new, self._served))
+        return max(
+            (guest for guest in found if guest is not None),
+            key=lambda guest: guest.waited(now),
+            default=None,
+        )
 
 
 class Door:
@@ -143,10 +195,8 @@ class Door:
         self._tls = terms.tls
         self._counts = counts
         self._tally = Tally(counts, log, ("connection closed", "connections closed"), _ADVICE)
-        self._guests: dict[_Guest, None] = {}
-        """Oldest first; one that was served goes to the end."""
-
-        self._of: defaultdict[str, dict[_Guest, None]] = defaultdict(dict)
+        self._guests = _Queue()
+        self._of: defaultdict[str, _Queue] = defaultdict(_Queue)
         self._loop = asyncio.get_running_loop()
         self._accepting = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -179,7 +229,7 @@ class Door:
     def _accept(self) -> None:
         for _ in range(_AT_ONCE):
             full = len(self._guests) >= self._most
-            leaves = self._longest_waiting(self._guests) if full else None
+            leaves = self._guests.longest_waiting() if full else None
             if full and leaves is None:
                 self._pause()
                 return
@@ -191,7 +241,7 @@ class Door:
                 if error.errno not in _NO_FILES:
                     raise
                 self._tally.add(FILES)
-                self._end(self._longest_waiting(self._guests))
+                self._end(self._guests.longest_waiting())
                 self._pause()
                 return
             if leaves is not None:
@@ -204,17 +254,18 @@ class Door:
             self._tally.add(STRANGER)
             connection.close()
             return
-        guest = _Guest(neighbours(address))
+        guest = _Guest(neighbours(address), connection)
         own = self._of[guest.address]
         if len(own) >= self._limits.per_address:
             self._tally.add(ADDRESS)
-            leaves = self._longest_waiting(own)
+            leaves = own.longest_waiting()
             if leaves is None:
                 connection.close()
                 return
             self._end(leaves)
             own = self._of[guest.address]
-        self._guests[guest] = own[guest] = None
+        self._guests.add(guest)
+        own.add(guest)
         self._counts.set(OPEN, len(self._guests))
         connection.setblocking(False)
         welcoming = self._loop.connect_accepted_socket(
@@ -235,6 +286,7 @@ class Door:
             transport, guest.connection = made.result()
             guest.connection.on_lost = lambda: self._gone(guest)
             guest.connection.on_served = lambda: self._served(guest)
+            guest.connection.on_pipelined = lambda: self._tally.add(PIPELINED)
             if transport.is_closing():
                 self._gone(guest)
             return
@@ -249,32 +301,22 @@ class Door:
         # Otherwise the client went away, as the checks of load balancers do.
 
     def _served(self, guest: _Guest) -> None:
-        """Move it to the end of the queue of those who give their place away."""
-        guest.served, guest.since = True, time.monotonic()
-        for queue in (self._guests, self._of[guest.address]):
-            if guest in queue:
-                del queue[guest]
-                queue[guest] = None
+        """Put it last among those that were served."""
+        own = self._of[guest.address]
+        if self._guests.drop(guest) and own.drop(guest):
+            guest.served, guest.since = True, time.monotonic()
+            self._guests.add(guest)
+            own.add(guest)
 
     def _gone(self, guest: _Guest) -> None:
-        self._guests.pop(guest, None)
         own = self._of[guest.address]
-        own.pop(guest, None)
+        self._guests.drop(guest)
+        own.drop(guest)
         if not own:
             del self._of[guest.address]
         self._counts.set(OPEN, len(self._guests))
         if self._accepting:
             self._resume()
-
-    def _longest_waiting(self, guests: Iterable[_Guest]) -> _Guest | None:
-        """Return the connection that has waited longest for its client; None: none may be closed.
-
-        Only those that did nothing for the longest time are looked at: a flood must cost little.
-        """
-        now = time.monotonic()
-        waited = {guest: guest.waited(now) for guest in islice(guests, _AT_ONCE)}
-        longest = max(waited, key=lambda guest: waited[guest], default=None)
-        return longest if longest is not None and waited[longest] else None
 
     def _end(self, guest: _Guest | None) -> None:
         if guest is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import resource
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
@@ -21,6 +22,7 @@ KEPT_FILES = 128
 """Files that a process may have open besides its clients' connections."""
 
 _LEAST_CONNECTIONS = 8
+_CACHED_ADDRESSES = 4096
 _NEIGHBOURS = 64
 """Bits of an IPv6 address that one customer of a provider has: the rest is free to choose."""
 
@@ -111,6 +113,7 @@ def is_allowed(address: str, allowed: tuple[Network, ...]) -> bool:
     )
 
 
+@functools.lru_cache(_CACHED_ADDRESSES)
 def neighbours(address: str) -> str:
     """Return the name under which connections are counted by address: an IPv6 client has a /64."""
     own = _plain(address)

@@ -7,7 +7,7 @@ import socket
 
 from pixstream.errors import ConfigError, PortTakenError
 
-_BACKLOG = 2048
+_BACKLOG = 4096
 """Connections that may wait while a process is being restarted; the kernel may allow fewer."""
 
 

@@ -185,6 +185,7 @@ class Backlog:
     def leave(self, delivery: PendingBody) -> None:
         """Drop a body whose sender got an answer or disconnected, unless it has been taken."""
         with self._changed:
+            delivery.give_way = lambda: None
             if not delivery.taken:
                 with contextlib.suppress(ValueError):
                     self._queue.remove(delivery)
