@@ -1,16 +1,16 @@
-"""Counts what a listener refuses by reason, and logs each reason at most every few seconds.
+"""Counts what clients do by reason, and logs each reason at most every few seconds.
 
-Anybody can repeat what is refused as often as he likes, and a log that he can fill hides the rest.
+Anybody can repeat a request as often as he likes, and a log that he can fill hides the rest.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Mapping
 
     from pixstream.metrics import Counter, Counts
@@ -28,6 +28,7 @@ class Tally:
         what: what is counted, for the log: one and several, "body refused" and "bodies refused".
         advice: what each reason means and what to do, for the log.
         clock: monotonic clock, in seconds.
+        level: the level of the lines.
 
     Attributes:
         counts: the same.
@@ -40,7 +41,10 @@ class Tally:
         what: tuple[str, str],
         advice: Mapping[Counter, str],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        level: int = logging.WARNING,
     ) -> None:
+        self._level = level
         self.counts = counts
         self._log = log
         self._what = what
@@ -62,5 +66,5 @@ class Tally:
         if now >= self._next_line.get(reason, now):
             number = self._unlogged.pop(reason)
             what = self._what[number > 1]
-            self._log.warning("%d %s: %s", number, what, details or self._advice[reason])
+            self._log.log(self._level, "%d %s: %s", number, what, details or self._advice[reason])
             self._next_line[reason] = now + WORD_SECONDS

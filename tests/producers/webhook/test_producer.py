@@ -290,14 +290,17 @@ def test_a_list_without_elements_is_answered_at_once(
 
 
 def test_the_bare_path_takes_pix_and_drops_only_trials(
-    hook: Webhook, bank: ThreadPoolExecutor
+    hook: Webhook, bank: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "pixstream")
     hook.path = "/efi"
     with Loop(hook) as loop:
         dated = b'{"evento": "teste_webhook", "data_criacao": "2026-03-04T05:06:07.000Z"}'
         for trial in (b"", b'{"evento": "teste_webhook"}', dated, b"{}", b'{"pix": []}'):
             assert post(bank, hook, trial, "/efi").result(WAIT).status_code == 200
         assert loop.committed == []
+        assert hook.counts["test_calls"] == 3
+        assert caplog.text.count("test call answered") == 1
         assert post(bank, hook, body(), "/efi?ignorar=").result(WAIT).status_code == 200
         assert post(bank, hook, b"{broken", "/efi").result(WAIT).status_code == 200
         assert post(bank, hook, body(), "/efi/pix").result(WAIT).status_code == 200

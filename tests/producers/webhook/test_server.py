@@ -206,6 +206,21 @@ def test_a_body_that_is_not_safe_in_time_is_answered_503_and_left_out(
         assert server.take(0.01) is None
 
 
+def test_a_body_that_nobody_takes_is_answered_503_sooner_than_one_that_is_taken(
+    senders: ThreadPoolExecutor,
+) -> None:
+    with intake(LIMITS._replace(answer_seconds=WAIT, patience_seconds=0.2)) as server:
+        taken = send(senders, url(server))
+        delivery = take(server)
+        late = send(senders, url(server)).result(WAIT)
+        assert late.status_code == 503
+        assert "retry-after" in late.headers
+        assert server.take(0.01) is None
+        assert not taken.done()
+        delivery.answer(safe=True)
+        assert taken.result(WAIT).status_code == 200
+
+
 def test_a_body_that_never_ends_is_let_go() -> None:
     with (
         intake(LIMITS._replace(answer_seconds=0.2)) as server,

@@ -38,7 +38,8 @@ class Limits(NamedTuple):
             answer is 503.
         held_bytes: most bytes of all bodies together, as received; a body that would exceed it, or
             announces that it will, is answered 503.
-        patience_seconds: while a complete body waits longer, every new one is answered 503.
+        patience_seconds: while a complete body waits longer, every new one is answered 503, and so
+            is one that has waited for so long without being taken.
     """
 
     body_bytes: int

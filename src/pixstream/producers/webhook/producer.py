@@ -27,6 +27,8 @@ from pixstream.formats import api_pix
 from pixstream.http_serving import door
 from pixstream.http_serving.exposure import Listener
 from pixstream.http_serving.limits import ConnectionLimits, Terms, everybody, networks
+from pixstream.http_serving.tally import Tally
+from pixstream.metrics import Counter
 from pixstream.plugins.component import BatchLimits
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.webhook import refusals
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from pixstream.producers.webhook.backlog import PendingBody
 
 log = logging.getLogger("pixstream.producers.webhook.producer")
+
+TRIALS = Counter("pix_test_calls_total", "Test calls of banks that a webhook answered and dropped")
 
 _IDLE_SECONDS = 0.1
 _LINGER_SECONDS = 0.01
@@ -61,7 +65,7 @@ class _Open:
 class Webhook(Producer):
     """Callbacks of API Pix over HTTP. Its one stream has no position: the bank repeats a body."""
 
-    metrics = (*refusals.METRICS, *door.METRICS)
+    metrics = (*refusals.METRICS, TRIALS, *door.METRICS)
 
     batch: Annotated[BatchLimits, Meta(description="when a transaction closes")] = (
         dataclasses.field(default_factory=lambda: BatchLimits(rows=5_000, seconds=0.1))
@@ -131,6 +135,13 @@ class Webhook(Producer):
             )
         self._allowed = networks(self.allow_from)
         self._refusals = refusals.Refusals(self.counts)
+        self._trials = Tally(
+            self.counts,
+            log,
+            ("test call answered", "test calls answered"),
+            {TRIALS: "it contains no Pix, and nothing of it is kept"},
+            level=logging.INFO,
+        )
         self._unanswered: dict[int, tuple[Reading, _Open]] = {}
         self._server: WebhookServer | None = None
 
@@ -200,7 +211,7 @@ class Webhook(Producer):
     def _readings(self, delivery: PendingBody, stream: Stream) -> Iterator[Reading]:
         contents = list(self.parse(delivery.raw))
         if not delivery.place and api_pix.is_trial(delivery.raw):
-            log.info("%s: answered a test call, which contains no Pix", self.name)
+            self._trials.add(TRIALS)
             contents = []
         if not contents:
             delivery.answer(safe=True)

@@ -206,6 +206,9 @@ class WebhookServer:
         if not self.room.offer(delivery, bytes(body)):
             return self._no_room()
         body.clear()
+        await asyncio.wait([delivery.answered], timeout=self._limits.patience_seconds)
+        if not delivery.answered.done() and not delivery.taken:
+            return self._no_room()  # its sender need not wait longer to learn that it is too much
         return PlainTextResponse("ok") if await delivery.answered else _retry_later("not safe")
 
     def _no_room(self) -> Response:
