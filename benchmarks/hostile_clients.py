@@ -17,6 +17,7 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import resource
 import socket
 import sys
@@ -26,7 +27,7 @@ STEP_SECONDS = 1.0
 """A slow client sends its next byte after this time."""
 
 AGAIN_SECONDS = 5.0
-"""Whoever was cut off connects again after this time."""
+"""Whoever was cut off connects again after this time, on average."""
 
 KEPT_FILES = 64
 HEAD = b"POST /pix HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
@@ -64,7 +65,7 @@ class Crowd:
         while True:
             with contextlib.suppress(OSError):
                 await self._hold(kind)
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(random.uniform(0, 2 * AGAIN_SECONDS))
 
     async def _hold(self, kind: str) -> None:
         loop = asyncio.get_running_loop()
