@@ -35,6 +35,7 @@ from pixstream.backoff import BackoffSettings
 from pixstream.dead_letters import LetterWriter
 from pixstream.event import identifiers
 from pixstream.event.sealing import Sealer
+from pixstream.http_serving.limits import ConnectionLimits
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.topics.declared import DEFAULT_TOPICS, declared
 from pixstream.lab.broker.embedded import EmbeddedBroker
@@ -46,6 +47,7 @@ SENDERS = 64
 SUSTAINED, OVERLOAD = 0.6, 3.0
 OPEN_FILES = 1000  # connections of a phase at a fixed rate; a body that finds none is late
 PIX_PER_BODY = 2
+CONNECTIONS = ConnectionLimits(most=2 * OPEN_FILES, per_address=2 * OPEN_FILES)
 
 
 class Answer(NamedTuple):
@@ -62,7 +64,7 @@ def serve(bootstrap: str, client: str, port: int, place: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     vault = Vault(bytes(32), "k1")
     ProduceLoop(
-        Webhook(type="webhook", port=port),
+        Webhook(type="webhook", port=port, connections=CONNECTIONS),
         kafka.connect(KafkaSettings(client=client, bootstrap_servers=bootstrap)),  # type: ignore[arg-type]
         Sealer(Pseudonymiser(bytes(32), "k1"), vault),
         LetterWriter("webhook", vault, 2**20, place),

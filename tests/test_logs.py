@@ -1,35 +1,52 @@
 import json
 import logging
-import sys
-from random import Random
+from collections.abc import Iterator
 
 import pytest
 
-from pixstream.event.identifiers import generate_cnpj, generate_cpf
-from pixstream.logs import EcsFormatter, for_people
-
-RNG = Random(6)
+from pixstream.logs import RARELY_SECONDS, EcsFormatter, Rarely
 
 
-def record(message: str, *arguments: object) -> logging.LogRecord:
-    return logging.LogRecord("pixstream.x", logging.WARNING, "f.py", 1, message, arguments, None)
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """Messages as a process of pixstream would write them; the clock stands at their number."""
+    written: list[str] = []
+
+    class Written(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            written.append(json.loads(self.format(record))["message"])
+
+    handler = Written()
+    handler.setFormatter(EcsFormatter("webhook-0"))
+    handler.addFilter(Rarely(lambda: NOW[0]))
+    logging.getLogger().addHandler(handler)
+    yield written
+    logging.getLogger().removeHandler(handler)
 
 
-def test_a_document_in_a_message_is_masked() -> None:
-    cpf, cnpj = generate_cpf(RNG), generate_cnpj(RNG)
-    spelt = f"{cnpj[:2]}.{cnpj[2:5]}.{cnpj[5:8]}/{cnpj[8:12]}-{cnpj[12:]}"
-    line = json.loads(EcsFormatter("spi").format(record("%s.xml and %s: moved", cpf, spelt)))
-    assert line["message"].startswith(f"***{cpf[3:9]}**.xml and **.*{spelt[4:-2]}")
-    assert line["message"].endswith("-**: moved")
+NOW = [0.0]
 
 
-def test_a_message_without_a_document_stays(capfd: pytest.CaptureFixture[str]) -> None:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    try:
-        for_people()
-        root.handle(record("offset %d of %s", 12345678901234567890, "pix.dlq"))
-    finally:
-        root.handlers[:], root.level = before
-    sys.stderr.flush()
-    assert capfd.readouterr().err == "WARNING offset 12345678901234567890 of pix.dlq\n"
+def warn(name: str, text: str = "Invalid HTTP request received.") -> None:
+    logging.getLogger(name).warning(text)
+
+
+def test_a_library_says_the_same_at_most_every_few_seconds(lines: list[str]) -> None:
+    for number in range(100_000):
+        warn("uvicorn.error", f"whatever the client wrote {number}")
+    logging.getLogger("asyncio").error("socket.accept() out of system resource")
+    assert lines == ["whatever the client wrote 0", "socket.accept() out of system resource"]
+    NOW[0] += RARELY_SECONDS
+    warn("uvicorn.error")
+    NOW[0] += RARELY_SECONDS
+    warn("uvicorn.error")
+    assert lines[2:] == [
+        "Invalid HTTP request received. (99999 more before)",
+        "Invalid HTTP request received.",
+    ]
+
+
+def test_pixstream_s_own_lines_all_pass(lines: list[str]) -> None:
+    for _ in range(3):
+        warn("pixstream.loops", "again")
+    assert lines == ["again"] * 3

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -18,9 +19,13 @@ from msgspec import Meta
 from pixstream.event.identifiers import mask_documents
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ECS_VERSION = "8.17"
+
+RARELY_SECONDS = 10.0
+"""Shortest time between two lines that another library logs at the same place in its code."""
 
 
 class LoggingSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +52,48 @@ def message(record: logging.LogRecord) -> str:
     What UTF-8 cannot hold is escaped: the name of a file may be any bytes. CPFs and CNPJs are
     masked.
     """
-    return mask_documents(record.getMessage().encode(errors="backslashreplace").decode())
+    held_back = getattr(record, "held_back", 0)
+    text = record.getMessage() + (f" ({held_back} more before)" if held_back else "")
+    return mask_documents(text.encode(errors="backslashreplace").decode())
+
+
+class Rarely(logging.Filter):
+    """Passes a line of another library at most every few seconds, with the number held back.
+
+    What a library logs about a connection can be repeated by anybody who may connect. pixstream's
+    own lines are limited where they are logged.
+
+    Args:
+        clock: monotonic clock, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: dict[tuple[str, int, str], _Seen] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to pass the record; `held_back` is set on it if others were not."""
+        if record.name.partition(".")[0] == "pixstream":
+            return True
+        now = self._clock()
+        # The place of the call, since a library may put a client's words into its message.
+        place = record.name, record.lineno, record.pathname
+        seen = self._seen.get(place)
+        if seen is not None and now < seen.next_line:
+            seen.held_back += 1
+            return False
+        self._seen[place] = _Seen(now + RARELY_SECONDS)
+        record.held_back = 0 if seen is None else seen.held_back
+        return True
+
+
+class _Seen:
+    """When a line may be passed again, and how many were held back until now."""
+
+    def __init__(self, next_line: float) -> None:
+        self.next_line = next_line
+        self.held_back = 0
 
 
 class EcsFormatter(logging.Formatter):
@@ -118,6 +164,7 @@ def configure(settings: LoggingSettings, component: str) -> None:
         settings.format == "auto" and not settings.file and sys.stderr.isatty()
     )
     handler.setFormatter((TextFormatter if for_a_person else EcsFormatter)(component))
+    handler.addFilter(Rarely())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream import kafka, pem_files
 from pixstream.config import show
-from pixstream.errors import PixstreamError, PortTakenError
+from pixstream.errors import ConfigError, PixstreamError, PortTakenError
 from pixstream.plugins.component import Warns
+from pixstream.plugins.listening import Listens
 from pixstream.privacy import key_files, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pixstream.config.settings import Settings
+    from pixstream.http_serving.exposure import Listener
     from pixstream.kafka.ports import Admin
     from pixstream.kafka.settings import KafkaSettings
-
+    from pixstream.plugins.component import Component
 
 _NO_BROKER = "not checked without a broker"
 
@@ -41,7 +44,7 @@ class Finding(NamedTuple):
 
 
 def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Finding]:
-    """Check keys, certificates, broker, topics, sources, destinations, processors, in that order.
+    """Check keys, certificates, metrics, broker, topics and components, in that order.
 
     Args:
         settings: a valid configuration.
@@ -49,6 +52,7 @@ def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Findi
     """
     yield _try("keys", lambda: _keys(settings))
     yield from _files(settings)
+    yield _tried("metrics", lambda: _metrics(settings), enabled=settings.metrics.enabled)
     if address is None:
         text = "the embedded broker is not running; `pixstream run` starts it"
         yield Finding(None, "broker", text)
@@ -56,12 +60,43 @@ def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Findi
     else:
         yield from _kafka(settings, address)
     for name, producer in settings.producers.items():
-        yield _tried(f"producer {name}", producer.check, enabled=producer.enabled)
+        yield _tried(f"producer {name}", partial(_component, producer), enabled=producer.enabled)
     for name, consumer in settings.consumers.items():
-        yield _tried(f"consumer {name}", consumer.check, enabled=consumer.enabled)
+        yield _tried(f"consumer {name}", partial(_component, consumer), enabled=consumer.enabled)
     for name, processor in settings.processors.items():
-        yield _tried(f"processor {name}", processor.check, enabled=processor.enabled)
+        yield _tried(f"processor {name}", partial(_component, processor), enabled=processor.enabled)
     yield from _warnings(settings)
+
+
+def exposed(settings: Settings, components: Iterable[Component]) -> list[str]:
+    """Return what listens for strangers without anybody having said so, and what to do about it.
+
+    Args:
+        settings: a valid configuration.
+        components: those that run.
+    """
+    listeners = {c.name: c.listener() for c in components if isinstance(c, Listens)}
+    if settings.metrics.enabled:
+        listeners["metrics"] = settings.metrics.listener()
+    exposures = {name: listener.exposure for name, listener in listeners.items()}
+    return [f"{name}: {text}" for name, text in exposures.items() if text is not None]
+
+
+def _component(component: Component) -> str:
+    if isinstance(component, Listens):
+        _guarded(component.listener())
+    return component.check()
+
+
+def _metrics(settings: Settings) -> str:
+    listener = settings.metrics.listener()
+    _guarded(listener)
+    return f"from port {listener.port} of {listener.host}"
+
+
+def _guarded(listener: Listener) -> None:
+    if listener.exposure is not None:
+        raise ConfigError(listener.exposure)
 
 
 def _files(settings: Settings) -> Iterator[Finding]:

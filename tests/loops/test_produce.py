@@ -2,15 +2,18 @@
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from pixstream.backoff import BackoffSettings
 from pixstream.errors import KafkaError, Transient
 from pixstream.kafka.names import transactional_id
-from pixstream.loops.produce import METRICS
+from pixstream.loops.produce import LISTENING_SECONDS, METRICS, WORD_SECONDS
 from pixstream.plugins.component import BatchLimits
-from pixstream.plugins.producer import Reading
+from pixstream.plugins.producer import Producer, Reading
+from pixstream.producers.webhook.producer import Webhook
 from tests.loops import produce_world as kit
 
 if TYPE_CHECKING:
@@ -58,6 +61,53 @@ def test_later_it_waits_for_positions_as_it_does_for_its_source(world: kit.World
     assert process.loop.state == "ready"
     assert world.names() == {name: 1}
     assert process.loop.counts["retries"] == 4
+
+
+class _Away:
+    """Kafka that does not answer so many times, then asks the loop to stop."""
+
+    def __init__(self, stop: threading.Event, failures: int) -> None:
+        self._stop = stop
+        self._left = failures
+
+    def outbox(self, transactional_id: str) -> Any:
+        del transactional_id
+        self._left -= 1
+        if not self._left:
+            self._stop.set()
+        raise Transient("no broker answers")
+
+
+def test_the_same_failure_again_and_again_is_one_line_now_and_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, now = threading.Event(), [0.0]
+    monkeypatch.setattr("pixstream.loops.produce.time", SimpleNamespace(monotonic=lambda: now[0]))
+    producer = kit.Scripted()
+    producer.attach(kit.Source())
+    kit.loop_of(producer, cast("Client", _Away(stop, 100)), tmp_path, stop).run()
+    assert len(caplog.records) == 1
+    now[0] += WORD_SECONDS
+    stop.clear()
+    loop = kit.loop_of(producer, cast("Client", _Away(stop, 2)), tmp_path, stop)
+    caplog.clear()
+    loop.run()
+    now[0] += WORD_SECONDS
+    loop._wait(Transient("no broker answers"))
+    assert len(caplog.records) == 2
+    assert "(2 failures since the last line)" in caplog.text
+
+
+@pytest.mark.parametrize(("listens", "longest"), [(False, 30.0), (True, LISTENING_SECONDS)])
+def test_a_source_to_which_others_send_asks_for_kafka_every_second(
+    tmp_path: Path, *, listens: bool, longest: float
+) -> None:
+    stop = threading.Event()
+    producer = Webhook(type="webhook") if listens else Producer(type="source")
+    retry = BackoffSettings(min_seconds=20.0, max_seconds=30.0)
+    loop = kit.loop_of(producer, cast("Client", None), tmp_path, stop, retry=retry)
+    waits = [loop._backoff.next() for _ in range(200)]
+    assert longest / 2 < max(waits) <= longest
 
 
 def test_every_count_is_there_at_0_before_anything_is_read(world: kit.World) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from pixstream.plugins import consumer, processor, producer
+from pixstream.plugins import consumer, listening, processor, producer
 from pixstream.plugins.component import Component
 from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.processor import Processor
@@ -32,12 +32,25 @@ def test_three_methods_and_the_protocols(module: object, kind: type[Component]) 
     ]
     assert len(methods) == 3
     assert sorted(re.findall(r"`(\w+)`", row[1])) == sorted(methods)
-    protocols = [
+    assert sorted(re.findall(r"`(\w+)`", row[2])) == protocols(module)
+
+
+def test_the_protocols_of_any_kind() -> None:
+    row = re.search(
+        r"^\| `plugins/listening\.py` \| none: for any kind \| (.*) \|$",
+        CONTRIBUTING.read_text("utf-8"),
+        re.MULTILINE,
+    )
+    assert row is not None
+    assert re.findall(r"`(\w+)`", row[1]) == protocols(listening)
+
+
+def protocols(module: object) -> list[str]:
+    return sorted(
         name
         for name, found in vars(module).items()
         if inspect.isclass(found)
         and found.__module__ == getattr(module, "__name__", "")
         and Protocol in found.__bases__
         and "__call__" not in vars(found)
-    ]
-    assert sorted(re.findall(r"`(\w+)`", row[2])) == sorted(protocols)
+    )

@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pixstream.backoff import BackoffSettings
 from pixstream.config.settings import MetricsSettings, SupervisorSettings
 from pixstream.errors import ConfigError, PortTakenError
+from pixstream.http_serving.limits import ConnectionLimits
 from pixstream.lab.demo.place import free_port
 from pixstream.plugins.producer import Producer
 from pixstream.processes import endpoint, run_status
@@ -197,17 +198,28 @@ def test_no_port_beyond_the_last_is_tried(told: Told, monkeypatch: pytest.Monkey
     assert tried == [65534, 65535]
 
 
-def test_a_client_that_says_nothing_is_cut_off_and_hinders_nobody(
-    told: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endpoint, "CLIENT_SECONDS", 0.3)
+def test_a_client_that_says_nothing_is_cut_off_and_hinders_nobody(told: Told) -> None:
     told.tell("ready")
-    with closing(Endpoint(ANY, lambda: told.status)) as one:
+    settings = MetricsSettings(port=0, connections=ConnectionLimits(most=8, head_seconds=0.3))
+    with closing(Endpoint(settings, lambda: told.status)) as one:
         host, port = one.address.removeprefix("http://").removesuffix("/metrics").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as silent:
             silent.sendall(b"GET /met")
             assert get(one.address)[0] == 200
             assert silent.recv(1) == b""
+        _, text = get(one.address)
+        assert value(text, "pix_closed_connections_total", reason="head") == 1
+        assert value(text, "pix_connections") == 1
+
+
+def test_only_the_addresses_of_the_configuration_are_answered(told: Told) -> None:
+    told.tell("ready")
+    settings = MetricsSettings(port=0, allow_from=["10.0.0.0/8"])
+    with (
+        closing(Endpoint(settings, lambda: told.status)) as one,
+        pytest.raises(OSError),  # noqa: PT011  closed before or after the request is sent
+    ):
+        get(one.address)
 
 
 def test_closing_waits_for_no_client_and_gives_the_port_back(told: Told) -> None:

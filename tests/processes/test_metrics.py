@@ -172,7 +172,7 @@ def test_what_a_consumer_counts_keeps_its_names_and_labels() -> None:
 def test_refused_bodies_are_told_apart_by_their_reason() -> None:
     found = samples(status(component(metrics=Counts(*refusals.METRICS).samples())))
     reasons = {dict(labels)["reason"] for name, labels in found if name.startswith("pix_refused")}
-    assert reasons == {"busy", "path", "token", "too_large", "encoding"}
+    assert reasons == {"busy", "away", "path", "token", "too_large", "encoding"}
 
 
 @pytest.mark.parametrize("state", STATES)

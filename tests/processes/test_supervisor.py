@@ -1,4 +1,7 @@
+import dataclasses
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +15,8 @@ import pytest
 from pixstream.backoff import BackoffSettings
 from pixstream.config.settings import SupervisorSettings
 from pixstream.errors import ConfigError, PixstreamError
+from pixstream.http_serving.exposure import Listener
+from pixstream.http_serving.sockets import listen
 from pixstream.plugins.producer import Producer
 from pixstream.processes import run_lock, run_status
 from pixstream.processes.component import ChildSpec
@@ -399,3 +404,86 @@ def test_names_select_components_and_unknown_ones_are_named() -> None:
         select(known, ["x"])
     with pytest.raises(ConfigError, match="nothing to run"):
         select({"b": off}, [])
+
+
+ACCEPTING = """
+import socket
+listening = socket.socket(fileno=order["listen_fd"])
+report("ready")
+while True:
+    connection, _ = listening.accept()
+    connection.sendall(str(os.getpid()).encode())
+    connection.close()
+"""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Gate(Producer):
+    def listener(self) -> Listener:
+        return Listener("127.0.0.1", 0, {}, open=False)
+
+    def serve(self, listening: socket.socket | None = None) -> None:
+        """Never called: the processes are scripts."""
+
+    def hang_up(self) -> None:
+        """Never called."""
+
+
+def test_connections_wait_for_the_next_process_of_a_component_that_listens(tmp_path: Path) -> None:
+    script = tmp_path / "child.py"
+    script.write_text(CHILD + ACCEPTING)
+    command = (sys.executable, str(script))
+    supervisor = Supervisor(ORDER, [Gate(type="gate")], SETTINGS, command=command)
+    (child,) = supervisor.children
+    try:
+        supervisor.start()
+        step_until(supervisor, supervisor.ready)
+        assert child.listening is not None
+        assert child.process is not None
+        with socket.socket(fileno=os.dup(child.listening)) as copy:
+            place = copy.getsockname()
+        first = child.process.pid
+        with socket.create_connection(place) as answered:
+            assert answered.recv(20) == str(first).encode()
+        child.process.kill()
+        child.process.wait()
+        with socket.create_connection(place) as early:  # before there is another process
+            step_until(supervisor, lambda: child.restarts == 1 and supervisor.ready())
+            assert child.process.pid != first
+            assert early.recv(20) == str(child.process.pid).encode()
+    finally:
+        supervisor.stop(lambda: True)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(place)
+
+
+def test_a_taken_port_is_tried_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "child.py"
+    script.write_text(CHILD + "until_told()")
+    with listen("127.0.0.1", 0) as other:
+        port = other.getsockname()[1]
+        place = Listener("127.0.0.1", port, {}, open=False)
+        monkeypatch.setattr(Gate, "listener", lambda _: place)
+        supervisor = Supervisor(
+            ORDER, [Gate(type="gate")], SETTINGS, command=(sys.executable, str(script))
+        )
+        (child,) = supervisor.children
+        supervisor.start()
+        step_until(supervisor, lambda: child.restarts > 1)
+        assert f"port {port} of 127.0.0.1 is taken" in caplog.text
+    try:
+        step_until(supervisor, supervisor.ready)
+    finally:
+        supervisor.stop(lambda: True)
+
+
+def test_an_address_that_this_machine_does_not_have_ends_the_supervisor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Listener("192.0.2.1", 0, {}, open=False)
+    monkeypatch.setattr(Gate, "listener", lambda _: place)
+    supervisor = Supervisor(ORDER, [Gate(type="gate")], SETTINGS)
+    with pytest.raises(ConfigError, match=r"gate-0: cannot listen on port 0 of 192\.0\.2\.1"):
+        supervisor.run(lambda: 0)

@@ -18,12 +18,14 @@ class Root:
         path: the YAML file.
         env: the environment named by `--env`, if any.
         overrides: the `path=value` of each `--set`.
+        environment: the environment that was loaded, once there is one.
     """
 
     def __init__(self, path: Path, env: str | None, overrides: tuple[str, ...]) -> None:
         self.path = path
         self.env = env
         self.overrides = overrides
+        self.environment = ""
 
     def load(self) -> Settings:
         """Load the selected configuration.
@@ -31,9 +33,11 @@ class Root:
         Raises:
             ConfigError: one problem per line.
         """
-        from pixstream import config
+        from pixstream.config.loading import build, resolve
 
-        return config.load(self.path, env=self.env, overrides=self.overrides)
+        effective = resolve(self.path, env=self.env, overrides=self.overrides)
+        self.environment = effective.environment
+        return build(effective)
 
     def client(self, settings: Settings) -> Client:
         """Make a Kafka client for the configured brokers, or for the running embedded broker.

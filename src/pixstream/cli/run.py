@@ -12,6 +12,7 @@ import click
 
 from pixstream import logs
 from pixstream.cli.signals import interrupting, stop_signals
+from pixstream.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pixstream.config.settings import Settings
 
 log = logging.getLogger("pixstream.supervisor")
+
+PRODUCTION = "prod"
+"""The environment in which nothing listens for everybody unless `open: true` says so."""
 
 
 @click.command()
@@ -33,10 +37,13 @@ def run(root: Root, names: tuple[str, ...]) -> int:
     kafka.bootstrap_servers, the embedded broker is started with the declared topics, and stopped
     at the end unless it was already running. SIGTERM, Ctrl-C or a closed terminal (SIGHUP) lets
     every component finish its current work; a second signal ends them immediately, and they resume
-    from their last commit. Exit code 0: stopped on request; 1: a component failed or was killed.
+    from their last commit. In the environment prod, nothing starts that listens for everybody
+    unless its settings say open: true. Exit code 0: stopped on request; 1: a component failed or
+    was killed; 2: the configuration is wrong.
       pixstream run
       pixstream --env prod run webhook delta_lake
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
+    from pixstream.preflight import exposed
     from pixstream.privacy import keys
     from pixstream.processes.component import ChildSpec
     from pixstream.processes.supervisor import Supervisor, select
@@ -46,6 +53,7 @@ def run(root: Root, names: tuple[str, ...]) -> int:
         components = select(settings.components, names)
         keys(settings.privacy)
         logs.configure(settings.logging, "supervisor")
+        _refuse_strangers(exposed(settings, components), root.environment)
         try:
             with _kafka(root, settings) as overrides:
                 base = ChildSpec(
@@ -67,6 +75,18 @@ def run(root: Root, names: tuple[str, ...]) -> int:
         except KeyboardInterrupt:
             log.info("stopped during startup")
             return 0
+
+
+def _refuse_strangers(exposures: list[str], environment: str) -> None:
+    """Let nothing listen for everybody by mistake in production; elsewhere a warning is enough.
+
+    Raises:
+        ConfigError: something does, and the environment is prod.
+    """
+    if exposures and environment == PRODUCTION:
+        raise ConfigError("\n".join(exposures))
+    for text in exposures:
+        log.warning("%s", text)
 
 
 @contextmanager

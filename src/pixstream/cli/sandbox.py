@@ -28,6 +28,9 @@ import click
     default=None,
     help="OAuth client secret.  [default: a new one, printed at startup]",
 )
+@click.option(
+    "--open", "public", is_flag=True, help="Serve on an address that other machines reach."
+)
 @click.option("--webhook", help="URL for callbacks; /pix is appended to it.")
 def sandbox(
     host: str,
@@ -36,6 +39,8 @@ def sandbox(
     seed: int,
     client_id: str,
     client_secret: str | None,
+    *,
+    public: bool,
     webhook: str | None,
 ) -> None:
     """Serve an in-memory bank, filled with simulated traffic, until Ctrl-C.
@@ -45,11 +50,17 @@ def sandbox(
     (PUT /pix/v2/webhook/{chave}) and calls them, and accepts returns. Errors follow RFC 7807.
       pixstream sandbox --events 5000 --webhook http://127.0.0.1:8080
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
+    from pixstream.http_serving.exposure import is_loopback
     from pixstream.lab.sandbox.bank import Bank
     from pixstream.lab.sandbox.server import serve
     from pixstream.lab.simulation.offers import TrafficPlan
     from pixstream.lab.simulation.pieces import BANK_API, WEBHOOK
 
+    if not public and not is_loopback(host):
+        raise click.UsageError(
+            f"other machines reach {host}, and /sandbox asks nobody for a password; use "
+            "--host 127.0.0.1, or --open if that is meant"
+        )
     secret = client_secret or secrets.token_urlsafe(16)
     bank = Bank({client_id: secret}, default_webhook=webhook)
     if events:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pixstream.errors import ConfigError
 from pixstream.event.categories import TOPIC_PREFIX
+from pixstream.http_serving.limits import networks
 from pixstream.kafka.embedded import refusal
 from pixstream.kafka.names import CHANGELOG_PREFIX, DLQ, EVENT_TOPICS
 from pixstream.kafka.topics.declared import DEFAULT_TOPICS, TopicSettings, spec
@@ -176,6 +177,13 @@ def _transactions(settings: Settings) -> Iterator[Broken]:
             yield path, f"above {half}: Kafka aborts longer ones; lower it, or raise that"
 
 
+def _networks(settings: Settings) -> Iterator[Broken]:
+    try:
+        networks(settings.metrics.allow_from)
+    except ConfigError as error:
+        yield ("metrics", "allow_from"), str(error).removeprefix("allow_from: ")
+
+
 _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
     _credentials,
     _tls_files,
@@ -187,6 +195,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
     _written_topics,
     _waits,
     _transactions,
+    _networks,
 )
 
 _RULES_OF_THE_WHOLE: tuple[Callable[[Settings], Iterator[Broken]], ...] = (_unused_topics,)

@@ -11,6 +11,8 @@ from pixstream.backoff import BackoffSettings
 from pixstream.breaker import RetrySettings
 from pixstream.event.contract import SchemaSettings
 from pixstream.event.sealing import TimeSettings
+from pixstream.http_serving.exposure import Listener
+from pixstream.http_serving.limits import ConnectionLimits, everybody, networks
 from pixstream.kafka.settings import KafkaSettings
 from pixstream.kafka.topics.declared import TopicSettings, declared, in_force
 from pixstream.logs import LoggingSettings
@@ -85,6 +87,30 @@ class MetricsSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             "machine may use the first; 1: a taken port is an error",
         ),
     ] = 10
+    allow_from: Annotated[
+        list[str],
+        Meta(description="addresses and networks that may connect: 10.1.0.0/16; empty: all"),
+    ] = msgspec.field(default_factory=list)
+    connections: Annotated[ConnectionLimits, Meta(description="limits of the connections")] = (
+        msgspec.field(
+            default_factory=lambda: ConnectionLimits(
+                most=100, per_address=50, head_seconds=5.0, body_seconds=5.0, write_seconds=5.0
+            )
+        )
+    )
+    open: Annotated[
+        bool,
+        Meta(
+            description="true: everybody who reaches host may read it; without it an endpoint on "
+            "another address than 127.0.0.1 does not start in prod"
+        ),
+    ] = False
+
+    def listener(self) -> Listener:
+        """Return where it listens, and who may call."""
+        allowed = networks(self.allow_from)
+        guards = {"allow_from": bool(allowed) and not everybody(allowed)}
+        return Listener(self.host, self.port, guards, self.open)
 
 
 class BrokerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

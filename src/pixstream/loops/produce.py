@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pixstream.backoff import Backoff, BackoffSettings
 from pixstream.errors import Transient
@@ -17,6 +20,7 @@ from pixstream.loops.positions import to_record
 from pixstream.loops.sending import Sending
 from pixstream.metrics import Counts
 from pixstream.metrics.records import COMMITTED, RETRIES
+from pixstream.plugins.listening import Listens
 from pixstream.plugins.producer import LearnsOfDelivery, LearnsOfFailure
 
 if TYPE_CHECKING:
@@ -30,6 +34,12 @@ if TYPE_CHECKING:
     from pixstream.plugins.producer import Producer, Reading
 
 log = logging.getLogger("pixstream.loops")
+
+LISTENING_SECONDS = 1.0
+"""Longest wait of a source to which others send: they get 503 until Kafka is found to be back."""
+
+WORD_SECONDS = 10.0
+"""Shortest time between two log lines about transient failures."""
 
 METRICS = (*sending.METRICS, COMMITTED, RETRIES)
 
@@ -69,8 +79,13 @@ class ProduceLoop:
         self._client = client
         self._vault = sealer.vault
         self._ownership = Ownership(client, producer.name, producer.replicas, self._vault)
+        if isinstance(producer, Listens):
+            longest = min(retry.max_seconds, LISTENING_SECONDS)
+            retry = msgspec.structs.replace(retry, max_seconds=longest)
         self._backoff = Backoff(retry)
         self._stop = stop
+        self._failures = 0
+        self._next_line = 0.0
         self.state = "starting"
         self.counts = Counts(*METRICS)
         self._sending = Sending(producer.name, sealer, letters, max_event_bytes, self.counts)
@@ -133,12 +148,17 @@ class ProduceLoop:
         self.counts.add(RETRIES)
         if self.state != "starting":
             self.state = "waiting"
-        log.warning(
-            "%s: %s; continues from the last committed positions in %.1f s",
-            self._producer.name,
-            error,
-            wait,
-        )
+        self._failures += 1
+        now = time.monotonic()
+        if now >= self._next_line:
+            log.warning(
+                "%s: %s; continues from the last committed positions in %.1f s%s",
+                self._producer.name,
+                error,
+                wait,
+                f" ({self._failures} failures since the last line)" if self._failures > 1 else "",
+            )
+            self._failures, self._next_line = 0, now + WORD_SECONDS
         self._stop.wait(wait)
 
 

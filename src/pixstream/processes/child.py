@@ -56,6 +56,7 @@ class Child:
         label: `name-replica`.
         restarts: how often it was restarted.
         lock: the lock that it holds while it lives, see `Supervisor`; None: no lock.
+        listening: the open socket of its component, see `doors`; None: it does not listen.
         silent: seconds without a report, counted while its supervisor was awake.
         stalled: seconds since its loop last made progress, as last reported.
         verdict: why the supervisor killed it; empty: it did not.
@@ -79,6 +80,7 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
         self.report = -1
         self.lock: RunLock | None = None
+        self.listening: int | None = None
         self.silent = self.stalled = 0.0
         self.verdict = ""
         self.worked = False
@@ -108,15 +110,20 @@ class Child:
         self.report, write_end = os.pipe()
         lock = None if self.lock is None else self.lock.descriptor
         order = msgspec.structs.replace(
-            self.order, report_fd=write_end, lock_fd=lock, parent=os.getpid()
+            self.order,
+            report_fd=write_end,
+            lock_fd=lock,
+            listen_fd=self.listening,
+            parent=os.getpid(),
         )
+        inherited = [fd for fd in (write_end, lock, self.listening) if fd is not None]
         try:
             self.process = subprocess.Popen(
                 [*self._command, msgspec.json.encode(order).decode()],
                 stdin=subprocess.PIPE,
                 stdout=self._stderr,
                 stderr=self._stderr,
-                pass_fds=[write_end] if lock is None else [write_end, lock],
+                pass_fds=inherited,
             )
         except BaseException:
             os.close(self.report)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ from pixstream.loops.consume import ConsumeLoop
 from pixstream.loops.process import ProcessLoop
 from pixstream.loops.produce import ProduceLoop
 from pixstream.plugins.consumer import OwnsItsLoop
+from pixstream.plugins.listening import Listens
 from pixstream.plugins.producer import ReportsWaiting
 from pixstream.privacy import keys
 from pixstream.processes import lifeline
@@ -30,11 +33,11 @@ from pixstream.runtime import letter_writer, sealer
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pixstream.config.settings import Settings
     from pixstream.event.lenient import SealExtra
-    from pixstream.plugins.component import Loop
+    from pixstream.plugins.component import Component, Loop
 
 log = logging.getLogger("pixstream.component")
 
@@ -42,8 +45,9 @@ log = logging.getLogger("pixstream.component")
 class ChildSpec(msgspec.Struct, kw_only=True):
     """What a child must run: its supervisor passes it as JSON in the only argument.
 
-    `report_fd` and `lock_fd` are open files that the child inherits: the pipe for reports, and the
-    lock of its replica, which it holds as long as it lives.
+    `report_fd`, `lock_fd` and `listen_fd` are open files that the child inherits: the pipe for
+    reports, the lock of its replica, which it holds as long as it lives, and the socket that its
+    component listens on.
     """
 
     config_path: str
@@ -53,6 +57,7 @@ class ChildSpec(msgspec.Struct, kw_only=True):
     replica: int
     report_fd: int | None = None
     lock_fd: int | None = None
+    listen_fd: int | None = None
     parent: int = 0
 
 
@@ -64,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     stop = lifeline.Stop()
     reporter = Reporter(spec.report_fd, stop)
     lifeline.obey(stop, lambda: reporter.state == STARTING)
-    for descriptor in (spec.report_fd, spec.lock_fd):
+    for descriptor in (spec.report_fd, spec.lock_fd, spec.listen_fd):
         if descriptor is not None:  # not inherited by programs that we start
             os.set_inheritable(descriptor, False)
     reporter.start()
@@ -84,7 +89,8 @@ def _run_spec(spec: ChildSpec, stop: lifeline.Stop, reporter: Reporter) -> int:
             only=[spec.name],
         )
         logs.configure(settings.logging, label)
-        run(settings, spec.name, spec.replica, stop, reporter)
+        listening = None if spec.listen_fd is None else socket.socket(fileno=spec.listen_fd)
+        run(settings, spec.name, spec.replica, stop, reporter, listening)
     except ConfigError as error:
         log.error("%s: %s", label, error)  # noqa: TRY400  a trace does not explain a setting
         return EXIT_CONFIG
@@ -106,8 +112,17 @@ def run(
     replica: int,
     stop: threading.Event,
     reporter: Reporter | None = None,
+    listening: socket.socket | None = None,
 ) -> None:
     """Run the loop of one component until `stop`.
+
+    Args:
+        settings: the configuration.
+        name: the component.
+        replica: its number.
+        stop: set to end.
+        reporter: follows the loop.
+        listening: the socket of a component that listens; None: it opens its own.
 
     Raises:
         PixstreamError: waiting does not cure the failure.
@@ -166,7 +181,21 @@ def run(
         raise ConfigError(f"no component named {name}; configured: {known}")
     if reporter is not None:
         reporter.follow(loop, counts, waits)
-    loop.run()
+    with _answering(settings.components[name], listening):
+        loop.run()
+
+
+@contextmanager
+def _answering(component: Component, listening: socket.socket | None) -> Iterator[None]:
+    """Let a component that listens answer for as long as its process works."""
+    if not isinstance(component, Listens):
+        yield
+        return
+    component.serve(listening)
+    try:
+        yield
+    finally:
+        component.hang_up()
 
 
 def _seal_extra(settings: Settings) -> SealExtra:

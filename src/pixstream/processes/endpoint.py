@@ -19,7 +19,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from pixstream.errors import ConfigError, PortTakenError
-from pixstream.http_serving import HttpServer, listen
+from pixstream.http_serving import door
+from pixstream.http_serving.limits import Terms, networks
+from pixstream.http_serving.server import HttpServer
+from pixstream.http_serving.sockets import listen
+from pixstream.metrics import Counts
 from pixstream.processes.metrics import StatusCollector
 from pixstream.processes.run_status import READY, STALE_SECONDS
 
@@ -35,9 +39,6 @@ if TYPE_CHECKING:
     Latest = Callable[[], SupervisorStatus | None]
 
 log = logging.getLogger("pixstream.supervisor")
-
-CLIENT_SECONDS = 5.0
-"""A client that neither sends nor receives anything for this long is disconnected."""
 
 _GRACE_SECONDS = 1
 _LAST_PORT = 65535
@@ -71,12 +72,14 @@ class Endpoint:
             )
         else:
             log.info("metrics at %s", self.address)
+        counts = Counts(*door.METRICS)
         self._server = HttpServer(
-            create_app(latest),
+            create_app(latest, counts),
             listening,
             "metrics",
+            Terms(settings.connections, networks(settings.allow_from)),
             grace_seconds=_GRACE_SECONDS,
-            idle_seconds=CLIENT_SECONDS,
+            counts=counts,
         )
         self._server.start()
 
@@ -85,14 +88,15 @@ class Endpoint:
         self._server.stop()
 
 
-def create_app(latest: Latest) -> Starlette:
+def create_app(latest: Latest, own: Counts | None = None) -> Starlette:
     """Return the endpoint as an ASGI application.
 
     Args:
         latest: returns the status that the supervisor last published; None: none yet.
+        own: what the endpoint counts about its own connections; None: nothing.
     """
     registry = CollectorRegistry()
-    registry.register(StatusCollector(latest))
+    registry.register(StatusCollector(latest, own))
 
     def metrics(request: Request) -> Response:
         encode, kind = choose_encoder(request.headers.get("accept", ""))

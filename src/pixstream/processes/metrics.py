@@ -18,6 +18,7 @@ from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
 from pixstream import __version__
+from pixstream.http_serving import door
 from pixstream.metrics import Counter, Counts, Distribution, Gauge
 from pixstream.processes.run_status import STATES
 
@@ -45,7 +46,9 @@ SILENT = Gauge(
 )
 STALLED = Gauge("pix_component_stalled_seconds", "Time since its loop last made progress")
 
-OF_SUPERVISOR = (BUILD, STATUS_AGE)
+OF_SUPERVISOR = (BUILD, STATUS_AGE, *door.METRICS)
+"""The latter about the connections of the endpoint itself."""
+
 OF_COMPONENT = (STATE, RESTARTS, SILENT, STALLED)
 """What the supervisor itself knows about each component."""
 
@@ -55,17 +58,21 @@ class StatusCollector(Collector):
 
     Args:
         latest: returns the status that it last published; None: none yet.
+        own: what the endpoint counts about its own connections; None: nothing.
     """
 
-    def __init__(self, latest: Callable[[], SupervisorStatus | None]) -> None:
+    def __init__(
+        self, latest: Callable[[], SupervisorStatus | None], own: Counts | None = None
+    ) -> None:
         self._latest = latest
+        self._own = Counts() if own is None else own
         self._contradicted: set[str] = set()
 
     def collect(self) -> Iterator[Family]:
         """Yield every family that has a sample now."""
         status = self._latest()
         families: dict[str, Family] = {}
-        for sample in _of_supervisor(status).samples():
+        for sample in (*_of_supervisor(status).samples(), *self._own.samples()):
             self._put(families, sample, {})
         for component in [] if status is None else status.components:
             labels = {"component": component.component, "replica": str(component.replica)}

@@ -25,8 +25,9 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from pixstream.errors import ConfigError
+from pixstream.errors import ConfigError, PortTakenError
 from pixstream.processes.child import COMMAND, Child
+from pixstream.processes.doors import Doors
 from pixstream.processes.endpoint import Endpoint
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FENCED, EXIT_OK
 from pixstream.processes.replica_locks import ReplicaLocks
@@ -91,6 +92,8 @@ class Supervisor:
         self._started = dt.datetime.now(dt.UTC)
         self._stepped = self._published = self._begun = time.monotonic()
         self._noted: set[str] = set()
+        components = list(components)
+        self._doors = Doors(components)
         self.children = [
             Child(
                 msgspec.structs.replace(base, name=component.name, replica=replica),
@@ -194,6 +197,7 @@ class Supervisor:
         clean = True
         killed: list[Child] = []
         self._ask_to_end()
+        self._doors.close()
         while running := [child for child in self.children if child.process is not None]:
             if not killed and (hurry() or time.monotonic() > deadline):
                 killed = running
@@ -227,7 +231,19 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         self._noted.discard(child.label)
         try:
+            child.listening = self._doors.descriptor(child.order.name)
             child.start()
+        except ConfigError as error:
+            child.state = "failed"
+            raise ConfigError(f"{child.label}: {error}") from None
+        except PortTakenError as error:
+            log.error(  # noqa: TRY400  a trace does not explain another program
+                "%s could not be started: %s; next attempt in %.1f s",
+                child.label,
+                error,
+                child.schedule(),
+            )
+            return
         except OSError as error:  # the machine is out of memory, processes or open files
             log.error(  # noqa: TRY400  a trace does not explain the machine
                 "%s could not be started (%s); next attempt in %.1f s",

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.types import Receive, Scope, Send
 
 from pixstream.errors import ConfigError, PixstreamError, Transient
-from pixstream.http_serving import listen
+from pixstream.http_serving.sockets import listen
 from pixstream.producers.bank_api import transport
 from pixstream.producers.bank_api.answers import Busy
 from pixstream.producers.bank_api.client import Access, BankClient

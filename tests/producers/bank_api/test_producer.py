@@ -19,7 +19,7 @@ from pixstream.errors import ConfigError, PixstreamError, Transient
 from pixstream.event import identifiers
 from pixstream.event.model import Draft, Refusal
 from pixstream.event.values import BRASILIA
-from pixstream.http_serving import listen
+from pixstream.http_serving.sockets import listen
 from pixstream.plugins import discovery
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.bank_api.producer import Account, BankApi

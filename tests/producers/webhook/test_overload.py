@@ -109,8 +109,8 @@ class Running:
         """Note the most that the webhook ever held at a time."""
         make = self.hook._intake
 
-        def made() -> Any:
-            intake = make()
+        def made(listening: socket.socket | None = None) -> Any:
+            intake = make(listening)
             enter, grow = intake.room.enter, intake.room.grow
             self.room = intake.room
 

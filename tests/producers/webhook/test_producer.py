@@ -1,6 +1,7 @@
 import contextlib
 import datetime as dt
 import json
+import os
 import random
 import socket
 import threading
@@ -15,6 +16,7 @@ import pytest
 from pixstream.errors import ConfigError, PixstreamError, Transient
 from pixstream.event import identifiers
 from pixstream.event.model import Draft, Refusal
+from pixstream.http_serving.sockets import listen
 from pixstream.plugins import discovery
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.webhook.producer import Webhook
@@ -288,14 +290,17 @@ def test_a_list_without_elements_is_answered_at_once(
 
 
 def test_the_bare_path_takes_pix_and_drops_only_trials(
-    hook: Webhook, bank: ThreadPoolExecutor
+    hook: Webhook, bank: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "pixstream")
     hook.path = "/efi"
     with Loop(hook) as loop:
         dated = b'{"evento": "teste_webhook", "data_criacao": "2026-03-04T05:06:07.000Z"}'
         for trial in (b"", b'{"evento": "teste_webhook"}', dated, b"{}", b'{"pix": []}'):
             assert post(bank, hook, trial, "/efi").result(WAIT).status_code == 200
         assert loop.committed == []
+        assert hook.counts["test_calls"] == 3
+        assert caplog.text.count("test call answered") == 1
         assert post(bank, hook, body(), "/efi?ignorar=").result(WAIT).status_code == 200
         assert post(bank, hook, b"{broken", "/efi").result(WAIT).status_code == 200
         assert post(bank, hook, body(), "/efi/pix").result(WAIT).status_code == 200
@@ -346,8 +351,10 @@ def test_limits_and_token_are_those_of_the_configuration(
         )
         assert packed.status_code == 415
     assert len(loop.committed) == 1
-    assert hook.counts == {
+    refused = {key: number for key, number in hook.counts.items() if key.startswith("refused_")}
+    assert refused == {
         "refused_busy": 0,
+        "refused_away": 0,
         "refused_path": 0,
         "refused_token": 2,
         "refused_too_large": 1,
@@ -388,6 +395,11 @@ def test_nothing_to_read_is_said_within_100_ms(hook: Webhook) -> None:
     readings.close()  # type: ignore[attr-defined]
 
 
+def test_an_address_that_is_none_is_a_wrong_setting() -> None:
+    with pytest.raises(ConfigError, match="allow_from"):
+        Webhook(type="webhook", allow_from=["bank.example.com"])
+
+
 def test_more_processes_for_one_port_are_refused() -> None:
     with pytest.raises(ConfigError, match="add another component of type webhook on another port"):
         Webhook(type="webhook", replicas=2)
@@ -417,3 +429,73 @@ def _until_accepted(bank: ThreadPoolExecutor, hook: Webhook, content: bytes) -> 
             if post(bank, hook, content).result(WAIT).status_code == 200:
                 return tries
         time.sleep(0.05)
+
+
+def test_it_answers_503_until_it_is_read_and_between_two_readings(
+    hook: Webhook, bank: ThreadPoolExecutor
+) -> None:
+    assert hook.waits()
+    hook.serve()
+    try:
+        for _ in range(2):
+            refused = post(bank, hook, body()).result(WAIT)
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+            assert hook.waits()
+            with Loop(hook) as loop:
+                assert not hook.waits()
+                assert post(bank, hook, body()).result(WAIT).status_code == 200
+            assert len(loop.committed) == 1
+        assert hook.counts["refused_away"] == 2
+    finally:
+        hook.hang_up()
+    with pytest.raises(httpx2.TransportError):
+        post(bank, hook, body()).result(WAIT)
+
+
+def test_it_waits_while_there_is_no_room(hook: Webhook, bank: ThreadPoolExecutor) -> None:
+    hook.max_pending_bodies = 1
+    with Loop(hook) as loop:
+        loop.may_commit.clear()
+        answer = post(bank, hook, body())
+        assert loop.has_readings.wait(WAIT)
+        assert hook.waits()
+        loop.may_commit.set()
+        assert answer.result(WAIT).status_code == 200
+        _wait_for(lambda: not hook.waits())
+
+
+def test_it_takes_over_a_socket_in_which_connections_wait(
+    hook: Webhook, bank: ThreadPoolExecutor
+) -> None:
+    with listen("127.0.0.1", hook.port) as held:
+        early = post(bank, hook, body())
+        _wait_for(early.running)
+        hook.serve(socket.socket(fileno=os.dup(held.fileno())))
+        try:
+            assert early.result(WAIT).status_code == 503
+            with Loop(hook):
+                assert post(bank, hook, body()).result(WAIT).status_code == 200
+        finally:
+            hook.hang_up()
+        later = post(bank, hook, body())  # waits for the next process
+        _wait_for(later.running)
+        assert not later.done()
+        hook.serve(socket.socket(fileno=os.dup(held.fileno())))
+        try:
+            assert later.result(WAIT).status_code == 503
+        finally:
+            hook.hang_up()
+
+
+def test_a_secret_or_a_client_certificate_keeps_strangers_out() -> None:
+    def exposure(**settings: Any) -> str | None:
+        return Webhook(type="webhook", host="0.0.0.0", **settings).listener().exposure  # noqa: S104
+
+    assert exposure() is not None
+    assert exposure(token="  ") is not None
+    assert exposure(token="x") is None
+    assert exposure(client_ca="ca.pem") is None
+    assert exposure(allow_from=["10.0.0.0/8"]) is None
+    assert exposure(allow_from=["0.0.0.0/0"]) is not None
+    assert exposure(open=True) is None

@@ -1,5 +1,3 @@
-import datetime as dt
-import ipaddress
 import logging
 import socket
 import ssl
@@ -10,15 +8,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
 from pixstream.errors import ConfigError, PixstreamError
-from pixstream.http_serving import listen
+from pixstream.http_serving.sockets import listen
 from pixstream.producers.webhook.backlog import Limits, PendingBody
 from pixstream.producers.webhook.server import ServerTls, WebhookServer
+from tests.certificates import certificate
 
 LIMITS = Limits(body_bytes=1000, waiting=8, answer_seconds=10.0)
 WAIT = 600.0
@@ -31,7 +27,7 @@ def senders() -> Iterator[ThreadPoolExecutor]:
 
 
 def intake(limits: Limits = LIMITS, token: str = "", tls: ServerTls | None = None) -> WebhookServer:
-    return WebhookServer("127.0.0.1", 0, "/hooks/bank/", ("pix",), limits, token=token, tls=tls)
+    return WebhookServer(("127.0.0.1", 0), "/hooks/bank/", ("pix",), limits, token=token, tls=tls)
 
 
 def url(server: WebhookServer, path: str = "/hooks/bank/pix") -> str:
@@ -210,6 +206,21 @@ def test_a_body_that_is_not_safe_in_time_is_answered_503_and_left_out(
         assert server.take(0.01) is None
 
 
+def test_a_body_that_nobody_takes_is_answered_503_sooner_than_one_that_is_taken(
+    senders: ThreadPoolExecutor,
+) -> None:
+    with intake(LIMITS._replace(answer_seconds=WAIT, patience_seconds=0.2)) as server:
+        taken = send(senders, url(server))
+        delivery = take(server)
+        late = send(senders, url(server)).result(WAIT)
+        assert late.status_code == 503
+        assert "retry-after" in late.headers
+        assert server.take(0.01) is None
+        assert not taken.done()
+        delivery.answer(safe=True)
+        assert taken.result(WAIT).status_code == 200
+
+
 def test_a_body_that_never_ends_is_let_go() -> None:
     with (
         intake(LIMITS._replace(answer_seconds=0.2)) as server,
@@ -257,12 +268,12 @@ def test_a_server_that_ended_is_noticed() -> None:
             server.take(0.01)
 
 
-def test_mutual_tls_lets_in_only_the_banks_certificate(
+def test_mutual_tls_lets_in_only_the_bankscertificate(
     senders: ThreadPoolExecutor, tmp_path: Path
 ) -> None:
-    authority = _certificate(tmp_path, "authority", None)
-    ours, bank = (_certificate(tmp_path, name, authority) for name in ("server", "bank"))
-    stranger = _certificate(tmp_path, "stranger", None)
+    authority = certificate(tmp_path, "authority", None)
+    ours, bank = (certificate(tmp_path, name, authority) for name in ("server", "bank"))
+    stranger = certificate(tmp_path, "stranger", None)
     tls = ServerTls(str(ours[0]), str(ours[1]), str(authority[0]))
     with intake(tls=tls) as server:
         address = url(server).replace("http:", "https:")
@@ -287,7 +298,7 @@ def test_mutual_tls_lets_in_only_the_banks_certificate(
 def test_a_certificate_that_cannot_be_used_is_a_mistake_of_the_configuration(
     tmp_path: Path,
 ) -> None:
-    certificate, key = _certificate(tmp_path, "server", None)
+    pem, key = certificate(tmp_path, "server", None)
     locked = tmp_path / "locked.key"
     text = serialization.load_pem_private_key(key.read_bytes(), None).private_bytes(
         serialization.Encoding.PEM,
@@ -297,44 +308,8 @@ def test_a_certificate_that_cannot_be_used_is_a_mistake_of_the_configuration(
     locked.write_bytes(text)
     for tls in (
         ServerTls(str(tmp_path / "absent.pem"), str(key), ""),
-        ServerTls(str(certificate), str(locked), ""),
-        ServerTls(str(certificate), str(key), str(key)),
+        ServerTls(str(pem), str(locked), ""),
+        ServerTls(str(pem), str(key), str(key)),
     ):
         with pytest.raises(ConfigError, match="certificate, key or client_ca"), intake(tls=tls):
             pytest.fail("it must not listen")
-
-
-def _certificate(folder: Path, name: str, issuer: tuple[Path, Path] | None) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 and its key; without issuer it is its own authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    own_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    issuer_name, issuer_key = own_name, key
-    if issuer:
-        issuer_name = x509.load_pem_x509_certificate(issuer[0].read_bytes()).subject
-        loaded = serialization.load_pem_private_key(issuer[1].read_bytes(), None)
-        assert isinstance(loaded, ec.EllipticCurvePrivateKey)
-        issuer_key = loaded
-    now = dt.datetime.now(dt.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(own_name)
-        .issuer_name(issuer_name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .sign(issuer_key, hashes.SHA256())
-    )
-    files = folder / f"{name}.pem", folder / f"{name}.key"
-    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files

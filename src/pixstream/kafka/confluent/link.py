@@ -52,6 +52,7 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
         "client.id": "pixstream",
         "security.protocol": settings.security_protocol,
         "socket.timeout.ms": settings.request_timeout_ms,
+        "reconnect.backoff.max.ms": 1000,  # the library's 10 s keep senders of a webhook waiting
         "message.max.bytes": largest,
         "receive.message.max.bytes": max(100_000_000, 2 * largest),
         # Errors are raised; the library would also log every reconnection attempt.

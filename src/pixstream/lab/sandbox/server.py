@@ -14,7 +14,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 
-from pixstream.http_serving import HttpServer, listen
+from pixstream.http_serving.limits import Terms
+from pixstream.http_serving.server import HttpServer
+from pixstream.http_serving.sockets import listen
 from pixstream.lab.sandbox import problems
 from pixstream.lab.sandbox.pix_endpoints import PixApi
 from pixstream.lab.sandbox.problems import Problem
@@ -117,4 +119,4 @@ def serve(bank: Bank, host: str, port: int, *, settle_seconds: float = 1.0) -> N
 
 def _server(bank: Bank, listening: socket.socket, settle_seconds: float) -> HttpServer:
     app = create_app(bank, settle_seconds=settle_seconds)
-    return HttpServer(app, listening, "sandbox-bank", grace_seconds=5, lifespan="on")
+    return HttpServer(app, listening, "sandbox-bank", Terms(), grace_seconds=5, lifespan="on")

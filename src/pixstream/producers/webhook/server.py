@@ -2,8 +2,9 @@
 
 A body is answered 200 only when that thread reports it as committed. Otherwise the answer is 503
 with Retry-After, and the sender tries again: there is no room (answered immediately, before the
-body is read; see `backlog`), the commit did not finish in time, it failed, or the server is
-closing. No part of a request is logged: a query may carry a secret, a body personal data.
+body is read; see `backlog`), nobody takes bodies now because Kafka is away or the process ends, the
+commit did not finish in time, or it failed. No part of a request is logged: a query may carry a
+secret, a body personal data.
 """
 
 from __future__ import annotations
@@ -11,18 +12,30 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from pixstream.errors import ConfigError, PixstreamError
-from pixstream.http_serving import HttpServer, listen
+from pixstream.http_serving.limits import Terms
+from pixstream.http_serving.server import HttpServer
+from pixstream.http_serving.sockets import listen
 from pixstream.metrics import Counts
 from pixstream.producers.webhook.backlog import Backlog
-from pixstream.producers.webhook.refusals import BUSY, ENCODING, PATH, TOKEN, TOO_LARGE, Refusals
+from pixstream.producers.webhook.refusals import (
+    AWAY,
+    BUSY,
+    ENCODING,
+    PATH,
+    TOKEN,
+    TOO_LARGE,
+    Refusals,
+)
 
 if TYPE_CHECKING:
+    import socket
     from types import TracebackType
 
     from starlette.types import Receive, Scope, Send
@@ -43,39 +56,37 @@ class ServerTls(NamedTuple):
 
 
 class WebhookServer:
-    """An HTTP server that listens while its context is open.
+    """An HTTP server that listens from `open` to `close`, or while its context is open.
 
     Args:
-        host: address to listen on.
-        port: port to listen on; 0: any free one, see the attribute `port`.
+        place: address and port to listen on, port 0: any free one, see the attribute `port`; or a
+            listening socket.
         path: path of the webhook, such as `/hooks/bank`.
         places: paths below it that take bodies, in addition to the path itself.
         limits: limits of the backlog.
         token: secret that a sender presents, in the query as `hmac` or as a bearer token; empty:
             none.
         tls: certificate files; None: plain HTTP.
+        terms: which connections are accepted, how many, and how long.
 
     Attributes:
         room: the admitted bodies.
-        refusals: counts the refused bodies; may be replaced before the context is entered.
-
-    Raises:
-        PortTakenError: on entering, the port is in use.
-        ConfigError: on entering, the address or a file cannot be used.
+        refusals: counts the refused bodies; may be replaced before it opens.
     """
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        place: tuple[str, int] | socket.socket,
         path: str,
         places: tuple[str, ...],
         limits: Limits,
         *,
         token: str = "",
         tls: ServerTls | None = None,
+        terms: Terms = Terms(),  # noqa: B008  a constant
     ) -> None:
-        self._address = (host, port)
+        self._terms = terms
+        self._place = place
         self._places = {_trimmed(f"{path}/{place}"): place for place in ("", *places)}
         self._limits = limits
         self._token = token.encode()
@@ -83,14 +94,33 @@ class WebhookServer:
         self.room = Backlog(limits)
         self.refusals = Refusals(Counts())
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Start to answer.
+
+        Raises:
+            PortTakenError: the port is in use.
+            ConfigError: the address or a file cannot be used.
+        """
         context = _tls_context(self._tls) if self._tls else None
-        listening = listen(*self._address)
+        listening = listen(*self._place) if isinstance(self._place, tuple) else self._place
         self.port: int = listening.getsockname()[1]
         self._server = HttpServer(
-            self, listening, "http-intake", grace_seconds=_GRACE_SECONDS, tls=context
+            self,
+            listening,
+            "http-intake",
+            self._terms._replace(tls=context),
+            grace_seconds=_GRACE_SECONDS,
+            counts=self.refusals.counts,
         )
         self._server.start()
+
+    def close(self) -> None:
+        """Answer 503 to everybody who still waits, and stop listening."""
+        self.room.close()
+        self._server.stop()
+
+    def __enter__(self) -> Self:
+        self.open()
         return self
 
     def __exit__(
@@ -99,8 +129,12 @@ class WebhookServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.room.close()
-        self._server.stop()
+        self.close()
+
+    @property
+    def takes(self) -> bool:
+        """Whether a body that came now would be taken."""
+        return self._server.accepts and self.room.takes
 
     def take(self, timeout: float) -> PendingBody | None:
         """Take the next body that waits for its answer; None after `timeout` seconds.
@@ -125,7 +159,7 @@ class WebhookServer:
                 self.refusals.add(PATH)
             return PlainTextResponse("not found", 404)
         if request.method in {"GET", "HEAD"}:
-            return _retry_later("closing") if self.room.closed else PlainTextResponse("ok")
+            return _retry_later("not now") if self.room.closed else PlainTextResponse("ok")
         if request.method != "POST":
             return PlainTextResponse("POST only", 405, {"Allow": "GET, HEAD, POST"})
         return self._turned_away(request) or await self._post(request, place)
@@ -147,7 +181,8 @@ class WebhookServer:
         if delivery is None:
             return self._no_room()
         try:
-            async with asyncio.timeout(self._limits.answer_seconds):
+            async with asyncio.timeout(self._limits.answer_seconds) as patience:
+                delivery.give_way = partial(_end, patience)
                 return await self._hand_over(request, delivery)
         except TimeoutError:
             # The body may still be committed after this answer; the next attempt is a duplicate.
@@ -168,18 +203,24 @@ class WebhookServer:
         if not body:
             empty = PlainTextResponse("body empty", 400)
             return empty if delivery.place else PlainTextResponse("ok")
-        self.room.offer(delivery, bytes(body))
+        if not self.room.offer(delivery, bytes(body)):
+            return self._no_room()
         body.clear()
+        await asyncio.wait([delivery.answered], timeout=self._limits.patience_seconds)
+        if not delivery.answered.done() and not delivery.taken:
+            return self._no_room()  # its sender need not wait longer to learn that it is too much
         return PlainTextResponse("ok") if await delivery.answered else _retry_later("not safe")
 
     def _no_room(self) -> Response:
-        if not self.room.closed:
-            self.refusals.add(
-                BUSY,
-                f"no room, answered 503; {self.room.bodies} bodies with {self.room.size} bytes "
-                "wait for Kafka. Senders try again; if this persists, Kafka is down or too slow "
-                "for this load",
-            )
+        if self.room.closed:
+            self.refusals.add(AWAY)
+            return _retry_later("not now")
+        self.refusals.add(
+            BUSY,
+            f"no room, answered 503; {self.room.bodies} bodies with {self.room.size} bytes "
+            "wait for Kafka. Senders try again; if this persists, Kafka is down or too slow "
+            "for this load",
+        )
         return _retry_later("busy")
 
     def _too_large(self) -> Response:
@@ -211,6 +252,12 @@ def _tls_context(tls: ServerTls) -> ssl.SSLContext:
             "certificate, key or client_ca: a file cannot be read, or is not a PEM file of its kind"
         ) from None
     return context
+
+
+def _end(patience: asyncio.Timeout) -> None:
+    """Let a time limit be over now."""
+    if not patience.expired():
+        patience.reschedule(asyncio.get_running_loop().time())
 
 
 def _announced(request: Request) -> int:

@@ -12,11 +12,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pixstream import http_serving
 from pixstream.errors import ConfigError, PixstreamError, PortTakenError
-from pixstream.http_serving import HttpServer, listen
+from pixstream.http_serving import server as serving
+from pixstream.http_serving.limits import ConnectionLimits, Terms
+from pixstream.http_serving.server import HttpServer
+from pixstream.http_serving.sockets import listen
 
 IDLE = 0.3
+PATIENT = Terms()
+IMPATIENT = Terms(ConnectionLimits(head_seconds=IDLE, body_seconds=IDLE, write_seconds=IDLE))
 LARGE = b"x" * 50_000_000
 
 
@@ -33,11 +37,11 @@ APP = Starlette(routes=[Route("/slow", slow), Route("/large", large)])
 
 
 @contextmanager
-def connected(idle_seconds: float | None = IDLE) -> Iterator[socket.socket]:
+def connected(terms: Terms = IMPATIENT) -> Iterator[socket.socket]:
     """A connection to a running server."""
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
-    server = HttpServer(APP, listening, "served", grace_seconds=1, idle_seconds=idle_seconds)
+    server = HttpServer(APP, listening, "served", terms, grace_seconds=1)
     server.start()
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
@@ -75,9 +79,9 @@ def test_a_client_that_reads_slowly_but_reads_is_not() -> None:
         assert received > len(LARGE)
 
 
-@pytest.mark.parametrize("idle_seconds", [IDLE, None])
-def test_who_waits_for_an_answer_is_not_cut_off(idle_seconds: float | None) -> None:
-    with connected(idle_seconds) as client:
+@pytest.mark.parametrize("terms", [IMPATIENT, PATIENT])
+def test_who_waits_for_an_answer_is_not_cut_off(terms: Terms) -> None:
+    with connected(terms) as client:
         client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = b""
         while chunk := client.recv(1000):
@@ -95,7 +99,7 @@ def test_a_server_that_cannot_start_says_so_and_gives_the_port_back(
 
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
-    server = HttpServer(broken, listening, "broken", grace_seconds=1, lifespan="on")
+    server = HttpServer(broken, listening, "broken", PATIENT, grace_seconds=1, lifespan="on")
     with pytest.raises(PixstreamError, match="broken: the HTTP server did not start"):
         server.start()
     assert caplog.records
@@ -104,7 +108,7 @@ def test_a_server_that_cannot_start_says_so_and_gives_the_port_back(
 
 
 def test_a_start_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_serving, "START_SECONDS", 0.1)
+    monkeypatch.setattr(serving, "START_SECONDS", 0.1)
 
     async def hesitating(scope: Any, receive: Any, send: Any) -> None:
         del scope
@@ -115,7 +119,7 @@ def test_a_start_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch
         await send({"type": "lifespan.shutdown.complete"})
 
     server = HttpServer(
-        hesitating, listen("127.0.0.1", 0), "hesitating", grace_seconds=1, lifespan="on"
+        hesitating, listen("127.0.0.1", 0), "hesitating", PATIENT, grace_seconds=1, lifespan="on"
     )
     with pytest.raises(PixstreamError, match="did not start"):
         server.start()
