@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lxml import etree
 
+from pixstream.event.identifiers import is_identity
 from pixstream.event.model import Draft, Person, Reason, Refusal
 from pixstream.formats.xml_fields import XmlFields, local_name
 
@@ -163,10 +164,12 @@ def person(fields: XmlFields, role: str, parties: str = "", agents: str = "") ->
 
 
 def identified(draft: Draft, element: _Element) -> Draft | Refusal:
-    """Return the draft, or a refusal of its element if it has no identifier of a Pix."""
-    if draft.end_to_end_id or draft.return_id:
+    """Return the draft, or a refusal of its element if nothing in it identifies a Pix."""
+    found = [text for text in (draft.end_to_end_id, draft.return_id) if text]
+    if any(map(is_identity, found)):
         return draft
-    message = f"{local_name(element)}: neither EndToEndId nor RtrId"
+    what = "EndToEndId is a placeholder or a document" if found else "neither EndToEndId nor RtrId"
+    message = f"{local_name(element)}: {what}"
     return refusal(element, Reason.IDENTIFIER_MISSING, message)
 
 

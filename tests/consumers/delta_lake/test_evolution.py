@@ -361,7 +361,7 @@ class TestATableOfANewerVersion:
             {"pixstream.unheard_of": "5"}, raise_if_not_exists=False
         )
         lake.open()
-        assert lake.consumer.check().startswith("pagamentos: 1 rows, ")
+        assert lake.consumer.check().startswith("pagamentos: 1 row, ")
         lake.write(1, [encode(event(1))])
         lake.write(2, [told_newer(event(2), c_timestamp="2026-11-24T00:00:00Z", c_string="s")])
         rows = lake.rows()

@@ -328,9 +328,9 @@ def test_a_start_at_the_end_is_one_moment() -> None:
 def test_check_counts_files_and_names_one_that_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert producer(tmp_path).check().startswith("no files match")
+    assert producer(tmp_path).check().startswith("0 files found for ")
     (tmp_path / "app.jsonl").touch()
-    assert producer(tmp_path).check().startswith("1 files match")
+    assert producer(tmp_path).check().startswith("1 file found for ")
     monkeypatch.setattr(Path, "open", denied())
     with pytest.raises(PixstreamError, match=r"app.jsonl cannot be read \(Permission denied\)"):
         producer(tmp_path).check()

@@ -29,6 +29,7 @@ from pixstream.plugins.gaps import OnGap
 from pixstream.plugins.producer import Producer, Reading
 from pixstream.producers.system_log.files import LogFiles, matching_paths, shown
 from pixstream.producers.system_log.nuls import texts
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -185,7 +186,7 @@ class SystemLog(Producer):
                     f"{shown(path)} cannot be read ({error.strerror}): give this user permission "
                     "to read it, or remove it from paths"
                 ) from None
-        return f"{len(found) or 'no'} files match {', '.join(self.paths)}"
+        return f"{counted(len(found), 'file')} found for {', '.join(self.paths)}"
 
     def _round(self, files: LogFiles) -> Iterator[Reading]:
         unread = files.scan()

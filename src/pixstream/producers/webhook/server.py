@@ -33,6 +33,7 @@ from pixstream.producers.webhook.refusals import (
     TOO_LARGE,
     Refusals,
 )
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
     import socket
@@ -217,9 +218,9 @@ class WebhookServer:
             return _retry_later("not now")
         self.refusals.add(
             BUSY,
-            f"no room, answered 503; {self.room.bodies} bodies with {self.room.size} bytes "
-            "wait for Kafka. Senders try again; if this persists, Kafka is down or too slow "
-            "for this load",
+            f"no room, answered 503; {counted(self.room.bodies, 'body', 'bodies')} of "
+            f"{self.room.size:,} bytes wait for Kafka. Senders try again; if this persists, Kafka "
+            "is down or too slow for this load",
         )
         return _retry_later("busy")
 
