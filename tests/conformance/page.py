@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -53,6 +53,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
     source: str
     input: str
     encoding: str = "utf-8"
+    settings: dict[str, Any] = {}
 
     @property
     def raw(self) -> bytes:
@@ -75,7 +76,7 @@ def cases() -> list[Case]:
 
 def outcomes(case: Case) -> Iterator[Outcome]:
     """Yield what becomes of an input, in the order of its pieces."""
-    producer = discovery.load(Producer, case.source)(type=case.source)
+    producer = discovery.load(Producer, case.source)(type=case.source, **case.settings)
     for content in producer.parse(case.raw):
         if isinstance(content, Refusal):
             yield Outcome(None, f"dead letter `{content.reason}`")
