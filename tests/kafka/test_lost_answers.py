@@ -14,6 +14,7 @@ from pixstream.errors import FencedError, KafkaError, PixstreamError, Transient
 from pixstream.kafka import connect
 from pixstream.kafka.ports import Client, Listener, Outbox, TopicPartition, TopicSpec
 from pixstream.kafka.settings import KafkaSettings
+from pixstream.kafka.transactions import Writer
 from pixstream.lab.chaos.proxy import Proxy
 from pixstream.testing.waiting import wait_for
 
@@ -245,3 +246,48 @@ def test_wherever_kafka_goes_away_it_is_an_error_of_ours_and_never_a_wrong_answe
             continue
         break
     assert answers > 3
+
+
+class _Stuck:
+    """A producer of the library that never returns from sending offsets."""
+
+    def __init__(self, producer: object, released: threading.Event) -> None:
+        self._producer, self._released = producer, released
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._producer, name)
+
+    def send_offsets_to_transaction(self, *_: object) -> None:
+        self._released.wait()
+
+
+def test_a_library_that_does_not_return_from_sending_offsets_is_replaced(
+    line: Line, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """librdkafka 2.16 lost the request in a storm of broken connections, and waited for ever."""
+    monkeypatch.setattr("pixstream.kafka.confluent.outbox._STUCK_SECONDS", 0.1)
+    released, name = threading.Event(), f"stuck-{topic}"
+    writer = Writer(line.hasty, name)
+    commit_one(line.direct, topic, name)
+    listener = Listener(lambda new, _: dict.fromkeys(new, 0), lambda _: None)
+    with (
+        closing(writer),
+        closing(
+            line.hasty.inbox(group=name, topics=[topic], member="a", listener=listener)
+        ) as inbox,
+    ):
+        wait_for(lambda: inbox.poll(1, 0.1) is not None and inbox.positions())
+
+        def moved() -> bool:
+            with suppress(Transient), writer.transaction() as transaction:
+                transaction.send_offsets(dict.fromkeys(inbox.positions(), 0), inbox.membership())
+                return True
+            return False
+
+        wait_for(moved)
+        producer = writer._outbox._producer  # type: ignore[union-attr]
+        writer._outbox._producer = _Stuck(producer, released)  # type: ignore[union-attr]
+        with pytest.raises(Transient), writer.transaction() as transaction:
+            transaction.send_offsets(dict.fromkeys(inbox.positions(), 0), inbox.membership())
+        wait_for(moved)
+    released.set()

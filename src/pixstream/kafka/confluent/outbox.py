@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from confluent_kafka import KafkaException, Message, Producer
@@ -14,6 +15,7 @@ from pixstream.kafka import faults
 from pixstream.kafka.confluent.admin import ConfluentAdmin
 from pixstream.kafka.confluent.link import PURGED, cause, connection, translate
 from pixstream.kafka.record_limits import RecordLimits
+from pixstream.kafka.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +30,7 @@ _QUEUE_KILOBYTES = 64 * 1024
 _BATCH_BYTES = 256 * 1024
 _ROOM_SECONDS = 0.1
 _ABORT_SECONDS = 5.0
+_STUCK_SECONDS = 10.0
 _METADATA_MILLISECONDS = 5000
 
 
@@ -113,10 +116,21 @@ class ConfluentOutbox:
         wanted = [Partition(p.topic, p.partition, offset) for p, offset in offsets.items()]
         deadline = time.monotonic() + self._seconds
         while True:
+            left = max(deadline - time.monotonic(), 0.1)
+            # The thread keeps the library's producer alive: destroying it would wait as well.
+            producer = self._producer
+            sending = in_thread(
+                partial(producer.send_offsets_to_transaction, wanted, membership, left)
+            )
             try:
-                self._producer.send_offsets_to_transaction(
-                    wanted, membership, max(deadline - time.monotonic(), 0.1)
-                )
+                sending.result(left + _STUCK_SECONDS)
+            except TimeoutError:
+                # librdkafka 2.16 may lose the request when a connection breaks, and waits for ever.
+                self._spent, self._open = True, False
+                raise Transient(
+                    f"{self._name}: librdkafka does not return from sending offsets; a new writer "
+                    "is needed"
+                ) from None
             except KafkaException as error:
                 fault = cause(error)
                 if fault.retriable() and time.monotonic() < deadline:

@@ -18,7 +18,6 @@ from pixstream.errors import PixstreamError, Transient
 from pixstream.kafka import faults
 from pixstream.kafka.kafka_python.admin import KafkaPythonAdmin
 from pixstream.kafka.kafka_python.link import build, connection, translate
-from pixstream.kafka.kafka_python.threads import in_thread
 from pixstream.kafka.ports import Record, TopicIdPartition, TopicPartition
 from pixstream.kafka.scanning import (
     FETCH_BYTES,
@@ -26,6 +25,7 @@ from pixstream.kafka.scanning import (
     PARTITION_FETCH_BYTES,
     heartbeat_ms,
 )
+from pixstream.kafka.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -17,8 +17,8 @@ from pixstream.errors import FencedError, KafkaError, PixstreamError, Transient
 from pixstream.kafka import faults
 from pixstream.kafka.kafka_python.admin import KafkaPythonAdmin
 from pixstream.kafka.kafka_python.link import build, connection, translate
-from pixstream.kafka.kafka_python.threads import in_thread
 from pixstream.kafka.record_limits import RecordLimits, largest_request
+from pixstream.kafka.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

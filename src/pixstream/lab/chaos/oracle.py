@@ -52,7 +52,7 @@ KINDS = (
 SKEWED = 97
 """One in this many documents comes from a source whose clock has jumped."""
 
-SKEWS = (dt.timedelta(days=365 * 30), dt.timedelta(days=-365 * 25), dt.timedelta(hours=2))
+SKEWS = (dt.timedelta(days=365 * 30), dt.timedelta(days=-365 * 5), dt.timedelta(hours=2))
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _WIDTH = 6

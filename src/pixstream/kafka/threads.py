@@ -1,7 +1,8 @@
 """Runs a call of a client library in a separate thread.
 
-kafka-python waits without a limit in some calls, and calls back in its own thread.
-A separate thread lets the caller wait with a limit, or do something else in the meantime.
+Both libraries wait without a limit in some calls, whatever limit they are given, and kafka-python
+calls back in its own thread. A separate thread lets the caller wait with a limit, or do something
+else in the meantime.
 """
 
 from __future__ import annotations
