@@ -32,7 +32,7 @@ def warn(name: str, text: str = "Invalid HTTP request received.") -> None:
 
 
 def test_a_library_says_the_same_at_most_every_few_seconds(lines: list[str]) -> None:
-    for number in range(100_000):
+    for number in range(2_000):
         warn("uvicorn.error", f"whatever the client wrote {number}")
     logging.getLogger("asyncio").error("socket.accept() out of system resource")
     assert lines == ["whatever the client wrote 0", "socket.accept() out of system resource"]
@@ -41,7 +41,7 @@ def test_a_library_says_the_same_at_most_every_few_seconds(lines: list[str]) -> 
     NOW[0] += RARELY_SECONDS
     warn("uvicorn.error")
     assert lines[2:] == [
-        "Invalid HTTP request received. (99999 more before)",
+        "Invalid HTTP request received. (1999 more before)",
         "Invalid HTTP request received.",
     ]
 

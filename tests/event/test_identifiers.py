@@ -183,6 +183,10 @@ def test_an_irregular_identifier_still_identifies(identifier: str) -> None:
     assert ids.is_identity(identifier)
 
 
+def test_groups_of_digits_in_an_identifier_are_no_document() -> None:
+    assert all(ids.is_identity(f"E2E-20261120-E{number}") for number in range(5_000))
+
+
 @pytest.mark.parametrize(
     "key",
     [

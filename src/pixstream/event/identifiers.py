@@ -42,6 +42,13 @@ _CPF_DIGITS, _DOCUMENT_DIGITS = 11, 14
 _DOCUMENT_LENGTHS = frozenset({_CPF_DIGITS, _DOCUMENT_DIGITS})
 _SHORT_DOCUMENT = re.compile(r"\d{7,13}", re.ASCII)
 _WORD = re.compile(r"[0-9A-Za-z]+", re.ASCII)
+_SPELT = re.compile(
+    r"(?<!\d)(?:\d{3}[. ]?\d{3}[. ]?\d{3}[-/. ]?\d{2}"
+    r"|\d{2}[. ]?\d{3}[. ]?\d{3}[/ ]?\d{4}[- ]?\d{2})(?!\d)",
+    re.ASCII,
+)
+"""A CPF or CNPJ as people write it: an identifier's own groups of digits are not one."""
+
 _DIGITS = re.compile(r"\d+", re.ASCII)
 _CHECK_DIGIT_PAIR = re.compile(r"\d[^0-9A-Za-z]*\d", re.ASCII)
 _FORMATTED_PHONE = re.compile(r"\s*\+?[\d\s().-]+", re.ASCII)
@@ -65,7 +72,7 @@ def is_identity(identifier: str) -> bool:
         _IDENTITY.fullmatch(identifier)
         and any(map(str.isdigit, identifier))
         and (any(map(str.isalpha, identifier)) or len(identifier) > _DOCUMENT_DIGITS)
-        and not has_document(identifier)
+        and not any(map(document_valid, map(normalise_document, _SPELT.findall(identifier))))
     )
 
 

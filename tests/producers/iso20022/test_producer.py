@@ -16,11 +16,14 @@ from pixstream.producers.iso20022 import producer as iso20022
 from pixstream.producers.iso20022.producer import Iso20022
 from pixstream.producers.iso20022.spool import KEY_LENGTH
 
+PREFIX = "E2E-20261120-"
+"""What makes a short name an identifier."""
+
 
 def message(*numbers: int, msg_id: str = "M1") -> bytes:
     """A pacs.002 with a status for each number."""
     statuses = "".join(
-        f"<TxInfAndSts><OrgnlInstrId>E{n}</OrgnlInstrId><TxSts>ACSC</TxSts></TxInfAndSts>"
+        f"<TxInfAndSts><OrgnlInstrId>{PREFIX}E{n}</OrgnlInstrId><TxSts>ACSC</TxSts></TxInfAndSts>"
         for n in numbers
     )
     group = f"<GrpHdr><MsgId>{msg_id}</MsgId></GrpHdr>" if msg_id else ""
@@ -77,7 +80,8 @@ class Kafka:
 
 
 def ids(readings: list[Reading]) -> list[str | None]:
-    return [r.content.end_to_end_id for r in readings if isinstance(r.content, Draft)]
+    found = [r.content.end_to_end_id for r in readings if isinstance(r.content, Draft)]
+    return [identifier and identifier.removeprefix(PREFIX) for identifier in found]
 
 
 def names(directory: Path) -> list[str]:
