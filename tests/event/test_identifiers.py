@@ -119,6 +119,17 @@ def test_a_masked_document_can_still_be_found() -> None:
     assert ids.mask_documents("logs/app-2026-11-20.log") == "logs/app-2026-11-20.log"
 
 
+def test_hexadecimal_identities_of_files_name_nobody() -> None:
+    rng = Random(1)
+    for _ in range(20_000):
+        assert not ids.names_document(f"{rng.getrandbits(32):x}-{rng.getrandbits(64):016x}")
+
+
+def test_a_document_as_a_name_is_seen() -> None:
+    for text in (CPF, f"spi/{CPF}", f"conta {CPF[:3]}.{CPF[3:6]}.{CPF[6:9]}-{CPF[9:]}"):
+        assert ids.names_document(text)
+
+
 def test_an_alphanumeric_cnpj_is_found_too() -> None:
     for text in ("12ABC34501DE35", "12.ABC.345/01DE-35", "cnpj 12.abc.345/01de-35 x"):
         assert ids.has_document(text)

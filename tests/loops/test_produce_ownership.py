@@ -16,6 +16,7 @@ from pixstream.loops import ownership
 from pixstream.loops.ownership import Ownership
 from pixstream.loops.positions import from_record, position_key, to_record
 from pixstream.plugins.producer import Producer
+from pixstream.privacy import Vault
 from tests.loops.produce_world import VAULT
 
 STREAMS = [f"account-{n}" for n in range(12)]
@@ -192,6 +193,9 @@ def test_a_position_with_a_document_is_sealed_and_read_again() -> None:
         key, value = to_record("logs", "s", position, VAULT)
         assert (value == position.encode()) is clear
         assert from_record(key, value, VAULT) == position
+        if not clear:
+            with pytest.raises(PixstreamError, match=r"logs/s: .* give the producer a new name"):
+                from_record(key, value, Vault(bytes(32), "k1"))
     with pytest.raises(PixstreamError, match="rename the account or the directory") as raised:
         to_record("logs", f"spi/{cpf}", "1", VAULT)
     assert cpf not in str(raised.value)

@@ -4,12 +4,14 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 from rich.console import Console
 
 from pixstream.backoff import BackoffSettings
 from pixstream.cli import status
+from pixstream.event.identifiers import generate_cpf
 from pixstream.processes.child import Child
 from pixstream.processes.component import ChildSpec
 from pixstream.processes.report import WARNED_SECONDS, Report, _LastWarning
@@ -78,3 +80,9 @@ def test_the_end_of_a_process_is_shown_until_the_next_one_has_worked_for_long(ch
         child.state = state
         child._last_exit_at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
         assert ["SIGKILL" in text for text in notes(child.status(60.0))] == [True] * shown
+
+
+def test_a_document_in_a_warning_is_masked_in_the_status_too(last: _LastWarning) -> None:
+    cpf = generate_cpf(Random(1))
+    logging.getLogger("pixstream.test_warnings").warning("%s.xml: moved", cpf)
+    assert last.text == f"***{cpf[3:9]}**.xml: moved"

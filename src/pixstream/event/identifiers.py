@@ -49,6 +49,17 @@ _SPELT = re.compile(
 )
 """A CPF or CNPJ as people write it: an identifier's own groups of digits are not one."""
 
+_WORD_SPELT = re.compile(
+    r"(?<![0-9A-Za-z])(?:\d{3}\.?\d{3}\.?\d{3}[-/.]?\d{2}"
+    r"|\d{2}\.?\d{3}\.?\d{3}/?\d{4}-?\d{2})(?![0-9A-Za-z])",
+    re.ASCII,
+)
+_ALPHANUMERIC_CNPJ = re.compile(
+    r"(?<![0-9A-Za-z])[0-9A-Za-z]{2}[./ -]?[0-9A-Za-z]{3}[./ -]?[0-9A-Za-z]{3}[./ -]?"
+    r"[0-9A-Za-z]{4}[./ -]?\d{2}(?![0-9A-Za-z])",
+    re.ASCII,
+)
+_DIGIT_RUN = re.compile(r"\d+(?:[^0-9A-Za-z]{1,3}\d+)*", re.ASCII)
 _DIGITS = re.compile(r"\d+", re.ASCII)
 _CHECK_DIGIT_PAIR = re.compile(r"\d[^0-9A-Za-z]*\d", re.ASCII)
 _FORMATTED_PHONE = re.compile(r"\s*\+?[\d\s().-]+", re.ASCII)
@@ -104,18 +115,29 @@ def mask_documents(text: str) -> str:
     return "".join(letters)
 
 
+def names_document(text: str) -> bool:
+    """Return whether a whole word of a text is a CPF or CNPJ; hexadecimal words never are one."""
+    return any(document_valid(normalise_document(found)) for found in _WORD_SPELT.findall(text))
+
+
 def _documents(text: str) -> Iterator[Sequence[re.Match[str]]]:
-    """Yield each run of words, or of groups of digits, that together are a document."""
-    for pattern in (_WORD, _DIGITS):
-        words = list(pattern.finditer(text))
-        for start in range(len(words)):
+    """Yield each run of groups of digits, and each alphanumeric CNPJ, that is a document.
+
+    Letters end a run: the digits of a hexadecimal identifier are not one number.
+    """
+    for found in _ALPHANUMERIC_CNPJ.finditer(text):
+        if document_valid("".join(_WORD.findall(found[0])).upper()):
+            yield list(_WORD.finditer(text, *found.span()))
+    for run in _DIGIT_RUN.finditer(text):
+        groups = list(_DIGITS.finditer(text, *run.span()))
+        for start in range(len(groups)):
             joined = ""
-            for end in range(start, min(start + _DOCUMENT_DIGITS, len(words))):
-                joined += words[end][0].upper()
+            for end in range(start, min(start + _DOCUMENT_DIGITS, len(groups))):
+                joined += groups[end][0]
                 if len(joined) > _DOCUMENT_DIGITS:
                     break
                 if len(joined) in _DOCUMENT_LENGTHS and document_valid(joined):
-                    yield words[start : end + 1]
+                    yield groups[start : end + 1]
 
 
 @functools.lru_cache(maxsize=1024)

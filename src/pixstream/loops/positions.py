@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pixstream.errors import PixstreamError
-from pixstream.event.identifiers import has_document, mask_documents
+from pixstream.event.identifiers import has_document, mask_documents, names_document
 from pixstream.privacy import is_sealed
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def to_record(
     Raises:
         PixstreamError: the name of the stream contains a CPF or CNPJ.
     """
-    if has_document(stream):
+    if names_document(stream):
         raise PixstreamError(
             f"stream {mask_documents(stream)}: its name contains a CPF or CNPJ, and names are in "
             "clear in Kafka; rename the account or the directory"
@@ -67,4 +67,12 @@ def from_record(key: bytes, value: bytes, vault: Vault) -> Position:
     Raises:
         PixstreamError: it was sealed with another key.
     """
-    return (vault.open(value, key) if is_sealed(value) else value).decode()
+    if not is_sealed(value):
+        return value.decode()
+    try:
+        return vault.open(value, key).decode()
+    except PixstreamError as error:
+        raise PixstreamError(
+            f"the position of {mask_documents(key.decode())}: {error}. Configure the key that "
+            "sealed it, or give the producer a new name"
+        ) from None

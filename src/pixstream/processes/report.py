@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pixstream import logs
 from pixstream.metrics import Counts, Sample
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class _LastWarning(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Remember the line."""
         try:
-            text = record.getMessage()
+            text = logs.message(record)
         except (TypeError, ValueError):
             self.handleError(record)
             return
