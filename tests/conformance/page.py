@@ -37,8 +37,9 @@ INTRODUCTION = """\
 # What real senders write, and what becomes of it
 
 Made from `tests/conformance/cases.yaml` by running each input through its producer's parser and the
-sealing step; `tests/conformance/test_conformance.py` fails if a result changes, and writes the
-events through the delta_lake consumer into a table. [The event's reference](reference/event.md)
+sealing step; `tests/conformance/test_conformance.py` fails if a result changes, and
+`tests/conformance/test_pipeline.py` sends them all through `pixstream run` and compares the tables
+and dead letters. [The event's reference](reference/event.md)
 explains flags and reasons. What an event does not carry as it came is sealed in
 `extra.as_received`; its fields are named under "kept".
 

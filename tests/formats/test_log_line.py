@@ -213,6 +213,26 @@ def test_bytes_that_are_not_utf8_are_repaired_and_flagged() -> None:
     assert Flag.TEXT_REPAIRED in found.flags
 
 
+def test_names_in_other_capitals_are_read_and_flagged() -> None:
+    raw = line(nome="x").replace(b'"event"', b'"Event"').replace(b'"valor"', b'"VALOR"')
+    found = draft(raw.replace(b'"pagador"', b'"Pagador"').replace(b'"ispb"', b'"ISPB"'))
+    plain = draft(line(nome="x"))
+    assert found.flags == [Flag.SHAPE_IRREGULAR]
+    assert (found.amount, found.payer, found.extra) == (plain.amount, plain.payer, plain.extra)
+
+
+def test_a_name_is_known_only_in_its_place() -> None:
+    found = draft(line(ID="7", Agencia="1", valor="1.00", Valor="2.00"))
+    assert found.flags == []
+    assert found.amount == "1.00"
+    assert found.extra.items() >= {"ID": "7", "Agencia": "1", "Valor": "2.00"}.items()
+
+
+def test_configured_names_in_other_capitals_are_read() -> None:
+    raw = line().replace(b'"valor"', b'"Dados"').replace(b'"12.34"', b'{"Total": "12.34"}')
+    assert draft(raw, {"amount": "dados.total"}).amount == "12.34"
+
+
 def test_ignored_events_are_nothing() -> None:
     raw = line(event="login.ok")
     assert parse(raw, ignore_events=["login."]) is None

@@ -307,6 +307,15 @@ def test_the_same_message_otherwise_written_is_the_same(change: object) -> None:
     assert drafts(change(raw)) == drafts(raw)
 
 
+@pytest.mark.parametrize("declared", ['encoding="UTF-8" ', "", "encoding='utf-8' "])
+def test_bytes_that_are_not_utf8_are_repaired_and_flagged(declared: str) -> None:
+    raw = pacs_008(transfer()).replace(b'encoding="UTF-8" ', declared.encode(), 1)
+    (plain,) = drafts(raw)
+    (found,) = drafts(raw.replace("almoço".encode(), "almoço".encode("latin-1")))
+    assert found.flags == [Flag.TEXT_REPAIRED]
+    assert found.texts == plain.texts
+
+
 @pytest.mark.parametrize("word", ["ACSP", "ACSC", "ACCC"])
 def test_a_status_names_its_payment(word: str) -> None:
     [draft] = drafts(pacs_002(status(E2E, word, SETTLEMENT)))
@@ -633,11 +642,10 @@ def test_a_doctype_is_refused_before_anything_is_opened(declarations: str, tmp_p
         pacs_008(transfer()).replace(b"cobranca1", b"&c;"),
         pacs_008(transfer()).replace(b"UTF-8", b"EBCDIC-99"),
         pacs_008(transfer()).replace(b"cobranca1", b"\x00"),
-        pacs_008(transfer()).replace("almoço".encode(), "almoço".encode("latin-1")),
         b"<a>" * 300 + b"</a>" * 300,
         b'{"pix": []}',
     ],
-    ids=["entity", "encoding", "null", "not utf-8", "deep", "json"],
+    ids=["entity", "encoding", "null", "deep", "json"],
 )
 def test_what_is_no_xml_is_refused(raw: bytes) -> None:
     assert only_refusal(raw).reason == Reason.MALFORMED_XML

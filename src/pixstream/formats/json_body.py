@@ -7,7 +7,6 @@ these are accepted. Any other invalid JSON is refused as a whole.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import json
 import math
@@ -18,6 +17,7 @@ import msgspec
 
 from pixstream.errors import Refused
 from pixstream.event.model import Reason
+from pixstream.formats.encoding import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -45,7 +45,7 @@ class Body:
 
     Attributes:
         document: the parsed JSON.
-        repaired: some bytes were not UTF-8, see `_text`.
+        repaired: some bytes were not UTF-8, see `encoding.decoded`.
 
     Raises:
         Refused: empty, not JSON, or nested deeper than `MAX_DEPTH`.
@@ -53,7 +53,7 @@ class Body:
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
-        text, self.repaired = _text(raw)
+        text, self.repaired = decoded(raw)
         self.document = _load(text)
         self._opened: dict[Path, Any] = {}
 
@@ -66,7 +66,7 @@ class Body:
             return self.raw
         with contextlib.suppress(LookupError, TypeError, Refused):
             exact = bytes(self._open(path[:-1], path[-1])[path[-1]])
-            if _load(_text(exact)[0]) == value:
+            if _load(decoded(exact)[0]) == value:
                 return exact
         return json.dumps(value, ensure_ascii=False).encode()
 
@@ -173,32 +173,6 @@ class JsonFields:
 
 
 _NO_FIELDS = JsonFields({})
-
-
-def _text(raw: bytes) -> tuple[str, bool]:
-    """Decode a body; return the text, and whether it had to be repaired.
-
-    JSON is UTF-8 (RFC 8259, section 8.1), whatever a sender says about it. Senders that write
-    another character set in Brazil write Windows-1252, which contains ISO-8859-1's letters; so the
-    bytes that are not UTF-8 are read as that, and the others stay what they are.
-    """
-    with contextlib.suppress(UnicodeDecodeError):
-        return raw.decode("utf-8-sig"), False
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        with contextlib.suppress(UnicodeDecodeError):
-            return raw.decode("utf-16"), True
-    return raw.decode("utf-8-sig", "windows-1252"), True
-
-
-def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
-    """Read the bytes that a decoder refuses as Windows-1252, or as U+FFFD where that has none."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    wrong = error.object[error.start : error.end]
-    return wrong.decode("cp1252", "replace"), error.end
-
-
-codecs.register_error("windows-1252", _as_windows_1252)
 
 
 def _load(text: str) -> Any:

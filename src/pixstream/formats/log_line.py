@@ -11,14 +11,15 @@ The expected names, unless the configuration gives another path for a field:
      "iniciacao": "DICT", "finalidade": "IPAY", "motivo": "AB03", "mensagem": "…"}
 
 `event` is `pix.` and a category of `event.categories`; `status` is iniciado, aceito, liquidado or
-rejeitado; capitals and white space around them do not matter. `horario` is the time of the event
-(without it, `timestamp` is). `pagador` is the party that gives the money in this event: in an
-estorno, the party that returns it. All other fields of a line are kept. docs/sources/system_log.md
-says what each field is.
+rejeitado; capitals and white space around them do not matter, nor do capitals in names. `horario`
+is the time of the event (without it, `timestamp` is). `pagador` is the party that gives the money
+in this event: in an estorno, the party that returns it. All other fields of a line are kept.
+docs/sources/system_log.md says what each field is.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from pixstream.errors import Refused
@@ -26,6 +27,7 @@ from pixstream.event.categories import Category
 from pixstream.event.model import Draft, Flag, Person, Reason, Refusal
 from pixstream.event.routing import TABLE
 from pixstream.formats.json_body import Body, JsonFields
+from pixstream.formats.spelling import Spelling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,7 +136,10 @@ def _read(
     document = body.document
     if not isinstance(document, dict):
         raise Refused(Reason.NOT_A_PIX, "line: not a JSON object")
-    line = JsonFields(document)
+    known = _spelling(tuple(paths.values())).corrected(document)
+    line = JsonFields(known)
+    if known is not document:
+        line.mark_irregular()
     found = {name: _text(line, path) for name, path in paths.items()}
     event = word(found["event"] or "")
     if event and event.startswith(tuple(ignore_events)):
@@ -171,6 +176,15 @@ def _read(
         extra=line.rest() | replaced,
         **found,
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _spelling(paths: tuple[str, ...]) -> Spelling:
+    below: dict[str, list[str]] = {}
+    for outer, dot, rest in (path.partition(".") for path in paths):
+        below.setdefault(outer, []).extend([rest] if dot else [])
+    inner = {outer: _spelling(tuple(rests)) for outer, rests in below.items() if rests}
+    return Spelling({*paths, *below}, inner)
 
 
 def _replace(

@@ -27,7 +27,7 @@ from pixstream.formats.spi_pacs import (
     pacs_004,
     pacs_008,
 )
-from pixstream.formats.xml_fields import XmlFields, elements, local_name, skeleton
+from pixstream.formats.xml_fields import XmlFields, elements, local_name, repaired, skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -88,11 +88,14 @@ def _messages(raw: bytes) -> Iterator[Draft | Refusal]:
 
 def _message(text: bytes, raw: bytes) -> Iterator[Draft | Refusal]:
     """Yield what each transaction of a message is; `raw`: its bytes as they came."""
+    text, changed = repaired(text)
     try:
         message, header = _open(text)
     except Refused as refused:
         yield _refusal(refused, raw)
         return
+    if changed:
+        header = header._replace(flags=[*header.flags, Flag.TEXT_REPAIRED])
     unit_name, read = READERS[message]
     beside = {name: value for name, value in header.beside.items() if value}
     for unit in elements(text, unit_name):

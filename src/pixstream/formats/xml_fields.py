@@ -8,6 +8,7 @@ text of 10 MB or 256 levels ends the parsing), since no SPI message comes near t
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +16,7 @@ from lxml import etree
 
 from pixstream.errors import Refused
 from pixstream.event.model import Flag, Reason
+from pixstream.formats.encoding import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -28,6 +30,19 @@ _CHUNK = 1 << 16
 _PROLOG_CHUNK = 1 << 10
 _TEXT = "#text"
 _ATTRIBUTES = etree.XPath("@*")
+_DECLARED = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']([A-Za-z][\w.-]*)", re.ASCII)
+
+
+def repaired(raw: bytes) -> tuple[bytes, bool]:
+    """Return a document that declares UTF-8, or nothing, as UTF-8; and whether it was not.
+
+    A document that declares another encoding is libxml2's to read, also by its byte order mark.
+    """
+    declared = _DECLARED.match(raw)
+    if not raw.startswith(b"<") or (declared and declared[1].upper() not in {b"UTF-8", b"UTF8"}):
+        return raw, False
+    text, changed = decoded(raw)
+    return (text.encode(), True) if changed else (raw, False)
 
 
 def skeleton(raw: bytes, emptied: Collection[str]) -> _Element:

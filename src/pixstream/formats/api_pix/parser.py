@@ -13,7 +13,7 @@ from pixstream.errors import Refused
 from pixstream.event.model import Draft, Flag, Reason, Refusal
 from pixstream.formats.api_pix import objects
 from pixstream.formats.api_pix.recognition import LISTS, is_pix, is_return, no_pix
-from pixstream.formats.api_pix.spelling import respelled
+from pixstream.formats.api_pix.spelling import SPELLING
 from pixstream.formats.json_body import Body, is_absent
 from pixstream.formats.refusals import Refusals
 
@@ -94,7 +94,7 @@ class _Reader:
         elif not isinstance(value, dict):
             yield from self._no_object(piece)
         else:
-            known = respelled(value)
+            known = SPELLING.corrected(value)
             yield from self._object(piece, known, odd=odd or known is not value)
 
     def _object(
@@ -175,7 +175,7 @@ class _Reader:
             # Not worth a draft: a megabyte holds 300,000 of them.
             refused.append(_Refused(Reason.IDENTIFIER_MISSING, "an empty object", path))
         elif isinstance(value, dict):
-            known = respelled(value)
+            known = SPELLING.corrected(value)
             draft = objects.devolucao(known, pix.draft, ispb=self._ispb, around=pix.value)
             problem = objects.problem(draft)
             if problem is not None:
