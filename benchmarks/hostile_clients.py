@@ -26,9 +26,6 @@ from collections import Counter
 STEP_SECONDS = 1.0
 """A slow client sends its next byte after this time."""
 
-AGAIN_SECONDS = 5.0
-"""Whoever was cut off connects again after this time, on average."""
-
 KEPT_FILES = 64
 HEAD = b"POST /pix HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
 GET = b"GET /pix HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -46,7 +43,8 @@ STEPS = {"slow headers": b"a", "slow body": b" ", "no reading": GET * 20}
 class Crowd:
     """So many connections at a time, a like number of each kind."""
 
-    def __init__(self, port: int, connections: int, address: str) -> None:
+    def __init__(self, port: int, connections: int, address: str, again: float) -> None:
+        self._again = again
         self._port = port
         self._address = address
         self._connections = connections
@@ -65,7 +63,7 @@ class Crowd:
         while True:
             with contextlib.suppress(OSError):
                 await self._hold(kind)
-            await asyncio.sleep(random.uniform(0, 2 * AGAIN_SECONDS))
+            await asyncio.sleep(random.uniform(0, 2 * self._again))
 
     async def _hold(self, kind: str) -> None:
         loop = asyncio.get_running_loop()
@@ -99,9 +97,9 @@ class Crowd:
                 await asyncio.get_running_loop().sock_sendall(connection, step)
 
 
-async def crowd(port: int, connections: int, address: str) -> None:
+async def crowd(port: int, connections: int, address: str, again: float) -> None:
     """Hold connections until standard input closes, then end this process."""
-    one = Crowd(port, connections, address)
+    one = Crowd(port, connections, address, again)
     stay = asyncio.create_task(one.stay())
     await asyncio.to_thread(sys.stdin.read)
     result = {"held": one.most, "made": one.made, "answers": dict(one.answers)}
@@ -120,11 +118,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--connections", type=int, default=5000)
     parser.add_argument("--address", default="127.0.0.1", help="address to connect from")
+    parser.add_argument(
+        "--again", type=float, default=5.0, help="who was cut off connects again after this, s"
+    )
     options = parser.parse_args()
     number = affordable(options.connections)
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    asyncio.run(crowd(options.port, number, options.address))
+    asyncio.run(crowd(options.port, number, options.address, options.again))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ the declarations next to the code that counts. The address is set in
   component's processes. They are exported as 0 before anything happens, so the first increase is
   visible.
 - Counts from the second before a process was killed are missing, and whatever it had read but not
-  committed is counted again. Use metrics for rates, and the tables and Kafka for exact totals.
+  committed is counted again: first as interrupted, then as accepted once more. Use metrics for
+  rates, and the tables and Kafka for exact totals.
 - Label values are names from the configuration or from closed lists. None contains an identifier, a
   key, a person or a participant.
 - An installed plugin adds the metrics that it declares; this page lists pixstream's own.
@@ -35,9 +36,19 @@ the declarations next to the code that counts. The address is set in
 _RECORDS = """\
 ## Records
 
-Stages follow one another; within a stage, outcomes never overlap. Records that a producer accepted
-at `read` are those it produced plus its dead letters. Records that a consumer accepted at `consume`
-are the sum of its `write` outcomes, its duplicates, its dead letters and those in progress.
+Stages follow one another; within a stage, outcomes never overlap. At every scrape, for every
+component, nothing is missing:
+
+```
+sum without (stage, outcome, topic) (pix_records_total{outcome="accepted"})
+  = sum without (stage, outcome, topic) (pix_records_total{outcome!="accepted"})
+  + sum without (reason, topic) (pix_dlq_records_total)
+  + pix_duplicates_total + pix_interrupted_records_total + pix_in_hand_records
+```
+
+A producer has accepted a record when the transaction with it is committed, so it has nothing in
+hand. A consumer has accepted a record when it has read it from Kafka. Terms that a component does
+not have count as 0.
 
 | name in `pixstream status` | stage | outcome | topic |
 |---|---|---|---|

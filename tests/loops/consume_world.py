@@ -35,6 +35,8 @@ from pixstream.lake import maintenance
 from pixstream.lake.table import LakeTable
 from pixstream.loops import offsets
 from pixstream.loops.consume import ConsumeLoop
+from pixstream.metrics import Distribution, published
+from pixstream.metrics.records import CONSUMED, IN_HAND, outcomes
 from pixstream.plugins.component import BatchLimits
 from pixstream.plugins.consumer import Consumer, Reject
 from pixstream.privacy import Vault
@@ -227,6 +229,18 @@ class Process:
             self.dead = True
         except PixstreamError as error:
             self.dead, self.error = True, error
+
+    def check_counted(self) -> None:
+        """Every record that the process accepted has one outcome, or is in hand."""
+        if self.dead and self.error is None:
+            return  # killed: it published nothing after what it had published before
+        sources = self.loop.counts, self.loop._consumer.counts
+        seen = published(*sources)
+        accepted, in_hand = seen[CONSUMED.key].value, seen[IN_HAND.key].value
+        assert not isinstance(accepted, Distribution)
+        assert not isinstance(in_hand, Distribution)
+        assert accepted == outcomes(*sources) + in_hand
+        assert in_hand == len(self.loop.member.buffer)
 
     def gate(self, point: str) -> None:
         """A point at which the process may be killed, or something else happens first."""
@@ -543,6 +557,8 @@ class World:
             at = known.get(TopicIdPartition(record.topic, place.topic_id, place.partition), 0)
             if record.offset < at and place not in self.forgiven:
                 self._check_accounted(record, rows, letters)
+        for process in self.processes.values():
+            process.check_counted()
 
     def rows(self) -> Counter[str]:
         """Event ids of the table."""

@@ -285,8 +285,8 @@ def test_state_moves_with_partitions_and_whoever_slept_through_it_commits_nothin
     sleeper.send_signal(signal.SIGCONT)
     site.produce(10)
     site.until(lambda: site.behind() == 0, second)
-    if sleeper.poll() is None:
-        stop([sleeper])
+    sleeper.terminate()  # unless it has found out by itself that it was fenced
+    sleeper.wait(SECONDS)
     stop([second])
     site.check()
 

@@ -2,8 +2,10 @@ import threading
 from itertools import count
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pixstream.metrics import Counter, Counts, Distribution, Gauge, Histogram
+from pixstream.metrics import Counter, Counts, Distribution, Gauge, Histogram, published
 
 LINES = Counter("pix_lines_total", "Lines")
 REFUSED = Counter("pix_refused_total", "Refused", ("reason",))
@@ -80,3 +82,38 @@ def test_another_thread_may_read_while_series_begin() -> None:
         stop.set()
         writer.join()
     assert len(counts) == 501
+
+
+def test_series_that_share_a_name_in_status_are_added_up() -> None:
+    counts = Counts()
+    for reason, number in (("busy", 2), ("path", 3)):
+        counts.add(REFUSED.of(short="refused", reason=reason), number)
+    assert dict(counts) == {"refused": 5}
+    assert len(counts) == 1
+
+
+@given(st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.75, 1.0, 2.0, 1e9])))
+def test_many_values_at_once_are_the_same_as_one_by_one(values: list[float]) -> None:
+    at_once, one_by_one = Counts(LATENCY), Counts(LATENCY)
+    at_once.observe_all(LATENCY, values)
+    for value in values:
+        one_by_one.observe(LATENCY, value)
+    (ours,), (theirs,) = at_once.samples(), one_by_one.samples()
+    assert isinstance(ours.value, Distribution)
+    assert isinstance(theirs.value, Distribution)
+    assert ours.value.counts == theirs.value.counts
+    assert ours.value.sum == pytest.approx(theirs.value.sum)
+
+
+def test_changes_made_together_are_seen_together_also_of_two_objects() -> None:
+    ours, theirs = Counts(LINES), Counts(AGE)
+    with ours.together(theirs):
+        ours.add(LINES, 2)
+        with ours.together():
+            theirs.set(AGE, 7)
+        assert {s.name: s.value for s in published(ours, theirs).values()} == {LINES.name: 0}
+        assert ours[LINES.short] == 2
+    assert {s.name: s.value for s in published(ours, theirs).values()} == {
+        LINES.name: 2,
+        AGE.name: 7,
+    }

@@ -27,7 +27,7 @@ from pixstream.lab.demo.place import free_port
 from pixstream.plugins.producer import Producer
 from pixstream.processes import endpoint, run_status
 from pixstream.processes.component import ChildSpec
-from pixstream.processes.endpoint import Endpoint
+from pixstream.processes.endpoint import Endpoint, opener
 from pixstream.processes.run_status import ComponentStatus, SupervisorStatus
 from pixstream.processes.supervisor import Supervisor
 from pixstream.testing.waiting import wait_for
@@ -280,7 +280,7 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
                 SETTINGS,
                 command=(sys.executable, str(script)),
                 directory=tmp_path / "run",
-                metrics=metrics,
+                serve=opener(metrics),
             )
         )
         return made[-1]

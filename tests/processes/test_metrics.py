@@ -5,7 +5,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pixstream import __version__
 from pixstream.consumers.console import consumer
+from pixstream.dead_letters import counting
 from pixstream.kafka.names import EVENT_TOPICS
 from pixstream.lake import append
 from pixstream.loops import consume, process, produce, sending
@@ -24,16 +25,26 @@ from pixstream.metrics import records as journey
 from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.discovery import builtin, load
 from pixstream.plugins.producer import Producer
+from pixstream.processes import lag_watch
 from pixstream.processes.metrics import OF_COMPONENT, OF_SUPERVISOR, StatusCollector
 from pixstream.processes.run_status import STATES, ComponentStatus, SupervisorStatus
 from pixstream.producers.webhook import refusals
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 WORDS = {"version", "python_version", "component", "replica", "state", "stage", "outcome"} | {
-    *("topic", "reason", "le")
+    *("topic", "reason", "error_type", "table", "group", "partition", "le")
 }
 LATENCY = Histogram("pix_latency_seconds", "How long it took", ("topic",), buckets=(0.5, 1.0))
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def lag() -> list[Sample]:
+    """What `LagWatch` measures."""
+    counts = Counts()
+    place = {"group": "pixstream.delta_lake", "topic": "pix.pagamentos", "partition": "0"}
+    for metric in lag_watch.METRICS:
+        counts.set(metric.of(**{name: place[name] for name in metric.labels}), 1)
+    return counts.samples()
 
 
 def component(name: str = "webhook", replica: int = 0, **changes: Any) -> ComponentStatus:
@@ -70,9 +81,9 @@ def status(*components: ComponentStatus, clock: float | None = None) -> Supervis
     )
 
 
-def text(seen: SupervisorStatus | None) -> str:
+def text(seen: SupervisorStatus | None, also: Callable[[], Sequence[Sample]] = tuple) -> str:
     registry = CollectorRegistry()
-    registry.register(StatusCollector(lambda: seen))
+    registry.register(StatusCollector(lambda: seen, also))
     return generate_latest(registry).decode()
 
 
@@ -93,11 +104,13 @@ def place(name: str, component: str = "webhook", replica: int = 0, **labels: str
 
 
 def counted(numbers: Mapping[Metric, float]) -> list[Sample]:
-    """The samples of these counters and gauges."""
+    """The samples of these metrics, each with one value."""
     counts = Counts()
     for metric, number in numbers.items():
         if isinstance(metric, Counter):
             counts.add(metric, number)
+        elif isinstance(metric, Histogram):
+            counts.observe(metric, number)
         else:
             assert isinstance(metric, Gauge)
             counts.set(metric, number)
@@ -105,13 +118,12 @@ def counted(numbers: Mapping[Metric, float]) -> list[Sample]:
 
 
 def test_one_count_is_exactly_these_lines() -> None:
-    seen = status(component(metrics=counted({journey.LETTERS: 3})))
+    seen = status(component(metrics=counted({journey.RETRIES: 3})))
     lines = text(seen).splitlines()
-    start = lines.index("# HELP pix_dlq_records_total Dead letters sent")
-    assert lines[start : start + 3] == [
-        "# HELP pix_dlq_records_total Dead letters sent",
-        "# TYPE pix_dlq_records_total counter",
-        'pix_dlq_records_total{component="webhook",replica="0"} 3.0',
+    start = lines.index("# HELP pix_retries_total Waits after a transient failure")
+    assert lines[start + 1 : start + 3] == [
+        "# TYPE pix_retries_total counter",
+        'pix_retries_total{component="webhook",replica="0"} 3.0',
     ]
 
 
@@ -141,7 +153,10 @@ def test_what_a_producer_counts_keeps_its_names_and_labels() -> None:
         topic = EVENT_TOPICS[category.plural]
         produced = place("pix_records_total", stage="produce", outcome="produced", topic=topic)
         assert found[produced] == numbers[series]
-    assert found[place("pix_dlq_records_total")] == numbers[journey.LETTERS]
+    for series in counting.FROM_SOURCES:
+        reason, topic = series.values
+        letters = place("pix_dlq_records_total", reason=reason, topic=topic)
+        assert found[letters] == numbers[series]
     assert found[place("pix_committed_readings_total")] == numbers[journey.COMMITTED]
     assert found[place("pix_retries_total")] == numbers[journey.RETRIES]
 
@@ -165,7 +180,8 @@ def test_what_a_consumer_counts_keeps_its_names_and_labels() -> None:
     assert of("pix_destination_failures") == "destination_failures"
     assert of("pix_breaker_opened_total") == "breaker_opened"
     assert of("pix_freshness_seconds") == "freshness_seconds"
-    assert of("pix_dlq_records_total") == "letters"
+    rejected = {"reason": "destination_rejected", "topic": "pix.estornos"}
+    assert of("pix_dlq_records_total", **rejected) == "letters"
     assert of("pix_console_lines_total") == "shown"
 
 
@@ -243,9 +259,9 @@ def declared() -> list[Metric]:
     return [*found]
 
 
-def test_one_name_in_status_is_one_series() -> None:
-    every = declared()
-    assert len({metric.short for metric in every}) == len(every)
+def test_one_name_in_status_is_one_metric() -> None:
+    names = {(metric.short, metric.name) for metric in declared()}
+    assert len({short for short, _ in names}) == len(names)
 
 
 def everything() -> SupervisorStatus:
@@ -264,7 +280,7 @@ def test_every_metric_keeps_the_rules_of_names_types_and_labels() -> None:
     described: dict[str, Metric] = {
         metric.name: metric for metric in (*OF_SUPERVISOR, *OF_COMPONENT, *declared(), LATENCY)
     }
-    for family in text_string_to_metric_families(text(everything())):
+    for family in text_string_to_metric_families(text(everything(), lag)):
         suffix = "_total" if family.type == "counter" else ""
         metric = described.pop(family.name + suffix)
         assert metric.name.startswith("pix_")
@@ -289,7 +305,7 @@ def test_prometheus_own_check_finds_nothing_wrong() -> None:
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
     checked = subprocess.run(
         [promtool, "check", "metrics"],
-        input=text(everything()),
+        input=text(everything(), lag),
         capture_output=True,
         text=True,
         timeout=60,

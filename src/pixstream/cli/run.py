@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pixstream import logs
+from pixstream.cli.consumer_groups import consumer_groups
 from pixstream.cli.signals import interrupting, stop_signals
 from pixstream.errors import ConfigError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from pixstream.cli.root import Root
     from pixstream.config.settings import Settings
+    from pixstream.processes.lag_watch import LagWatch
 
 log = logging.getLogger("pixstream.supervisor")
 
@@ -46,6 +48,7 @@ def run(root: Root, names: tuple[str, ...]) -> int:
     from pixstream.preflight import exposed
     from pixstream.privacy import keys
     from pixstream.processes.component import ChildSpec
+    from pixstream.processes.endpoint import opener
     from pixstream.processes.supervisor import Supervisor, select
 
     with stop_signals() as requested:
@@ -69,12 +72,22 @@ def run(root: Root, names: tuple[str, ...]) -> int:
                     components,
                     settings.supervisor,
                     directory=directory,
-                    metrics=settings.metrics,
+                    serve=opener(settings.metrics, _lag_watch(root, settings)),
                 )
                 return supervisor.run(requested)
         except KeyboardInterrupt:
             log.info("stopped during startup")
             return 0
+
+
+def _lag_watch(root: Root, settings: Settings) -> LagWatch:
+    from pixstream.processes.lag_watch import LagWatch
+
+    return LagWatch(
+        lambda: root.client(settings).admin(),
+        consumer_groups(settings),
+        settings.metrics.lag_seconds,
+    )
 
 
 def _refuse_strangers(exposures: list[str], environment: str) -> None:

@@ -87,6 +87,10 @@ class MetricsSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             "machine may use the first; 1: a taken port is an error",
         ),
     ] = 10
+    lag_seconds: Annotated[
+        float,
+        Meta(ge=0, description="pause between two measurements of the groups' lag, s; 0: none"),
+    ] = 15.0
     allow_from: Annotated[
         list[str],
         Meta(description="addresses and networks that may connect: 10.1.0.0/16; empty: all"),

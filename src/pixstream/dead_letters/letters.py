@@ -60,6 +60,10 @@ class Letter(NamedTuple):
     value: bytes
     headers: Headers
 
+    def header(self, name: str) -> str:
+        """Return the text of a header; empty if there is none."""
+        return next((value.decode() for known, value in self.headers if known == name), "")
+
 
 class LetterWriter:
     """Builder of one component's letters.

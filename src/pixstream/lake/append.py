@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
 from pixstream.errors import DestinationError, Transient
+from pixstream.event.categories import Category
 from pixstream.lake import failures, files, maintenance, widening
 from pixstream.lake.deduplication import screen
 from pixstream.lake.known_ids import KnownIds
+from pixstream.metrics import Counter, Gauge, Histogram, Metric
 from pixstream.metrics.records import DUPLICATES, RECORDS, REVISIONS, WRITTEN
 
 if TYPE_CHECKING:
@@ -30,7 +32,33 @@ log = logging.getLogger("pixstream.lake")
 REPLAYED = RECORDS.of("replayed", stage="write", outcome="replayed", topic="")
 """Records that the table holds already, by their offsets."""
 
-METRICS = (WRITTEN, REVISIONS, DUPLICATES, REPLAYED)
+CONFLICTS = Counter(
+    "pix_delta_commit_conflicts_total",
+    "Commits that another writer of the table preceded; each was planned again",
+    ("table",),
+    short="delta_commit_conflicts",
+)
+FILES = Gauge("pix_delta_files", "Data files of the table after the last commit", ("table",))
+VERSION = Gauge("pix_delta_table_version", "Version of the last commit", ("table",))
+FILE_BYTES = Histogram(
+    "pix_delta_file_bytes",
+    "Size of the data files that were written, without those of maintenance",
+    ("table",),
+    buckets=tuple(float(2**power) for power in range(12, 32, 2)),
+)
+METRICS = (
+    WRITTEN,
+    REVISIONS,
+    DUPLICATES,
+    REPLAYED,
+    *(
+        metric.of(short=f"{metric.short}_{category.plural}", table=category.plural)
+        for category in Category
+        for metric in (CONFLICTS, FILES, VERSION, FILE_BYTES)
+    ),
+)
+
+M = TypeVar("M", bound=Metric)
 
 DECODED = "_ingested_at"
 
@@ -112,6 +140,7 @@ class TableAppender:
                 if plan is None:
                     self._unused = None
                     self._table.sync()
+                    self._counts.add(REPLAYED, rows.num_rows)
                     return
                 if widening.widen(self._table, plan.screened.rows.schema):
                     continue
@@ -182,6 +211,7 @@ class TableAppender:
                 return True
             if version == base:
                 raise
+            self._counts.add(self._of_table(CONFLICTS))
             return False
         self._table.refresh()
         return True
@@ -196,12 +226,20 @@ class TableAppender:
         self._counts.add(REVISIONS, plan.screened.revisions)
         self._counts.add(DUPLICATES, plan.screened.deduplicated)
         self._counts.add(REPLAYED, plan.replayed)
+        self._counts.set(self._of_table(FILES), len(self._ids.files) + len(new))
+        self._counts.set(self._of_table(VERSION), self._table.version)
+        self._counts.observe_all(self._of_table(FILE_BYTES), [action.size for action in new])
         self._commits += 1
         if self._maintain_every and self._commits % self._maintain_every == 0:
             self._ids.expect(maintenance.maintain(self._table, self._codec))
             if time.monotonic() >= self._next_sweep:
                 maintenance.sweep(self._table)
                 self._next_sweep = time.monotonic() + _SWEEP_SECONDS
+
+    def _of_table(self, metric: M) -> M:
+        """Return the series of this table."""
+        name = self._table.location.name
+        return metric.of(short=f"{metric.short}_{name}", table=name)
 
 
 def _after(rows: pa.Table, offsets: Mapping[int, int]) -> pa.Table:

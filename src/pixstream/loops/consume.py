@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from pixstream.columns.ages import ages_in_seconds
+from pixstream.dead_letters.counting import count_letters, from_topics
 from pixstream.errors import Transient
-from pixstream.kafka.names import DLQ
+from pixstream.kafka.names import DLQ, EVENT_TOPICS
 from pixstream.loops.decoder import Decoder
 from pixstream.loops.member import METRICS as OF_THE_MEMBER
 from pixstream.loops.member import Member
 from pixstream.loops.reading import ReadingLoop
-from pixstream.metrics.records import LETTERS, NOT_FOR_US, WRITTEN
+from pixstream.metrics.records import COMMIT_SECONDS, LATENCY, NOT_FOR_US, WRITTEN, failures
 from pixstream.plugins.consumer import HasColumns
 
 if TYPE_CHECKING:
@@ -26,8 +29,17 @@ if TYPE_CHECKING:
     from pixstream.loops.segments import Segment
     from pixstream.plugins.consumer import Consumer
 
-METRICS = (*OF_THE_MEMBER, WRITTEN, LETTERS, NOT_FOR_US)
-"""Those of the member, and the outcomes of records."""
+LATENCIES = {topic: LATENCY.of(stage="write", topic=topic) for topic in EVENT_TOPICS.values()}
+METRICS = (
+    *OF_THE_MEMBER,
+    WRITTEN,
+    *from_topics(EVENT_TOPICS.values()),
+    NOT_FOR_US,
+    failures("write"),
+    COMMIT_SECONDS,
+    *LATENCIES.values(),
+)
+"""Those of the member, the outcomes of records, and how long it took."""
 
 
 class ConsumeLoop(ReadingLoop):
@@ -58,7 +70,7 @@ class ConsumeLoop(ReadingLoop):
         contract: ContractSettings | None = None,
     ) -> None:
         self._consumer = consumer
-        member = Member(consumer, client, retry, stop, METRICS)
+        member = Member(consumer, client, retry, stop, METRICS, stage="write")
         super().__init__(consumer, member, client, stop)
         columns = consumer.columns if isinstance(consumer, HasColumns) else dict
         self._decoder = Decoder(consumer.name, letters, seal_extra, contract, columns)
@@ -90,20 +102,28 @@ class ConsumeLoop(ReadingLoop):
         with self._writer.transaction() as transaction:
             for letter in letters:
                 transaction.send(DLQ, *letter)
-        self.counts.add(LETTERS, len(letters))
+        count_letters(self.counts, letters)
 
     def _write(self, batch: Decoded) -> None:
         """Write to the destination; its breaker counts its own failures, not those of Kafka."""
         from_kafka: list[Transient] = []
+        rejected = 0
 
         def reject(rows: Sequence[int], reason: str) -> None:
+            nonlocal rejected
+            letters = self._decoder.rejected(batch, rows, reason)
             try:
-                self._post(self._decoder.rejected(batch, rows, reason))
+                self._post(letters)
             except Transient as error:
                 from_kafka.append(error)
                 raise
+            rejected += len(letters)
 
+        began, table = time.monotonic(), batch.events.table
         with self.member.retries.attempt(from_kafka):
             self._consumer.write(batch.events, reject)
-        self.counts.add(WRITTEN, batch.events.table.num_rows)
+        self.counts.observe(COMMIT_SECONDS, time.monotonic() - began)
+        for topic, ages in ages_in_seconds(table, time.time()).items():
+            self.counts.observe_all(LATENCIES[topic], ages)
+        self.counts.add(WRITTEN, table.num_rows - rejected)
         self.counts.add(NOT_FOR_US, batch.skipped)

@@ -8,9 +8,12 @@ another member, its buffered records are dropped, and that member reads them aga
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from pixstream.errors import TopicChangedError, Transient
+from pixstream.errors import PixstreamError, TopicChangedError, Transient
 from pixstream.event.model import SCHEMA_VERSION
 from pixstream.kafka import faults
 from pixstream.kafka.names import group_id
@@ -20,7 +23,21 @@ from pixstream.loops.assignment import Assignment
 from pixstream.loops.retries import RetryPolicy
 from pixstream.loops.segments import segments
 from pixstream.metrics import Counts
-from pixstream.metrics.records import BATCHES, CONSUMED, FRESHNESS
+from pixstream.metrics.records import (
+    BACKPRESSURE,
+    BATCH_BYTES,
+    BATCH_RECORDS,
+    BATCHES,
+    BYTES,
+    CONSUMED,
+    FRESHNESS,
+    IN_HAND,
+    INTERRUPTED,
+    LAST_SUCCESS,
+    REBALANCES,
+    RELEASED,
+    outcomes,
+)
 
 if TYPE_CHECKING:
     import threading
@@ -35,7 +52,22 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.1
 POLL_RECORDS = 2000
 
-METRICS = (CONSUMED, BATCHES, FRESHNESS, *retries.METRICS)
+RECORDS_OF_A_BATCH = BATCH_RECORDS.of(stage="consume")
+BYTES_OF_A_BATCH = BATCH_BYTES.of(stage="consume")
+METRICS = (
+    CONSUMED,
+    RELEASED,
+    IN_HAND,
+    INTERRUPTED,
+    BATCHES,
+    RECORDS_OF_A_BATCH,
+    BYTES_OF_A_BATCH,
+    FRESHNESS,
+    LAST_SUCCESS,
+    REBALANCES,
+    BACKPRESSURE,
+    *retries.METRICS,
+)
 """Records read, batches processed, and the metrics of `retries`.
 
 FRESHNESS compares the clocks of Kafka's producer and this machine, which may disagree.
@@ -51,6 +83,7 @@ class Member:
         retry: back-off after transient failures, and the plugin's circuit breaker.
         stop: set to end after the current batch.
         metrics: the metrics of the loop, including `METRICS`.
+        stage: what a call of the plugin is in metrics: write or process.
         reassigned: called after partitions were assigned or revoked and the buffer was updated.
 
     Attributes:
@@ -68,16 +101,18 @@ class Member:
         stop: threading.Event,
         metrics: Sequence[Metric],
         *,
+        stage: str,
         reassigned: Callable[[], None] = lambda: None,
     ) -> None:
         self.counts = Counts(*metrics)
+        self.counts.set(IN_HAND, 0)
         self.buffer: list[Record] = []
         self.standing: dict[TopicIdPartition, int] = {}
         self._reader = reader
         self._client = client
         self._stop = stop
         self._reassigned = reassigned
-        self.retries = RetryPolicy(reader.name, retry, self.counts)
+        self.retries = RetryPolicy(reader.name, retry, self.counts, stage)
         self._assignment = Assignment(reader, client, retry)
         self._inbox: Inbox | None = None
         self._newest = SCHEMA_VERSION
@@ -148,8 +183,7 @@ class Member:
                 continue
             if records and not self.buffer:
                 deadline = time.monotonic() + limits.seconds
-            self.buffer.extend(records)
-            self.counts.add(CONSUMED, len(records))
+            self._accept(records)
             size += sum(len(r.value or b"") + len(r.key or b"") for r in records)
             if len(self.buffer) >= limits.rows or size >= limits.bytes:
                 return
@@ -164,7 +198,8 @@ class Member:
         while True:
             try:
                 for segment in self._segments():
-                    take(segment)
+                    with self._accounting():
+                        take(segment)
                     self._newest = segment.version
             except Transient as error:
                 if not self.wait(error):
@@ -173,20 +208,50 @@ class Member:
                 self.retries.works()
                 return
 
+    @contextmanager
+    def _accounting(self) -> Iterator[None]:
+        """Show all that becomes of a segment at once.
+
+        Records that a failed attempt already counted, and that are still here, get another outcome
+        later, so they count as accepted again.
+        """
+        counts = self.counts, self._reader.counts
+        with self.counts.together(self._reader.counts):
+            before, held = outcomes(*counts), len(self.buffer)
+            try:
+                yield
+            except PixstreamError:
+                again = outcomes(*counts) - before - (held - len(self.buffer))
+                self.counts.add(CONSUMED, again)
+                raise
+
     def drop(self, count: int) -> None:
         """Drop the first records of the buffer, which are processed."""
         if count:
-            self.counts.add(BATCHES)
-            # Kafka accepts a record without a timestamp (-1) from any other writer.
-            stamped = [r.timestamp for r in self.buffer[:count] if r.timestamp > 0]
-            if stamped:
-                self.counts.set(FRESHNESS, max(0.0, round(time.time() - min(stamped) / 1000, 3)))
+            self._count(self.buffer[:count])
         del self.buffer[:count]
+        self.counts.set(IN_HAND, len(self.buffer))
+
+    def _count(self, records: Sequence[Record]) -> None:
+        """Count a batch that is processed."""
+        self.counts.add(BATCHES)
+        size = 0
+        for topic, run in groupby(records, key=attrgetter("topic")):
+            here = sum(len(r.value or b"") + len(r.key or b"") for r in run)
+            self.counts.add(BYTES.of(short=BYTES.short, stage="consume", topic=topic), here)
+            size += here
+        self.counts.observe(RECORDS_OF_A_BATCH, len(records))
+        self.counts.observe(BYTES_OF_A_BATCH, size)
+        # Kafka accepts a record without a timestamp (-1) from any other writer.
+        stamped = [r.timestamp for r in records if r.timestamp > 0]
+        if stamped:
+            self.counts.set(FRESHNESS, max(0.0, round(time.time() - min(stamped) / 1000, 3)))
 
     def settle(self, offsets: Mapping[TopicIdPartition, int]) -> None:
         """Note that the group knows these next offsets."""
         self.standing.update(offsets)
         self._unsettled.difference_update(offsets)
+        self.counts.set(LAST_SUCCESS, round(time.time(), 3))
 
     def wait(self, error: Transient, *, until_polled: bool = False) -> bool:
         """Wait as a paused but polling member of the group; return False when stopping.
@@ -195,7 +260,8 @@ class Member:
             error: the failure.
             until_polled: a poll failed; a successful one ends the wait.
         """
-        deadline = time.monotonic() + self.retries.after(error)
+        began = time.monotonic()
+        deadline = began + self.retries.after(error)
         self.inbox.pause()
         try:
             # Poll at least once, however short the wait: a rebalance must not be missed.
@@ -205,6 +271,7 @@ class Member:
                 if time.monotonic() >= deadline:
                     return True
         finally:
+            self.counts.add(BACKPRESSURE, time.monotonic() - began)
             self.inbox.resume()
         return False
 
@@ -232,9 +299,14 @@ class Member:
         except Transient:
             self._stop.wait(POLL_SECONDS)
             return False
-        self.buffer.extend(records)
-        self.counts.add(CONSUMED, len(records))
+        self._accept(records)
         return True
+
+    def _accept(self, records: Sequence[Record]) -> None:
+        self.buffer.extend(records)
+        with self.counts.together():
+            self.counts.add(CONSUMED, len(records))
+            self.counts.set(IN_HAND, len(self.buffer))
 
     def _assigned(
         self,
@@ -250,13 +322,18 @@ class Member:
         self._unsettled.update(p for p, start in starts.items() if not start.settled)
         offsets = {p: start.offset for p, start in starts.items()}
         self.standing.update(offsets)
+        self.counts.add(REBALANCES)
         self._reassigned()
         return offsets
 
     def _revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Forget partitions that another member owns now; it reads their buffered records again."""
         gone = {(p.topic, p.partition) for p in partitions}
-        self.buffer = [r for r in self.buffer if (r.topic, r.partition) not in gone]
+        kept = [r for r in self.buffer if (r.topic, r.partition) not in gone]
+        with self.counts.together():
+            self.counts.add(RELEASED, len(self.buffer) - len(kept))
+            self.counts.set(IN_HAND, len(kept))
+        self.buffer = kept
         for known in [p for p in self.standing if (p.topic, p.partition) in gone]:
             self._left[known] = self.standing.pop(known)
             self._unsettled.discard(known)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from pixstream.dead_letters.counting import count_letters, from_topics
 from pixstream.errors import PixstreamError
-from pixstream.kafka.names import DLQ
+from pixstream.kafka.names import DLQ, EVENT_TOPICS
 from pixstream.kafka.ports import TopicPartition
 from pixstream.loops.decoder import Decoder
 from pixstream.loops.member import METRICS as OF_THE_MEMBER
 from pixstream.loops.member import Member
 from pixstream.loops.reading import ReadingLoop
 from pixstream.loops.state import State
-from pixstream.metrics.records import LETTERS, NOT_FOR_US, RECORDS
+from pixstream.metrics.records import (
+    EMITTED,
+    NOT_FOR_US,
+    RECORDS,
+    TRANSACTION_SECONDS,
+    failures,
+)
 
 if TYPE_CHECKING:
     import threading
@@ -27,9 +35,16 @@ if TYPE_CHECKING:
     from pixstream.loops.segments import Segment
     from pixstream.plugins.processor import Processor
 
-PROCESSED = RECORDS.of("processed", stage="process", outcome="accepted", topic="")
-EMITTED = RECORDS.of("emitted", stage="process", outcome="emitted", topic="")
-METRICS = (*OF_THE_MEMBER, PROCESSED, EMITTED, LETTERS, NOT_FOR_US)
+PROCESSED = RECORDS.of("processed", stage="process", outcome="processed", topic="")
+METRICS = (
+    *OF_THE_MEMBER,
+    PROCESSED,
+    EMITTED,
+    *from_topics(EVENT_TOPICS.values()),
+    NOT_FOR_US,
+    failures("process"),
+    TRANSACTION_SECONDS,
+)
 """Those of the member; and of committed transactions: events, records made from them, letters, and
 records replayed for another component."""
 
@@ -66,7 +81,15 @@ class ProcessLoop(ReadingLoop):
     ) -> None:
         self._processor = processor
         self._state = State(processor, client)
-        member = Member(processor, client, retry, stop, METRICS, reassigned=self._state.distrust)
+        member = Member(
+            processor,
+            client,
+            retry,
+            stop,
+            METRICS,
+            stage="process",
+            reassigned=self._state.distrust,
+        )
         super().__init__(processor, member, client, stop)
         self._decoder = Decoder(processor.name, letters, seal_extra, contract)
 
@@ -84,6 +107,7 @@ class ProcessLoop(ReadingLoop):
             self._state.distrust()
             outputs = self._process(batch.events)
         # 3. Send all of it in one transaction, which is as short as possible.
+        began = time.monotonic()
         with self._writer.transaction() as transaction:
             for output in outputs:
                 transaction.send(*output)
@@ -93,6 +117,7 @@ class ProcessLoop(ReadingLoop):
                 self._state.write(transaction)
             # Kafka refuses if the group went on without us: other members have these records then.
             transaction.send_offsets(segment.next_offsets, self.member.inbox.membership())
+        self.counts.observe(TRANSACTION_SECONDS, time.monotonic() - began)
         # 4. Kafka has committed it: the state in memory is valid again.
         if events:
             self._state.trust()
@@ -100,7 +125,7 @@ class ProcessLoop(ReadingLoop):
         self.member.settle(segment.next_offsets)
         self.counts.add(PROCESSED, events)
         self.counts.add(EMITTED, len(outputs))
-        self.counts.add(LETTERS, len(batch.letters))
+        count_letters(self.counts, batch.letters)
         self.counts.add(NOT_FOR_US, batch.skipped)
 
     def _process(self, events: EventBatch) -> list[tuple[str, bytes | None, bytes | None, Headers]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pixstream.backoff import Backoff, BackoffSettings
-from pixstream.errors import Transient
+from pixstream.errors import PixstreamError, Transient
 from pixstream.kafka.names import POSITIONS, transactional_id
 from pixstream.kafka.transactions import Writer
 from pixstream.loops import sending
@@ -19,13 +19,19 @@ from pixstream.loops.ownership import Ownership
 from pixstream.loops.positions import to_record
 from pixstream.loops.sending import Sending
 from pixstream.metrics import Counts
-from pixstream.metrics.records import COMMITTED, RETRIES
+from pixstream.metrics.records import (
+    BACKPRESSURE,
+    COMMITTED,
+    RETRIES,
+    TRANSACTION_SECONDS,
+    failures,
+)
 from pixstream.plugins.listening import Listens
 from pixstream.plugins.producer import LearnsOfDelivery, LearnsOfFailure
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from pixstream.dead_letters import LetterWriter
     from pixstream.event.sealing import Sealer
@@ -41,7 +47,15 @@ LISTENING_SECONDS = 1.0
 WORD_SECONDS = 10.0
 """Shortest time between two log lines about transient failures."""
 
-METRICS = (*sending.METRICS, COMMITTED, RETRIES)
+METRICS = (
+    *sending.METRICS,
+    COMMITTED,
+    RETRIES,
+    BACKPRESSURE,
+    TRANSACTION_SECONDS,
+    failures("read"),
+    failures("produce"),
+)
 
 
 class ProduceLoop:
@@ -84,6 +98,7 @@ class ProduceLoop:
             retry = msgspec.structs.replace(retry, max_seconds=longest)
         self._backoff = Backoff(retry)
         self._stop = stop
+        self._stage = "produce"
         self._failures = 0
         self._next_line = 0.0
         self.state = "starting"
@@ -101,10 +116,15 @@ class ProduceLoop:
         own_id = transactional_id(producer.name, producer.replica, producer.replicas)
         with closing(Writer(self._client, own_id)) as writer:
             while not self._stop.is_set():
+                self._stage = "produce"
                 try:
                     self._produce(writer)
                 except Transient as error:
+                    self._count(error)
                     self._wait(error)
+                except PixstreamError as error:
+                    self._count(error)
+                    raise
 
     def _produce(self, writer: Writer) -> None:
         """Read the source into Kafka until `stop` is set or a transient failure happens."""
@@ -116,21 +136,38 @@ class ProduceLoop:
         since = self._ownership.claim()
         self.state = "ready"
         # 4. Read the source from there.
-        with _closed_at_end(producer.read(since)) as readings:
+        with closing(self._from_source(producer.read(since))) as readings:
             for batch in batches(readings, producer.batch, self._stop):
                 # 5. Events, letters and positions become visible together or not at all.
+                self._sending.begin()
+                began = time.monotonic()
                 with self._answering_for(batch), writer.transaction() as transaction:
                     for reading in batch:
                         batch.size += self._sending.send(reading, transaction)
                     for stream, position in batch.positions().items():
                         key, value = to_record(producer.name, stream, position, self._vault)
                         transaction.send(POSITIONS, key, value, ())
+                self.counts.observe(TRANSACTION_SECONDS, time.monotonic() - began)
+                self._sending.committed()
                 self._backoff.reset()
                 self.counts.add(COMMITTED, len(batch.readings))
                 # 6. Kafka holds them durably: the source may forget them.
                 if isinstance(producer, LearnsOfDelivery):
                     for reading in batch.readings:
                         producer.delivered(reading)
+
+    def _from_source(
+        self, readings: Iterator[Reading | None]
+    ) -> Generator[Reading | None, None, None]:
+        """Pass readings on, and note when it is the source that fails."""
+        try:
+            yield from readings  # closed with this generator, which releases what it holds
+        except PixstreamError:
+            self._stage = "read"
+            raise
+
+    def _count(self, error: PixstreamError) -> None:
+        self.counts.add(failures(self._stage, type(error).__name__))
 
     @contextmanager
     def _answering_for(self, batch: Batch) -> Iterator[None]:
@@ -160,16 +197,4 @@ class ProduceLoop:
             )
             self._failures, self._next_line = 0, now + WORD_SECONDS
         self._stop.wait(wait)
-
-
-@contextmanager
-def _closed_at_end(
-    readings: Iterator[Reading | None],
-) -> Iterator[Iterator[Reading | None]]:
-    """Close a generator, so that its `finally` releases resources; other iterators have none."""
-    try:
-        yield readings
-    finally:
-        close = getattr(readings, "close", None)
-        if close is not None:
-            close()
+        self.counts.add(BACKPRESSURE, time.monotonic() - now)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from pixstream.errors import PixstreamError
 from pixstream.kafka.names import transactional_id
 from pixstream.kafka.transactions import Writer
 
@@ -57,9 +58,13 @@ class ReadingLoop(ABC):
             PixstreamError: waiting does not cure the failure; nothing of the batch is committed.
         """
         with closing(self):
-            self.open()
-            while not self._stop.is_set():
-                self.step()
+            try:
+                self.open()
+                while not self._stop.is_set():
+                    self.step()
+            except PixstreamError as error:
+                self.member.retries.failed(error)
+                raise
 
     def open(self) -> None:
         """Fence the former owner of the transactional id, and join the group."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pixstream import breaker
 from pixstream.backoff import Backoff
 from pixstream.breaker import Breaker
-from pixstream.errors import Transient
-from pixstream.metrics.records import RETRIES
+from pixstream.errors import PixstreamError, Transient
+from pixstream.metrics.records import RETRIES, failures
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.loops")
 
-METRICS = (RETRIES, *breaker.METRICS)
+METRICS = (RETRIES, failures("consume"), *breaker.METRICS)
 
 _STATES = {"closed": "waiting", "open": "breaker_open", "half_open": "breaker_half_open"}
 
@@ -32,16 +32,19 @@ class RetryPolicy:
         name: the name of the component.
         retry: back-off after transient failures, and the plugin's circuit breaker.
         counts: keeps `METRICS`.
+        stage: what a call of the plugin is in metrics: write or process.
 
     Attributes:
         state: starting, ready, waiting (for Kafka or the plugin), breaker_open (the plugin is not
             called) or breaker_half_open (one trial call).
     """
 
-    def __init__(self, name: str, retry: RetrySettings, counts: Counts) -> None:
+    def __init__(self, name: str, retry: RetrySettings, counts: Counts, stage: str) -> None:
         self.state = "starting"
         self._name = name
         self._counts = counts
+        self._stage = stage
+        self._plugins: PixstreamError | None = None
         self._backoff = Backoff(retry)
         self._breaker = Breaker(name, retry, counts)
 
@@ -53,6 +56,7 @@ class RetryPolicy:
     def after(self, error: Transient) -> float:
         """Return the seconds to wait after this failure."""
         wait = max(self._backoff.next(), self._breaker.remaining())
+        self.failed(error)
         self._counts.add(RETRIES)
         self.state = _STATES[self._breaker.state]
         log.warning(
@@ -62,6 +66,11 @@ class RetryPolicy:
             wait,
         )
         return wait
+
+    def failed(self, error: PixstreamError) -> None:
+        """Count a failure, at the stage at which it happened."""
+        stage = self._stage if error is self._plugins else "consume"
+        self._counts.add(failures(stage, type(error).__name__))
 
     def check_open(self) -> None:
         """Check that the plugin may be called.
@@ -84,9 +93,11 @@ class RetryPolicy:
         self._breaker.trying()
         try:
             yield
-        except Transient as error:
+        except PixstreamError as error:
             if error not in elsewhere:
-                self._breaker.failed()
+                self._plugins = error
+                if isinstance(error, Transient):
+                    self._breaker.failed()
             raise
         else:
             self._breaker.succeeded()

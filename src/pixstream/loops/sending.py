@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import TYPE_CHECKING
 
 from pixstream.dead_letters import DRAFT
+from pixstream.dead_letters.counting import FROM_SOURCES, count_letters
 from pixstream.errors import Refused
 from pixstream.event.categories import Category
 from pixstream.event.model import Reason, Refusal, encode
 from pixstream.event.record import event_record
 from pixstream.kafka.names import DLQ
-from pixstream.metrics.records import LETTERS, READ, RECORDS
+from pixstream.metrics.records import (
+    BATCH_BYTES,
+    BATCH_RECORDS,
+    BYTES,
+    LAST_EVENT,
+    LAST_SUCCESS,
+    LATENCY,
+    READ,
+    RECORDS,
+)
 
 if TYPE_CHECKING:
-    from pixstream.dead_letters import LetterWriter
+    from pixstream.dead_letters import Letter, LetterWriter
     from pixstream.event.model import PixEvent
     from pixstream.event.sealing import Sealer
     from pixstream.kafka.ports import Transaction
@@ -30,12 +41,29 @@ PRODUCED = {
     )
     for category in Category
 }
-METRICS = (READ, *PRODUCED.values(), LETTERS)
-"""Readings with content and what they became, including those of aborted transactions."""
+SENT_BYTES = {
+    topic: BYTES.of(short=BYTES.short, stage="produce", topic=topic)
+    for topic in (*(category.topic for category in Category), DLQ)
+}
+LATENCIES = {category: LATENCY.of(stage="produce", topic=category.topic) for category in Category}
+RECORDS_OF_A_BATCH = BATCH_RECORDS.of(stage="produce")
+BYTES_OF_A_BATCH = BATCH_BYTES.of(stage="produce")
+METRICS = (
+    READ,
+    *PRODUCED.values(),
+    *FROM_SOURCES,
+    *SENT_BYTES.values(),
+    *LATENCIES.values(),
+    RECORDS_OF_A_BATCH,
+    BYTES_OF_A_BATCH,
+    LAST_SUCCESS,
+    LAST_EVENT,
+)
+"""Of committed transactions: readings with content, what became of them, and how long it took."""
 
 
 class Sending:
-    """Sends the readings of one producer.
+    """Sends the readings of one producer, and counts those of committed transactions.
 
     Args:
         source: the name of the producer.
@@ -58,13 +86,19 @@ class Sending:
         self._letters = letters
         self._max_event_bytes = max_event_bytes
         self._counts = counts
+        self._sent: dict[Category, _Sent] = {}
+        self._posted: list[Letter] = []
+
+    def begin(self) -> None:
+        """Forget what was sent in an earlier transaction that was not committed."""
+        self._sent.clear()
+        self._posted.clear()
 
     def send(self, reading: Reading, transaction: Transaction) -> int:
         """Send one reading in the open transaction; return its bytes, 0 without content."""
         content = reading.content
         if content is None:
             return 0
-        self._counts.add(READ)
         if isinstance(content, Refusal):
             return self._letter(reading, content, transaction, "read", "Refused")
         now = dt.datetime.now(dt.UTC)
@@ -80,6 +114,28 @@ class Sending:
             return self._letter(reading, refusal, transaction, "seal", "Refused")
         return self._event(reading, event, transaction)
 
+    def committed(self) -> None:
+        """Count what was sent since `begin`."""
+        now, counts = time.time(), self._counts
+        events, size = sum(len(sent.times) for sent in self._sent.values()), 0
+        newest = max((max(sent.times) for sent in self._sent.values()), default=None)
+        with counts.together():
+            counts.add(READ, events + len(self._posted))
+            for category, sent in self._sent.items():
+                counts.add(PRODUCED[category], len(sent.times))
+                counts.add(SENT_BYTES[category.topic], sent.bytes)
+                counts.observe_all(LATENCIES[category], [max(now - at, 0.0) for at in sent.times])
+                size += sent.bytes
+            count_letters(counts, self._posted)
+            posted = sum(len(letter.key) + len(letter.value) for letter in self._posted)
+            counts.add(SENT_BYTES[DLQ], posted)
+            counts.set(LAST_SUCCESS, round(now, 3))
+            if newest is not None:
+                counts.set(LAST_EVENT, round(min(newest, now), 3))
+        if events or self._posted:
+            counts.observe(RECORDS_OF_A_BATCH, events + len(self._posted))
+            counts.observe(BYTES_OF_A_BATCH, size + posted)
+
     def _event(self, reading: Reading, event: PixEvent, transaction: Transaction) -> int:
         record = event_record(event)
         if record.size > self._max_event_bytes:
@@ -91,7 +147,9 @@ class Sending:
             )
             return self._letter(reading, refusal, transaction, "produce", "TooLarge")
         transaction.send(*record)
-        self._counts.add(PRODUCED[event.category])
+        sent = self._sent.setdefault(event.category, _Sent())
+        sent.times.append((event.source_time or event.event_time).timestamp())
+        sent.bytes += record.size
         return record.size
 
     def _letter(
@@ -99,5 +157,13 @@ class Sending:
     ) -> int:
         letter = self._letters.from_reading(reading, refusal, stage, error)
         transaction.send(DLQ, *letter)
-        self._counts.add(LETTERS)
+        self._posted.append(letter)
         return len(letter.value)
+
+
+class _Sent:
+    """The events of one category in the open transaction: their times in s, and all their bytes."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.bytes = 0

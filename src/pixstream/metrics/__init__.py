@@ -5,8 +5,18 @@ Everything else follows from the declaration: the report of the process, the sup
 `/metrics`, `pixstream status` and docs/reference/metrics.md.
 """
 
-from pixstream.metrics.counts import Counts
+from pixstream.metrics.counts import Counts, published
 from pixstream.metrics.declarations import Counter, Gauge, Histogram, Metric
 from pixstream.metrics.samples import Distribution, Key, Sample
 
-__all__ = ["Counter", "Counts", "Distribution", "Gauge", "Histogram", "Key", "Metric", "Sample"]
+__all__ = [
+    "Counter",
+    "Counts",
+    "Distribution",
+    "Gauge",
+    "Histogram",
+    "Key",
+    "Metric",
+    "Sample",
+    "published",
+]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pixstream.metrics.declarations import Gauge, Histogram
 from pixstream.metrics.samples import Distribution, Sample
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pixstream.metrics.declarations import Counter, Metric
     from pixstream.metrics.samples import Key
+
+_PUBLISHING = threading.RLock()
+"""Held while changes are published and while samples are taken, of all objects alike."""
 
 
 class _Observed:
@@ -24,7 +31,7 @@ class _Observed:
 
 
 class Counts(Mapping[str, int | float]):
-    """Values of metrics; as a mapping, the counters and gauges by their short names.
+    """Values of metrics; as a mapping, the sums of counters and gauges by their short names.
 
     The counters and histograms in `declared` start at 0, so that their first increase is visible. A
     gauge starts when it is set, and a metric with labels with its first series. Any thread may
@@ -36,7 +43,8 @@ class Counts(Mapping[str, int | float]):
 
     def __init__(self, *declared: Metric) -> None:
         self._series: dict[Key, Metric] = {}
-        self._keys: dict[str, Key] = {}
+        self._keys: dict[str, list[Key]] = {}
+        self._held: dict[Key, int | float] | None = None
         self._numbers: dict[Key, int | float] = {}
         self._observed: dict[Key, _Observed] = {}
         for metric in declared:
@@ -67,28 +75,74 @@ class Counts(Mapping[str, int | float]):
         observed.counts[bisect_left(observed.bounds, value)] += times
         observed.sum += value * times
 
+    def observe_all(self, histogram: Histogram, values: Iterable[float]) -> None:
+        """Count many values, each in its bucket."""
+        if histogram.key not in self._observed:
+            self._begin(histogram)
+        observed, ordered, below = self._observed[histogram.key], sorted(values), 0
+        for bucket, bound in enumerate(observed.bounds):
+            up_to = bisect_right(ordered, bound)
+            observed.counts[bucket] += up_to - below
+            below = up_to
+        observed.counts[-1] += len(ordered) - below
+        observed.sum += sum(ordered)
+
+    @contextmanager
+    def together(self, *others: Counts) -> Iterator[None]:
+        """Let samples show all changes of counters and gauges in the `with` block at once.
+
+        Until its end they show the values from before it, here and in `others`. Blocks may be
+        nested: the outermost counts.
+        """
+        with _PUBLISHING:
+            held = [counts for counts in (self, *others) if counts.hold()]
+        try:
+            yield
+        finally:
+            with _PUBLISHING:
+                for counts in held:
+                    counts.release()
+
+    def hold(self) -> bool:
+        """Let samples show the present values until `release`; return False if they do already."""
+        if self._held is not None:
+            return False
+        self._held = dict(self._numbers)
+        return True
+
+    def release(self) -> None:
+        """Let samples show the newest values again."""
+        self._held = None
+
+    def numbers(self) -> dict[Key, int | float]:
+        """Return the present values of counters and gauges, by series."""
+        return dict(self._numbers)
+
     def samples(self) -> list[Sample]:
         """Return a sample of every series; any thread may call this."""
-        return [
-            Sample(
-                name=metric.name,
-                kind=metric.kind,
-                value=self._value(metric),
-                help=metric.help,
-                labels=dict(zip(metric.labels, metric.values, strict=True)),
-                short=metric.short,
-            )
-            for metric in list(self._series.values())
-        ]
+        with _PUBLISHING:
+            numbers = dict(self._numbers if self._held is None else self._held)
+            return [
+                Sample(
+                    name=metric.name,
+                    kind=metric.kind,
+                    value=self._value(metric, numbers),
+                    help=metric.help,
+                    labels=dict(zip(metric.labels, metric.values, strict=True)),
+                    short=metric.short,
+                )
+                for metric in list(self._series.values())
+                if metric.key in numbers or metric.key in self._observed
+            ]
 
     def __getitem__(self, short: str) -> int | float:
-        return self._numbers[self._keys[short]]
+        return sum(self._numbers[key] for key in self._keys[short])
 
     def __iter__(self) -> Iterator[str]:
-        return (short for short, key in list(self._keys.items()) if key in self._numbers)
+        return (short for short, keys in list(self._keys.items()) if keys[0] in self._numbers)
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         return f"Counts({dict(self)})"
@@ -96,17 +150,26 @@ class Counts(Mapping[str, int | float]):
     def _begin(self, metric: Metric) -> None:
         if not metric.is_series:
             raise ValueError(f"metric {metric.name}: choose one of its series with Metric.of")
-        if metric.short in self._keys:
+        keys = self._keys.setdefault(metric.short, [])
+        if any(name != metric.name for name, _ in keys):
             raise ValueError(f"metric {metric.name}: another has the short name {metric.short!r}")
         if isinstance(metric, Histogram):
             self._observed[metric.key] = _Observed(metric)
         else:
             self._numbers[metric.key] = 0
-        self._keys[metric.short] = metric.key
+        keys.append(metric.key)
         self._series[metric.key] = metric  # last: a concurrent reader finds its value
 
-    def _value(self, metric: Metric) -> int | float | Distribution:
-        if metric.key in self._numbers:
-            return self._numbers[metric.key]
+    def _value(
+        self, metric: Metric, numbers: Mapping[Key, int | float]
+    ) -> int | float | Distribution:
+        if metric.key in numbers:
+            return numbers[metric.key]
         observed = self._observed[metric.key]
         return Distribution(observed.bounds, tuple(observed.counts), observed.sum)
+
+
+def published(*sources: Counts) -> dict[Key, Sample]:
+    """Return a sample of every series, all of one moment; a later source replaces earlier ones."""
+    with _PUBLISHING:
+        return {sample.key: sample for counts in sources for sample in counts.samples()}

@@ -14,7 +14,8 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from pixstream.backoff import Backoff
-from pixstream.metrics import Distribution
+from pixstream.metrics import Distribution, Sample
+from pixstream.metrics.records import IN_HAND, INTERRUPTED
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FAILED, EXIT_FENCED, EXIT_OK
 from pixstream.processes.report import STARTING, WARNED_SECONDS, Report
 from pixstream.processes.run_status import ComponentStatus
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pixstream.backoff import BackoffSettings
-    from pixstream.metrics import Key, Sample
+    from pixstream.metrics import Key
     from pixstream.processes.component import ChildSpec
     from pixstream.processes.run_lock import RunLock
 
@@ -172,7 +173,7 @@ class Child:
         code = self.process.returncode
         self.process = None
         self._last_exit, self._last_exit_at = self.describe(code), dt.datetime.now(dt.UTC)
-        self._former = {s.key: s for s in self.metrics() if s.kind != "gauge"}
+        self._former = {s.key: s for s in _interrupted(self.metrics()) if s.kind != "gauge"}
         self._reported = {}
         self.stalled = self.silent = 0.0
         return code
@@ -272,10 +273,26 @@ class Child:
         }
 
 
+def _interrupted(metrics: list[Sample]) -> list[Sample]:
+    """Return the samples of a process that ended, with what it had in hand as interrupted."""
+    found = {sample.key: sample for sample in metrics}
+    in_hand, before = found.get(IN_HAND.key), found.get(INTERRUPTED.key)
+    if in_hand is None:
+        return metrics
+    found[INTERRUPTED.key] = Sample(
+        name=INTERRUPTED.name,
+        kind=INTERRUPTED.kind,
+        value=in_hand.value,
+        help=INTERRUPTED.help,
+        short=INTERRUPTED.short,
+    ).after(before)
+    return [*found.values()]
+
+
 def _numbers(metrics: list[Sample], *kinds: str) -> dict[str, int | float]:
-    """Return the numeric values of these kinds, by the short names of their series."""
-    return {
-        sample.short: sample.value
-        for sample in sorted(metrics, key=lambda sample: sample.short)
-        if sample.kind in kinds and not isinstance(sample.value, Distribution)
-    }
+    """Return the numeric values of these kinds, summed by the short names of their series."""
+    numbers: dict[str, int | float] = {}
+    for sample in sorted(metrics, key=lambda sample: sample.short):
+        if sample.kind in kinds and not isinstance(sample.value, Distribution):
+            numbers[sample.short] = numbers.get(sample.short, 0) + sample.value
+    return numbers

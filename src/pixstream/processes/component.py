@@ -76,6 +76,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _run_spec(spec, stop, reporter)
     finally:
+        lifeline.disregard_requests()
         reporter.report()
 
 

@@ -29,11 +29,13 @@ from pixstream.processes.run_status import READY, STALE_SECONDS
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
 
     from pixstream.config.settings import MetricsSettings
+    from pixstream.metrics import Sample
+    from pixstream.processes.lag_watch import LagWatch
     from pixstream.processes.run_status import SupervisorStatus
 
     Latest = Callable[[], SupervisorStatus | None]
@@ -50,6 +52,7 @@ class Endpoint:
     Args:
         settings: where to listen.
         latest: returns the status that the supervisor last published; None: none yet.
+        lag: measures the lag while the endpoint is open; None: nobody does.
 
     Attributes:
         address: the URL of the metrics.
@@ -58,7 +61,13 @@ class Endpoint:
         ConfigError: it cannot listen there.
     """
 
-    def __init__(self, settings: MetricsSettings, latest: Latest) -> None:
+    def __init__(
+        self,
+        settings: MetricsSettings,
+        latest: Latest,
+        lag: LagWatch | None = None,
+    ) -> None:
+        self._lag = lag
         listening = _listen(settings)
         port = listening.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -73,8 +82,12 @@ class Endpoint:
         else:
             log.info("metrics at %s", self.address)
         counts = Counts(*door.METRICS)
+
+        def own() -> list[Sample]:
+            return counts.samples() + ([] if lag is None else lag.samples())
+
         self._server = HttpServer(
-            create_app(latest, counts),
+            create_app(latest, own),
             listening,
             "metrics",
             Terms(settings.connections, networks(settings.allow_from)),
@@ -82,18 +95,29 @@ class Endpoint:
             counts=counts,
         )
         self._server.start()
+        if lag is not None:
+            lag.start()
 
     def close(self) -> None:
         """Stop listening; responses in progress are completed."""
+        if self._lag is not None:
+            self._lag.stop()
         self._server.stop()
 
 
-def create_app(latest: Latest, own: Counts | None = None) -> Starlette:
+def opener(
+    settings: MetricsSettings, lag: LagWatch | None = None
+) -> Callable[[Latest], Endpoint] | None:
+    """Return how to open the endpoint of a supervisor; None: it is not enabled."""
+    return (lambda latest: Endpoint(settings, latest, lag)) if settings.enabled else None
+
+
+def create_app(latest: Latest, own: Callable[[], Sequence[Sample]] = tuple) -> Starlette:
     """Return the endpoint as an ASGI application.
 
     Args:
         latest: returns the status that the supervisor last published; None: none yet.
-        own: what the endpoint counts about its own connections; None: nothing.
+        own: returns samples of the supervisor itself.
     """
     registry = CollectorRegistry()
     registry.register(StatusCollector(latest, own))

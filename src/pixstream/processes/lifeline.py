@@ -87,6 +87,11 @@ def end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True, name="supervisor-watch").start()
 
 
+def disregard_requests() -> None:
+    """Let SIGTERM change nothing more: the exit code is known, and the interpreter shuts down."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def obey(stop: Stop, starting: Callable[[], bool]) -> None:
     """Let SIGTERM end this process; the supervisor handles SIGINT and SIGHUP from its terminal.
 

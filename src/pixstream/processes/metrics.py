@@ -20,10 +20,11 @@ from prometheus_client.registry import Collector
 from pixstream import __version__
 from pixstream.http_serving import door
 from pixstream.metrics import Counter, Counts, Distribution, Gauge
+from pixstream.processes import lag_watch
 from pixstream.processes.run_status import STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pixstream.metrics import Sample
     from pixstream.processes.run_status import ComponentStatus, SupervisorStatus
@@ -46,7 +47,7 @@ SILENT = Gauge(
 )
 STALLED = Gauge("pix_component_stalled_seconds", "Time since its loop last made progress")
 
-OF_SUPERVISOR = (BUILD, STATUS_AGE, *door.METRICS)
+OF_SUPERVISOR = (BUILD, STATUS_AGE, *lag_watch.METRICS, *door.METRICS)
 """The latter about the connections of the endpoint itself."""
 
 OF_COMPONENT = (STATE, RESTARTS, SILENT, STALLED)
@@ -58,21 +59,23 @@ class StatusCollector(Collector):
 
     Args:
         latest: returns the status that it last published; None: none yet.
-        own: what the endpoint counts about its own connections; None: nothing.
+        own: returns samples of the supervisor itself.
     """
 
     def __init__(
-        self, latest: Callable[[], SupervisorStatus | None], own: Counts | None = None
+        self,
+        latest: Callable[[], SupervisorStatus | None],
+        own: Callable[[], Sequence[Sample]] = tuple,
     ) -> None:
         self._latest = latest
-        self._own = Counts() if own is None else own
+        self._own = own
         self._contradicted: set[str] = set()
 
     def collect(self) -> Iterator[Family]:
         """Yield every family that has a sample now."""
         status = self._latest()
         families: dict[str, Family] = {}
-        for sample in (*_of_supervisor(status).samples(), *self._own.samples()):
+        for sample in (*_of_supervisor(status).samples(), *self._own()):
             self._put(families, sample, {})
         for component in [] if status is None else status.components:
             labels = {"component": component.component, "replica": str(component.replica)}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pixstream import logs
-from pixstream.metrics import Counts, Sample
+from pixstream.metrics import Counts, Sample, published
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,8 +123,8 @@ class Reporter:
                 self._write(self._descriptor)
 
     def _line(self) -> Report:
-        own = () if self._loop is None else self._loop.counts.samples()
-        metrics = {sample.key: sample for sample in (*own, *self._counts.samples())}
+        own = () if self._loop is None else (self._loop.counts,)
+        metrics = published(*own, self._counts)
         return Report(
             state=self.state,
             metrics=[*metrics.values()],

@@ -28,7 +28,6 @@ import msgspec
 from pixstream.errors import ConfigError, PortTakenError
 from pixstream.processes.child import COMMAND, Child
 from pixstream.processes.doors import Doors
-from pixstream.processes.endpoint import Endpoint
 from pixstream.processes.lifeline import EXIT_CONFIG, EXIT_FENCED, EXIT_OK
 from pixstream.processes.replica_locks import ReplicaLocks
 from pixstream.processes.report import READY, STARTING
@@ -38,9 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from pixstream.config.settings import MetricsSettings, SupervisorSettings
+    from pixstream.config.settings import SupervisorSettings
     from pixstream.plugins.component import Component
     from pixstream.processes.component import ChildSpec
+    from pixstream.processes.endpoint import Endpoint, Latest
 
 __all__ = ["Child", "Supervisor", "select"]
 
@@ -65,7 +65,7 @@ class Supervisor:
         directory: the `run` directory in the data directory. The status is written there once a
             second, and each replica is locked, so that no other supervisor runs it too. None:
             neither.
-        metrics: where to serve metrics; None, or not enabled: nowhere.
+        serve: opens the endpoint that shows the status; None: there is none.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class Supervisor:
         command: Sequence[str] = COMMAND,
         directory: Path | None = None,
         *,
-        metrics: MetricsSettings | None = None,
+        serve: Callable[[Latest], Endpoint] | None = None,
     ) -> None:
         self._settings = settings
-        self._metrics = metrics if metrics is not None and metrics.enabled else None
+        self._serve = serve
         self._endpoint: Endpoint | None = None
         self._seen: SupervisorStatus | None = None
         self._selector = selectors.DefaultSelector()
@@ -115,8 +115,8 @@ class Supervisor:
             PixstreamError: another supervisor runs one of them; no child was started.
             ConfigError: the metrics cannot be served; no child was started.
         """
-        if self._metrics is not None:
-            self._endpoint = Endpoint(self._metrics, lambda: self._seen)
+        if self._serve is not None:
+            self._endpoint = self._serve(lambda: self._seen)
         if self._directory is not None:
             self._status = StatusFile(self._directory)
             self._publish()

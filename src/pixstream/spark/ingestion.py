@@ -7,6 +7,7 @@ written twice has the same id, and an event already in silver adds nothing.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import logging
 import uuid
@@ -15,11 +16,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pixstream.dead_letters import error_class
+from pixstream.dead_letters.counting import count_letters, from_topics
 from pixstream.errors import DestinationError, Transient
 from pixstream.event.categories import Category
 from pixstream.kafka.names import DLQ, EVENT_TOPICS
 from pixstream.metrics import Counts
-from pixstream.metrics.records import BATCHES, CONSUMED, LETTERS, REVISIONS, WRITTEN
+from pixstream.metrics.records import BATCHES, CONSUMED, DUPLICATES, RECORDS, REVISIONS, WRITTEN
 from pixstream.spark.conflicts import again
 from pixstream.spark.decoding import Decoder, new_columns, to_record
 from pixstream.spark.places import BRONZE
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from pixstream.dead_letters import LetterWriter
+    from pixstream.dead_letters import Letter, LetterWriter
     from pixstream.event.contract import ContractSettings
     from pixstream.kafka.ports import Client
     from pixstream.kafka.settings import KafkaSettings
@@ -52,8 +54,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.spark")
 
-METRICS = (CONSUMED, LETTERS, WRITTEN, REVISIONS, BATCHES)
-"""Written are rows inserted into silver, revisions are rows updated there."""
+UPDATED = RECORDS.of("updated", stage="write", outcome="updated", topic="")
+METRICS = (
+    CONSUMED,
+    *from_topics(EVENT_TOPICS.values()),
+    WRITTEN,
+    UPDATED,
+    DUPLICATES,
+    REVISIONS,
+    BATCHES,
+)
+"""Of settled batches. Written are rows inserted into silver, revisions are rows updated there."""
 
 _LETTERS_AT_ONCE = 1000
 
@@ -86,6 +97,14 @@ class IngestionContext(NamedTuple):
     letters: LetterWriter
     privacy: PrivacySettings
     contract: ContractSettings
+
+
+@dataclasses.dataclass
+class _Done:
+    """Rows of silver that a batch inserted and updated, over all its attempts."""
+
+    inserted: int = 0
+    updated: int = 0
 
 
 class Ingestion:
@@ -172,31 +191,41 @@ class Ingestion:
 
     def settle(self, bronze: DataFrame, query: str, batch: int) -> None:
         """Write the letters and silver rows of bronze rows; safe to repeat."""
-        decoded, topics = self._decoded(bronze)
+        decoded, taken, topics = self._decoded(bronze)
+        done = _Done()
         try:
-            self._write_letters(decoded)
+            letters = self._write_letters(decoded)
             for category in Category:
                 topic = EVENT_TOPICS[category.plural]
                 if not topics.get(topic):
                     continue
                 events = decoded.where((decoded["_topic"] == topic) & decoded[REASON].isNull())
                 events = events.select(*self._silver.telling.names)
-                settle = partial(self._settle, events, category, query, batch)
+                settle = partial(self._settle, events, category, query, batch, done)
                 again(settle, f"batch {batch}, {category.plural}")
         finally:
             decoded.unpersist()
+        with self.counts.together():
+            self.counts.add(CONSUMED, taken)
+            count_letters(self.counts, letters)
+            self.counts.add(WRITTEN, done.inserted)
+            self.counts.add(UPDATED, done.updated)
+            self.counts.add(REVISIONS, done.updated)
+            self.counts.add(DUPLICATES, sum(topics.values()) - done.inserted - done.updated)
 
-    def _settle(self, events: DataFrame, category: Category, query: str, batch: int) -> None:
-        """Write these events to silver.
+    def _settle(
+        self, events: DataFrame, category: Category, query: str, batch: int, done: _Done
+    ) -> None:
+        """Write these events to silver, and add to what is done.
 
         Raises:
             Transient: another job changed some of them in the meantime.
         """
-        done = self._silver.settle(events, category, query, batch)
-        self.counts.add(WRITTEN, done.inserted)
-        self.counts.add(REVISIONS, done.updated)
-        if done.overtaken:
-            raise Transient(f"another job changed {done.overtaken} events in the meantime")
+        settled = self._silver.settle(events, category, query, batch)
+        done.inserted += settled.inserted
+        done.updated += settled.updated
+        if settled.overtaken:
+            raise Transient(f"another job changed {settled.overtaken} events in the meantime")
 
     def _bronze(self, records: DataFrame, query: str, batch: int) -> DataFrame:
         from pyspark.sql.functions import col, create_map, lit
@@ -212,8 +241,8 @@ class Ingestion:
             .select(*BRONZE_SCHEMA.names)
         )
 
-    def _decoded(self, bronze: DataFrame) -> tuple[DataFrame, Mapping[str, int]]:
-        """Return the decoded rows, cached, and the number of events by topic."""
+    def _decoded(self, bronze: DataFrame) -> tuple[DataFrame, int, Mapping[str, int]]:
+        """Return the decoded rows, cached, their number, and that of events by topic."""
         from pyspark.sql.functions import col, collect_set, count, count_if
 
         while True:
@@ -231,28 +260,36 @@ class Ingestion:
             )
             asked = new_columns({word for row in found for word in row[3]})
             if not asked:
-                self.counts.add(CONSUMED, sum(row[2] for row in found))
-                return decoded, {row[0]: row[1] for row in found}
+                return decoded, sum(row[2] for row in found), {row[0]: row[1] for row in found}
             decoded.unpersist()
             self._silver.widen(asked)
 
-    def _write_letters(self, decoded: DataFrame) -> None:
-        """Write dead letters for records that are not events, a limited number per transaction."""
+    def _write_letters(self, decoded: DataFrame) -> list[Letter]:
+        """Write dead letters for records that are not events, a limited number per transaction.
+
+        Returns:
+            their headers, without their content.
+        """
+        written = []
         bad = decoded.where(decoded[REASON].isNotNull()).select(REASON, MESSAGE, RAW)
         rows = bad.toLocalIterator()
         while some := list(islice(rows, _LETTERS_AT_ONCE)):
+            letters = [
+                self._around.letters.from_record(
+                    to_record(raw.asDict(recursive=True)),
+                    raw["topic_id"],
+                    stage="decode",
+                    reason=reason,
+                    message=message,
+                    error=error_class(reason),
+                )
+                for reason, message, raw in some
+            ]
             with self._writer.transaction() as transaction:
-                for reason, message, raw in some:
-                    letter = self._around.letters.from_record(
-                        to_record(raw.asDict(recursive=True)),
-                        raw["topic_id"],
-                        stage="decode",
-                        reason=reason,
-                        message=message,
-                        error=error_class(reason),
-                    )
+                for letter in letters:
                     transaction.send(DLQ, *letter)
-            self.counts.add(LETTERS, len(some))
+            written += [letter._replace(value=b"") for letter in letters]
+        return written
 
 
 def batch_of(bronze: DataFrame, query: str, batch: int) -> DataFrame:

@@ -2,6 +2,7 @@ import datetime as dt
 import itertools
 import json
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -69,6 +70,8 @@ class Bank:
 
     def reset(self) -> None:
         self.held.set()
+        # A request of an earlier test's client may come late: it has the path of that test.
+        self.path = f"/{secrets.token_hex(4)}"
         self.pix: list[dict[str, Any]] = []
         self.tokens = 0
         self.token_status = 200
@@ -81,9 +84,11 @@ class Bank:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        if request.url.path == "/token":
+        if not request.url.path.startswith(self.path):
+            answer: Response = PlainTextResponse("another test's", 404)
+        elif request.url.path.endswith("/token"):
             self.tokens += 1
-            answer: Response = JSONResponse(
+            answer = JSONResponse(
                 {"access_token": f"t{self.tokens}", "expires_in": 300}, self.token_status
             )
         else:
@@ -136,7 +141,7 @@ def bank(running: Bank, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bank]:
 
 
 def reader(bank: Bank, **settings: Any) -> BankApi:
-    base = f"http://127.0.0.1:{bank.port}"
+    base = f"http://127.0.0.1:{bank.port}{bank.path}"
     usual: dict[str, Any] = {
         "poll_seconds": 0.05,
         "returns_days": 0,

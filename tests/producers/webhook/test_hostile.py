@@ -24,7 +24,9 @@ NONE_KEPT = httpx2.Limits(max_keepalive_connections=0)
 @contextmanager
 def hostile(port: int, connections: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, hostile_clients.__file__, "--port", str(port)]
-    command += ["--connections", str(connections), "--address", "127.0.0.2"]
+    # benchmarks/bench_hostile.py has more of them, which come again sooner: how long a request then
+    # takes depends on the machine, and a busy one would spend all its time on them.
+    command += ["--connections", str(connections), "--address", "127.0.0.2", "--again", "30"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as crowd:
         try:
             yield crowd
@@ -47,7 +49,7 @@ def logged(file: Path) -> Iterator[None]:
 
 
 def test_honest_requests_are_all_answered_200_beside_hostile_ones(tmp_path: Path) -> None:
-    connections = hostile_clients.affordable(5000)
+    connections = hostile_clients.affordable(2000)
     log = tmp_path / "log"
     with logged(log), Running(tmp_path) as hook:
         port = hook.hook.port
