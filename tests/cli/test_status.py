@@ -43,6 +43,7 @@ import sys
 from pathlib import Path
 from pixstream.cli.signals import stop_signals
 from pixstream.processes.component import ChildSpec
+from pixstream.processes.endpoint import opener
 from pixstream.config.settings import MetricsSettings, SupervisorSettings
 from pixstream.backoff import BackoffSettings
 from pixstream.plugins.producer import Producer
@@ -60,7 +61,7 @@ with stop_signals() as requested:
         None,
         command,
         Path(directory),
-        metrics=MetricsSettings(port=0),
+        serve=opener(MetricsSettings(port=0)),
     )
     sys.exit(play.run(requested))
 """

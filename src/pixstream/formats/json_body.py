@@ -124,7 +124,7 @@ class JsonFields:
         """
         for name in names:
             value = self._left.get(name)
-            if is_absent(value):
+            if value is None or is_absent(value):
                 self._left.pop(name, None)
                 continue
             odd = not isinstance(value, str)

@@ -213,8 +213,9 @@ def _reais(centavos: str) -> str | None:
 
 
 def _text(line: JsonFields, path: str) -> str | None:
-    whole = line.text(path)
-    if whole is not None or "." not in path:
+    if "." not in path:
+        return line.text(path)
+    if path in line and (whole := line.text(path)) is not None:
         return whole
     *above, name = path.split(".")
     for level in above:

@@ -28,18 +28,18 @@ class Spelling:
         It is the same object if nothing changes. A name stays if the object has the documented one
         as well. Lists are not searched.
         """
+        unknown = value.keys() - self._names
         names = {
             name: known
-            for name in value.keys() - self._names
+            for name in unknown
             if (known := self._by_letters.get(name.lower())) is not None and known not in value
         }
-        inner = {
-            name: better
-            for name, part in value.items()
-            if isinstance(part, dict)
-            and (spelling := self._under(names.get(name, name))) is not None
-            and (better := spelling.corrected(part)) is not part
-        }
+        inner: dict[str, Mapping[str, Any]] = {}
+        for name, part in value.items():
+            if isinstance(part, dict) and (spelling := self._under(names.get(name, name))):
+                better = spelling.corrected(part)
+                if better is not part:
+                    inner[name] = better
         if not names and not inner:
             return value
         return {names.get(name, name): inner.get(name, part) for name, part in value.items()}
