@@ -17,6 +17,7 @@ from pixstream.errors import FencedError, KafkaError, TopicChangedError, Transie
 from pixstream.kafka import connect
 from pixstream.kafka.lag import patiently
 from pixstream.kafka.memory import MemoryKafka
+from pixstream.kafka.partitioner import partition_of
 from pixstream.kafka.ports import (
     Client,
     Inbox,
@@ -347,6 +348,9 @@ def test_both_libraries_put_a_key_into_the_same_partition(broker: str) -> None:
         write(client, topic, *(f"E2E{i:029}".encode() for i in range(100)))
         placed[library] = {record.key: record.partition for record in client.scan(topic)}
     assert placed["confluent"] == placed["kafka-python"]
+    assert all(
+        partition == partition_of(key or b"", 7) for key, partition in placed["confluent"].items()
+    )
 
 
 def test_a_letter_of_12_mib_passes(real: Client) -> None:
@@ -806,6 +810,50 @@ def test_load_waits_for_what_is_committed_behind_an_open_transaction(real: Clien
         ends.start()
         assert real.load(topic, "") == {"slow": b"1", "quick": b"quick"}
         ends.join()
+
+
+def test_a_range_of_offsets_is_read_without_what_is_before_and_after_it(client: Client) -> None:
+    topic = create(client, partitions=2)
+    with closing(client.outbox("between-" + topic)) as outbox:
+        for number in range(8):
+            outbox.begin()
+            outbox.send(topic, b"one", b"%d" % number, [("n", b"1")])
+            outbox.send(topic, b"other", b"%d" % number, [])
+            outbox.commit() if number != 4 else outbox.abort()
+    everything = list(client.scan(topic))
+    ones = [record for record in everything if record.key == b"one"]
+    place = ones[0].partition
+    here = [record for record in everything if record.partition == place]
+    first, stop = ones[2].offset, ones[5].offset
+    wanted = [record for record in here if first <= record.offset < stop]
+    assert [*client.between(topic, {place: (first, stop)})] == wanted
+    assert [*client.between(topic, {place: (first, stop)}, {b"one"})] == ones[2:5]
+    everywhere = {0: (0, 10**9), 1: (0, 10**9)}
+    found = client.between(topic, everywhere, {b"one", b"other"})
+    assert sorted(found) == sorted(everything)
+    assert [*client.between(topic, everywhere, set())] == []
+    assert [*client.between(topic, {place: (stop, first)})] == []
+    assert [*client.between(topic, {})] == []
+
+
+def test_a_range_of_what_is_not_there_is_refused(client: Client) -> None:
+    topic = create(client, partitions=2)
+    with pytest.raises(KafkaError, match=f"{topic} has no partition 2: it has 2"):
+        list(client.between(topic, {2: (0, 1)}))
+    with pytest.raises(KafkaError, match="nowhere"):
+        list(client.between("nowhere", {0: (0, 1)}))
+
+
+def test_a_range_stops_before_an_open_transaction(real: Client) -> None:
+    topic = create(real)
+    write(real, topic, b"committed")
+    with closing(real.outbox("open-" + topic)) as outbox:
+        outbox.begin()
+        outbox.send(topic, b"k", b"open", [])
+        wait_until_kafka_holds(real, topic, 3)
+        found = list(real.between(topic, {0: (0, 100)}))
+        assert [record.value for record in found] == [b"committed"]
+        outbox.abort()
 
 
 # --- administration ----------------------------------------------------------------------------

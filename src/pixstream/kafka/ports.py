@@ -269,5 +269,24 @@ class Client(Protocol):
     def scan(self, topic: str) -> Iterator[Record]:
         """Yield every committed record of a topic from its beginning to its current end."""
 
+    def between(
+        self,
+        topic: str,
+        ranges: Mapping[int, tuple[int, int]],
+        keys: Collection[bytes] | None = None,
+    ) -> Iterator[Record]:
+        """Yield the committed records of some partitions from one offset to before another.
+
+        Args:
+            topic: its name.
+            ranges: first offset and the one to stop before, by partition. An offset that Kafka no
+                longer has, or not yet, is left out: the range is what the partition has of it.
+            keys: only records with one of these keys; None: all. It is the cheapest filter.
+
+        Raises:
+            KafkaError: the topic or a partition does not exist, or may not be read.
+            Transient: Kafka does not answer, or no longer.
+        """
+
     def admin(self) -> Admin:
         """Open an administration client."""

@@ -108,6 +108,16 @@ class PrefixedClient:
         """See `kafka.Client`."""
         return map(self._names.record, self._client.scan(self._names.outside(topic)))
 
+    def between(
+        self,
+        topic: str,
+        ranges: Mapping[int, tuple[int, int]],
+        keys: Collection[bytes] | None = None,
+    ) -> Iterator[Record]:
+        """See `kafka.Client`."""
+        found = self._client.between(self._names.outside(topic), ranges, keys)
+        return map(self._names.record, found)
+
     def admin(self) -> _Admin:
         """See `kafka.Client`."""
         return _Admin(self._client.admin(), self._names)

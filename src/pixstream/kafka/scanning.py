@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from pixstream.errors import Transient
+from pixstream.errors import KafkaError, Transient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from pixstream.kafka.ports import Record
+    from pixstream.kafka.ports import Record, TopicIdPartition
     from pixstream.kafka.settings import KafkaSettings
 
 PARTITION_FETCH_BYTES = 2**20
@@ -76,6 +76,39 @@ def to_end(
                 f"topic {topic}: reading stopped before its end, without progress for "
                 f"{patience:g} s: Kafka does not answer, or a transaction is still open"
             )
+
+
+def clipped(
+    topic: str,
+    ranges: Mapping[int, tuple[int, int]],
+    begins: Mapping[TopicIdPartition, int],
+    ends: Mapping[TopicIdPartition, int],
+) -> dict[int, tuple[int, int]]:
+    """Return what the partitions have of these ranges, without empty ones.
+
+    Raises:
+        KafkaError: the topic has no such partition.
+    """
+    held = {p.partition: (at, ends[p]) for p, at in begins.items()}
+    unknown = sorted(ranges.keys() - held.keys())
+    if unknown:
+        raise KafkaError(f"topic {topic} has no partition {unknown[0]}: it has {len(held)}")
+    found = {
+        number: (max(first, held[number][0]), min(stop, held[number][1]))
+        for number, (first, stop) in ranges.items()
+    }
+    return {number: (first, stop) for number, (first, stop) in found.items() if first < stop}
+
+
+def within(
+    records: Iterable[Record],
+    ranges: Mapping[int, tuple[int, int]],
+    keys: Collection[bytes] | None,
+) -> Iterator[Record]:
+    """Yield the records before the end of their partition's range, with one of these keys."""
+    for record in records:
+        if record.offset < ranges[record.partition][1] and (keys is None or record.key in keys):
+            yield record
 
 
 def heartbeat_ms(settings: KafkaSettings) -> int:

@@ -16,7 +16,7 @@ from pixstream.kafka.confluent.link import translate
 from pixstream.kafka.confluent.outbox import ConfluentOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from confluent_kafka import Message
 
@@ -69,13 +69,40 @@ class ConfluentClient:
                 (settings.transaction_timeout_ms + settings.request_timeout_ms) / 1000,
             )
 
+    def between(
+        self,
+        topic: str,
+        ranges: Mapping[int, tuple[int, int]],
+        keys: Collection[bytes] | None = None,
+    ) -> Iterator[Record]:
+        """See `kafka.Client`."""
+        settings = self._settings
+        with closing(ConfluentAdmin(settings)) as admin:
+            admin.connect()
+            begins, ends = admin.beginning_offsets([topic]), admin.end_offsets([topic])
+        held = scanning.clipped(topic, ranges, begins, ends)
+        with closing(Consumer(consumer_config(settings, "pixstream-reader"))) as consumer:
+            consumer.assign([Partition(topic, number, at) for number, (at, _) in held.items()])
+            found = scanning.to_end(
+                topic,
+                {number: stop for number, (_, stop) in held.items()},
+                lambda seconds: _readable(topic, consumer.consume(_READ_RECORDS, seconds), keys),
+                lambda number: consumer.position([Partition(topic, number)])[0].offset,
+                settings.request_timeout_ms / 1000,
+            )
+            yield from scanning.within(found, held, keys)
+
     def admin(self) -> ConfluentAdmin:
         """See `kafka.Client`."""
         return ConfluentAdmin(self._settings)
 
 
-def _readable(topic: str, messages: list[Message]) -> list[Record]:
+def _readable(
+    topic: str, messages: list[Message], keys: Collection[bytes] | None = None
+) -> list[Record]:
     """Return the records; raise errors about the topic, ignore errors about the group.
+
+    With `keys`, only those that have one of them: a record costs more than its message.
 
     Raises:
         KafkaError: the topic cannot be read.
@@ -86,4 +113,4 @@ def _readable(topic: str, messages: list[Message]) -> list[Record]:
             failure = translate(f"topic {topic}", fault)
             if not isinstance(failure, Transient):
                 raise failure
-    return records(messages)
+    return records(messages if keys is None else [m for m in messages if m.key() in keys])

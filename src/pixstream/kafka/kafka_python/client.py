@@ -19,7 +19,7 @@ with warnings.catch_warnings():
     from pixstream.kafka.kafka_python.outbox import KafkaPythonOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from pixstream.kafka.ports import Listener, Record
     from pixstream.kafka.settings import KafkaSettings
@@ -59,26 +59,54 @@ class KafkaPythonClient:
             begins = admin.beginning_offsets([topic])
             ends = admin.uncommitted_ends(topic)
         starts = {Partition(topic, p.partition): at for p, at in begins.items() if at < ends[p]}
+        stops = {Partition(topic, p.partition): end for p, end in ends.items() if begins[p] < end}
+        patience = (settings.transaction_timeout_ms + settings.request_timeout_ms) / 1000
+        yield from self._read(topic, starts, stops, patience)
+
+    def _read(
+        self,
+        topic: str,
+        starts: Mapping[Partition, int],
+        stops: Mapping[Partition, int],
+        patience: float,
+    ) -> Iterator[Record]:
+        """Yield what is read from these offsets on until all positions have reached their stops."""
         if not starts:
             return
         with (
             translating(f"topic {topic} could not be read"),
-            closing(build(KafkaConsumer, consumer_config(settings))[0]) as consumer,
+            closing(build(KafkaConsumer, consumer_config(self._settings))[0]) as consumer,
         ):
             consumer.assign(list(starts))
             for partition, offset in starts.items():
                 consumer.seek(partition, offset)
             yield from scanning.to_end(
                 topic,
-                {Partition(topic, p.partition): end for p, end in ends.items() if begins[p] < end},
+                stops,
                 lambda seconds: [
                     record
                     for part in consumer.poll(seconds * 1000, _READ_RECORDS).values()
                     for record in records(part)
                 ],
                 consumer.position,
-                (settings.transaction_timeout_ms + settings.request_timeout_ms) / 1000,
+                patience,
             )
+
+    def between(
+        self,
+        topic: str,
+        ranges: Mapping[int, tuple[int, int]],
+        keys: Collection[bytes] | None = None,
+    ) -> Iterator[Record]:
+        """See `kafka.Client`."""
+        settings = self._settings
+        with closing(KafkaPythonAdmin(settings)) as admin:
+            begins, ends = admin.beginning_offsets([topic]), admin.end_offsets([topic])
+        held = scanning.clipped(topic, ranges, begins, ends)
+        starts = {Partition(topic, number): at for number, (at, _) in held.items()}
+        patience = settings.request_timeout_ms / 1000
+        stops = {Partition(topic, number): stop for number, (_, stop) in held.items()}
+        yield from scanning.within(self._read(topic, starts, stops, patience), held, keys)
 
     def admin(self) -> KafkaPythonAdmin:
         """See `kafka.Client`."""

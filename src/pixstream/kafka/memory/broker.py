@@ -51,7 +51,7 @@ class MemoryBroker:
 
         Args:
             operation: `outbox`, `begin`, `send`, `send_offsets`, `commit` (of a transaction),
-                `poll`, `positions`, `group_commit` or `load`.
+                `poll`, `positions`, `group_commit`, `load` or `between`.
             error: the exception that it raises instead of doing anything.
         """
         self._failures[operation].append(error)

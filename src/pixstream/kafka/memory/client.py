@@ -12,7 +12,7 @@ from pixstream.kafka.memory.inbox import MemoryInbox
 from pixstream.kafka.memory.outbox import MemoryOutbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from pixstream.kafka.ports import (
         Listener,
@@ -52,6 +52,21 @@ class MemoryClient:
             if partition.stable_end() < len(partition.entries):
                 raise Transient(f"topic {topic}: a transaction is left open")
             yield from partition.read(partition.begin, len(partition.entries))[0]
+
+    def between(
+        self,
+        topic: str,
+        ranges: Mapping[int, tuple[int, int]],
+        keys: Collection[bytes] | None = None,
+    ) -> Iterator[Record]:
+        """See `kafka.Client`."""
+        self._kafka.attempt("between")
+        admin = self.admin()
+        ends = admin.end_offsets([topic])
+        held = scanning.clipped(topic, ranges, admin.beginning_offsets([topic]), ends)
+        for number, (first, stop) in held.items():
+            partition = self._kafka.topic(topic).partitions[number]
+            yield from scanning.within(partition.read(first, stop - first)[0], held, keys)
 
     def admin(self) -> MemoryAdmin:
         """See `kafka.Client`."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import zlib
 from typing import TYPE_CHECKING
 
 from pixstream.errors import KafkaError
 from pixstream.kafka import faults
 from pixstream.kafka.memory.broker import GroupMember
 from pixstream.kafka.memory.log import Entry, Partition, Transaction
+from pixstream.kafka.partitioner import partition_of
 from pixstream.kafka.ports import (
     Membership,
     Record,
@@ -59,7 +59,7 @@ class MemoryOutbox:
         if transaction is None:
             raise KafkaError(f"transactional id {self._id}: no transaction is open")
         partitions = self._kafka.topic(topic).partitions
-        number = zlib.crc32(key or secrets.token_bytes(4)) % len(partitions)
+        number = partition_of(key or secrets.token_bytes(4), len(partitions))
         partition = partitions[number]
         offset = len(partition.entries)
         record = Record(topic, number, offset, self._kafka.now, key, value, list(headers))
