@@ -76,5 +76,5 @@ def test_a_file_that_is_gone_is_named_by_its_table(table: LakeTable) -> None:
     assert table.location.directory
     (gone, *_) = table.live()
     (table.location.directory / gone).unlink()
-    with pytest.raises(DestinationError, match="table pagamentos at .*: cannot read it"):
+    with pytest.raises(DestinationError, match=r"table pagamentos at .*: cannot read it"):
         lookup(table.location, table.live().values(), {"event_id": {"x"}}, ["event_id"])

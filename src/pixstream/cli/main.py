@@ -40,6 +40,7 @@ COMMANDS = {
     "simulate": "write files of realistic Pix traffic, with fraud labels",
     "status": "show the state of every component of a running `pixstream run`",
     "topics": "plan, apply and list topics, and print the ACLs they need",
+    "trace": "tell one payment's life: who told it, where it is in Kafka and in the tables",
 }
 
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pixstream.cli.lake_tables import lakes, named
 from pixstream.cli.result_set import ResultSet, print_csv, print_json, print_table
 
 if TYPE_CHECKING:
     from pixstream.cli.root import Root
-    from pixstream.config.settings import Settings
-    from pixstream.consumers.delta_lake.consumer import DeltaLake
     from pixstream.lake.location import Location
 
 PRINTERS = {"table": print_table, "csv": print_csv, "json": print_json}
@@ -64,30 +63,6 @@ def query(root: Root, sql: str | None, form: str, limit: int) -> None:
     PRINTERS[form](ResultSet(reader.schema.names, shown))
     if limit and next(rows, None) is not None:
         click.echo(f"there are more rows than {limit:,}; --limit 0 prints them all", err=True)
-
-
-def lakes(settings: Settings) -> list[DeltaLake]:
-    """Return the consumers whose tables can be queried."""
-    from pixstream.consumers.delta_lake.consumer import DeltaLake
-
-    return [c for c in settings.consumers.values() if isinstance(c, DeltaLake)]
-
-
-def named(consumers: list[DeltaLake]) -> dict[str, Location]:
-    """Return the tables by the names that a query uses.
-
-    A table has its consumer's name before its own, unless only one consumer that is enabled, or
-    only one at all, has such a table.
-    """
-    found: dict[str, Location] = {}
-    for category in dict.fromkeys(c for consumer in consumers for c in consumer.tables):
-        having = [c for c in consumers if category in c.tables]
-        usual = [c for c in having if c.enabled] or having
-        for consumer in having:
-            alone = len(usual) == 1 and usual[0] is consumer
-            prefix = "" if alone else f"{consumer.name.replace('-', '_')}_"
-            found[f"{prefix}{category}"] = consumer.tables[category]
-    return found
 
 
 def _list(tables: dict[str, Location]) -> ResultSet:

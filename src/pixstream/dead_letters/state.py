@@ -15,7 +15,7 @@ from pixstream.kafka.names import DLQ_STATE
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pixstream.dead_letters.reading import LetterView
     from pixstream.kafka.ports import Client
@@ -79,6 +79,13 @@ def mark_of(client: Client, letter_id: str) -> Mark | None:
     """Return the mark of one letter; None while it is open."""
     value = client.load(DLQ_STATE, letter_id).get(letter_id)
     return _mark(value)
+
+
+def marks_of(client: Client, letter_ids: Collection[str]) -> dict[str, Mark]:
+    """Return the marks of those letters that are not open, by letter id."""
+    found = client.load(DLQ_STATE, "")
+    marks = {one: _mark(found.get(one)) for one in letter_ids}
+    return {one: mark for one, mark in marks.items() if mark is not None}
 
 
 def _letter_id(key: bytes | None) -> bytes | None:

@@ -99,11 +99,11 @@ def _promising(
     for name, values in wanted.items():
         if name not in leaves:
             continue
-        about = footer.column(leaves[name]).statistics
+        about, left = footer.column(leaves[name]).statistics, values
         if about is not None and about.has_min_max:
-            values = [value for value in values if about.min <= value <= about.max]
-        if values:
-            yield name, values
+            left = [value for value in values if about.min <= value <= about.max]
+        if left:
+            yield name, left
 
 
 def _mask(rows: pa.Table, asked: Mapping[str, Collection[Any]]) -> Any:

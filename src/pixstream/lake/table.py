@@ -33,6 +33,21 @@ NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_log
 """For every commit: no deltalake hooks, because `LakeTable.checkpoint` does it in a safe order."""
 
 
+def application_prefix(cluster_id: str, consumer: str, topic_id: str) -> str:
+    """Return what the application ids of a topic's partitions begin with in a consumer's table."""
+    return f"pixstream/{cluster_id}/{consumer}/{topic_id}/"
+
+
+def ties(handle: DeltaTable, consumer: str, topic: str) -> dict[str, str]:
+    """Return the topic id by which a table is tied to a consumer's topic, by cluster id."""
+    start, end = TOPIC_ID, f"/{consumer}/{topic}"
+    return {
+        key[len(start) : -len(end)]: topic_id
+        for key, topic_id in handle.metadata().configuration.items()
+        if key.startswith(start) and key.endswith(end)
+    }
+
+
 class LakeTable:
     """An open table.
 

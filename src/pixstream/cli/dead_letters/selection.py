@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pixstream.cli.moments import moment_option
 from pixstream.dead_letters.letters import STAGES
 from pixstream.dead_letters.reading import views
-from pixstream.dead_letters.selection import ALL, Selection, choose, moment
+from pixstream.dead_letters.selection import ALL, Selection, choose
 from pixstream.dead_letters.state import STATES
-from pixstream.errors import ConfigError
 from pixstream.kafka.names import DLQ
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping
 
     from pixstream.kafka.ports import Client
-
-
-def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> dt.datetime | None:
-    try:
-        return None if value is None else moment(value, dt.datetime.now(dt.UTC))
-    except ConfigError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
 
 
 def selecting(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,12 +32,12 @@ def selecting(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option(
         "--since",
-        callback=_moment,
+        callback=moment_option,
         metavar="TIME",
         help="Only letters since this time: 2h or 7d ago, or an ISO time.",
     )
     @click.option(
-        "--until", callback=_moment, metavar="TIME", help="Only letters before this time."
+        "--until", callback=moment_option, metavar="TIME", help="Only letters before this time."
     )
     @functools.wraps(function)
     def command(

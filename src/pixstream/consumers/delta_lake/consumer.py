@@ -22,7 +22,7 @@ from pixstream.lake import append, opening
 from pixstream.lake.append import TableAppender
 from pixstream.lake.location import Location
 from pixstream.lake.log import durability
-from pixstream.lake.table import LakeTable
+from pixstream.lake.table import LakeTable, application_prefix
 from pixstream.plugins.consumer import Consumer, Reject
 from pixstream.secret_setting import secret
 from pixstream.wording import counted
@@ -171,7 +171,7 @@ class DeltaLake(Consumer):
 
     def _app(self, partition: TopicIdPartition, cluster_id: str) -> str:
         """Return the prefix of the application ids of a topic's partitions in its table."""
-        return f"pixstream/{cluster_id}/{self.name}/{partition.topic_id}/"
+        return application_prefix(cluster_id, self.name, partition.topic_id)
 
     def _is_there(self, topic: str) -> bool:
         """Whether a table exists, even with a log torn by a power cut: opening it repairs that."""

@@ -1,0 +1,149 @@
+"""The topics of a trace: records of a key between two times, and records at known places.
+
+Where a key's records are follows from the key (`kafka.partitioner`), when they were sent from
+Kafka's time index, so that only a part of one partition of each topic is read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+from pixstream.kafka.partitioner import partition_of, partitions_ever
+from pixstream.trace.question import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from pixstream.kafka.ports import Admin, Client, Record, TopicIdPartition
+    from pixstream.trace.question import Window
+
+MOST_RECORDS = 500_000
+"""The most records of one topic that are read for one question, the newest of its time."""
+
+
+class Held(NamedTuple):
+    """What Kafka holds of one topic: its id, and first and next offset of each partition."""
+
+    topic_id: str
+    begins: Mapping[int, int]
+    ends: Mapping[int, int]
+
+
+class Found(NamedTuple):
+    """Records, and whether some of the time asked for was left out because it had too many."""
+
+    records: list[Record]
+    cut: bool
+
+
+class Topics:
+    """What is read from Kafka; the offsets that it holds are asked once.
+
+    Args:
+        client: the Kafka client.
+        admin: opened from it.
+    """
+
+    def __init__(self, client: Client, admin: Admin) -> None:
+        self._client = client
+        self._admin = admin
+        self._held: dict[str, Held] = {}
+
+    def held(self, topic: str) -> Held:
+        """Return what Kafka holds of a topic.
+
+        Raises:
+            KafkaError: it does not exist, or may not be read.
+            Transient: Kafka does not answer.
+        """
+        if topic not in self._held:
+            begins = self._admin.beginning_offsets([topic])
+            ends = self._admin.end_offsets([topic])
+            topic_id = next((p.topic_id for p in begins), "")
+            self._held[topic] = Held(topic_id, _numbered(begins), _numbered(ends))
+        return self._held[topic]
+
+    def of_keys(
+        self,
+        topic: str,
+        keys: Collection[bytes],
+        window: Window,
+        elsewhere: Collection[int] = (),
+        *,
+        ever: bool = False,
+    ) -> Callable[[], Found]:
+        """Return a reading of the keys' records in a time; calling it reads.
+
+        Args:
+            topic: the topic.
+            keys: of the records.
+            window: the records' times in Kafka.
+            elsewhere: further partitions, where the keys' records are known to be.
+            ever: read every partition that a key would have had if the topic had had fewer.
+        """
+        count = len(self.held(topic).begins)
+        numbers = {partition_of(key, count) for key in keys} | {*elsewhere}
+        if ever:
+            numbers.update(number for key in keys for number in partitions_ever(key, count))
+        ranges, cut = self._ranges(topic, numbers, window)
+        return lambda: Found([*self._client.between(topic, ranges, keys)], cut)
+
+    def whole(self, topic: str, window: Window) -> Found:
+        """Return all records of a topic in a time, the newest if there are too many."""
+        ranges, cut = self._ranges(topic, self.held(topic).begins, window)
+        return Found([*self._client.between(topic, ranges)], cut)
+
+    def after(self, topic: str, offsets: Mapping[int, int], window: Window) -> Found:
+        """Return the records of a topic in a time that are at these offsets or later."""
+        ranges, cut = self._ranges(topic, self.held(topic).begins, window)
+        later = {n: (max(at, offsets.get(n, 0)), stop) for n, (at, stop) in ranges.items()}
+        return Found([*self._client.between(topic, later)], cut)
+
+    def at(self, places: Iterable[Place]) -> list[Record]:
+        """Return the records at these places, where Kafka still has them."""
+        rounds: dict[str, list[dict[int, tuple[int, int]]]] = defaultdict(list)
+        for topic, number, offset in dict.fromkeys(places):
+            if number not in self.held(topic).begins:
+                continue
+            free = [ranges for ranges in rounds[topic] if number not in ranges]
+            if not free:
+                free = [{}]
+                rounds[topic] += free
+            free[0][number] = (offset, offset + 1)
+        return [
+            record
+            for topic, some in rounds.items()
+            for ranges in some
+            for record in self._client.between(topic, ranges)
+        ]
+
+    def _ranges(
+        self, topic: str, numbers: Iterable[int], window: Window
+    ) -> tuple[dict[int, tuple[int, int]], bool]:
+        """Return the offsets of a time in some partitions, and whether it had too many."""
+        starts = self._at_time(topic, window.start.timestamp())
+        stops = self._at_time(topic, window.stop.timestamp())
+        ranges = {n: (starts[n], stops[n]) for n in numbers if n in starts}
+        most = MOST_RECORDS // max(len(ranges), 1)
+        cut = {n: (max(at, stop - most), stop) for n, (at, stop) in ranges.items()}
+        return cut, cut != ranges
+
+    def _at_time(self, topic: str, seconds: float) -> dict[int, int]:
+        return _numbered(self._admin.offsets_at([topic], max(int(seconds * 1000), 0)))
+
+
+def together(readings: Iterable[Callable[[], Found | None]]) -> list[Found | None]:
+    """Read several topics at the same time; their order stays."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda reading: reading(), readings))
+
+
+def place(record: Record) -> Place:
+    """Return where a record is."""
+    return Place(record.topic, record.partition, record.offset)
+
+
+def _numbered(offsets: Mapping[TopicIdPartition, int]) -> dict[int, int]:
+    return {partition.partition: offset for partition, offset in offsets.items()}
