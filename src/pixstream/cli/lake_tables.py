@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pixstream.config.settings import Settings
     from pixstream.consumers.delta_lake.consumer import DeltaLake
     from pixstream.lake.location import Location
+    from pixstream.trace.tables import Table
 
 
 def lakes(settings: Settings) -> list[DeltaLake]:
@@ -39,3 +40,15 @@ def owned(consumers: list[DeltaLake]) -> dict[str, tuple[DeltaLake, str]]:
             prefix = "" if alone else f"{consumer.name.replace('-', '_')}_"
             found[f"{prefix}{category}"] = consumer, category
     return found
+
+
+def traced(settings: Settings) -> list[Table]:
+    """Return every table as `trace` and `find` read it."""
+    from pixstream.event.categories import Category
+    from pixstream.trace.tables import Table
+
+    by_plural = {category.plural: category for category in Category}
+    return [
+        Table(name, consumer.name, by_plural[plural], consumer.tables[plural])
+        for name, (consumer, plural) in owned(lakes(settings)).items()
+    ]

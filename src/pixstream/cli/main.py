@@ -29,6 +29,7 @@ COMMANDS = {
     "config": "write a first configuration, show the effective one or the JSON schema",
     "dead-letters": "find, inspect, repair and replay records that could not be processed",
     "demo": "run everything against the sandbox bank and reconcile the results",
+    "find": "find a person's rows in the Delta tables by pseudonym; audited",
     "jobs": "list, check and run the jobs of the Databricks bundle without a workspace",
     "keys": "create the privacy keys",
     "lag": "show how far behind each consumer and processor is",

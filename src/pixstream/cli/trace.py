@@ -10,7 +10,7 @@ import msgspec
 
 from pixstream.cli.audited import audited, log_action
 from pixstream.cli.console import output
-from pixstream.cli.lake_tables import lakes, owned
+from pixstream.cli.lake_tables import traced
 from pixstream.cli.moments import moment_option
 from pixstream.errors import KeysMissingError, PixstreamError
 from pixstream.logs import printable
@@ -109,23 +109,16 @@ def trace(
 
 
 def _sources(root: Root, settings: Settings) -> Sources:
-    from pixstream.event.categories import Category
     from pixstream.runtime import letters_directory
     from pixstream.trace.ground import Sources
-    from pixstream.trace.tables import Table
 
-    by_plural = {category.plural: category for category in Category}
-    tables = [
-        Table(name, consumer.name, by_plural[plural], consumer.tables[plural])
-        for name, (consumer, plural) in owned(lakes(settings)).items()
-    ]
     client, no_client = None, ""
     try:
         client = root.client(settings)
     except PixstreamError as error:
         no_client = str(error)
     vault = _vault(settings)
-    return Sources(tables, client, vault, letters_directory(settings), no_client)
+    return Sources(traced(settings), client, vault, letters_directory(settings), no_client)
 
 
 def _vault(settings: Settings, *, needed: bool = False) -> Vault | None:

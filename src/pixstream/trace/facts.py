@@ -83,7 +83,7 @@ class Absence:
         consumer: who writes it.
         why: `waiting`: not read yet; `adds_nothing`: the table has all that it says; `dead_letter`:
             the consumer could not take it; `for_another`: replayed for another consumer;
-            `not_fed`: the table is not fed from this topic, or never yet.
+            `not_fed`: the table is fed from another topic of that name, a former one.
         behind: offsets that the consumer has to read before it, if it is waiting.
     """
 

@@ -20,6 +20,9 @@ RECENT_DAYS = 30
 RETURN_DAYS = 90
 """Days within which a Pix can be returned (Regulamento do Pix, devolução)."""
 
+AHEAD = dt.timedelta(minutes=5)
+"""How far the clocks of other machines may be ahead of ours: what was just written is searched."""
+
 _PLACE = re.compile(r"([A-Za-z0-9._-]+)/([0-9]{1,9})/([0-9]{1,18})", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{6,32}", re.ASCII)
 _IDENTIFIER = re.compile(r"[^\x00-\x20\x7f]{1,255}")
@@ -88,18 +91,30 @@ class Question(NamedTuple):
 
         The options `--since` and `--until` decide; else the identifier's own day and `days` before
         and after it; without a day in it, the last `RECENT_DAYS`.
+
+        Raises:
+            ConfigError: see `spanning`.
         """
         minute = id_time(self.text if identifier is None else identifier)
         if minute is None:
-            stop = self.until or now + dt.timedelta(seconds=1)
+            stop = self.until or now + AHEAD
             start = _earlier(stop, RECENT_DAYS)
         else:
             day = minute.replace(hour=0, minute=0)
             start, stop = _earlier(day, self.days), day + (self.days + 1) * _DAY
-        window = Window(self.since or start, self.until or stop)
-        if window.start >= window.stop:
-            raise ConfigError(f"nothing lies between the two times: {window}")
-        return window
+        return spanning(self.since or start, self.until or stop)
+
+
+def spanning(start: dt.datetime, stop: dt.datetime) -> Window:
+    """Return the window between two times.
+
+    Raises:
+        ConfigError: there is nothing between them.
+    """
+    window = Window(start, stop)
+    if start >= stop:
+        raise ConfigError(f"nothing lies between the two times: {window}")
+    return window
 
 
 def understand(text: str) -> Question:

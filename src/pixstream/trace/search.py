@@ -13,7 +13,7 @@ from pixstream.trace.facts import Arrival, from_record, moment, payments
 from pixstream.trace.following import note_absences
 from pixstream.trace.ground import Ground
 from pixstream.trace.letters import Opener
-from pixstream.trace.question import Kind, Window
+from pixstream.trace.question import AHEAD, Kind, Window
 from pixstream.trace.topics import Topics, place
 
 if TYPE_CHECKING:
@@ -177,8 +177,8 @@ class _Search:
         """Add to each payment the letters that are about it, and the marks of all."""
         if not lives:
             return
-        start = min(self._window(life).start for life in lives)
-        letters = self._ground.letters(Window(start, self._now)) if start < self._now else []
+        start, stop = min(self._window(life).start for life in lives), self._now + AHEAD
+        letters = self._ground.letters(Window(start, stop)) if start < stop else []
         for life in lives:
             places = {at for at, _ in life.arrivals}
             ids = dead.event_ids(life.identifiers)

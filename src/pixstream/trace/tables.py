@@ -98,14 +98,19 @@ class Table:
         return lookup(self._location, sorted(some, key=lambda f: f.date), wanted, columns)
 
     def next_offset(self, topic: str, topic_id: str, partition: int) -> int | None:
-        """Return the next offset that the table expects; None if it is not fed from there."""
+        """Return the next offset that the table expects; 0 if it has taken nothing yet.
+
+        None: the table is fed from another topic of that name, which was recreated since or is in
+        another cluster.
+        """
         if self.version is None or self._handle is None:
-            return None
-        for cluster, known in ties(self._handle, self.consumer, topic).items():
-            if known == topic_id:
+            return 0
+        known = ties(self._handle, self.consumer, topic)
+        for cluster, tied in known.items():
+            if tied == topic_id:
                 prefix = application_prefix(cluster, self.consumer, topic_id)
-                return self._handle.transaction_version(f"{prefix}{partition}")
-        return None
+                return self._handle.transaction_version(f"{prefix}{partition}") or 0
+        return None if known else 0
 
     def _row(self, found: FoundRow) -> TableRow:
         values = found.values

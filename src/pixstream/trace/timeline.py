@@ -28,7 +28,7 @@ _ABSENT = {
     "adds_nothing": "it adds nothing to what the table has",
     "dead_letter": "it became a dead letter",
     "for_another": "it was replayed for another consumer",
-    "not_fed": "the table is not fed from this topic",
+    "not_fed": "the table is fed from another topic of that name, a former one",
 }
 _FORGOTTEN = "version unknown, the table's log is kept for a day"
 
