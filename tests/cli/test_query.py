@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from pixstream.cli import main, result_set
-from pixstream.cli.lake_tables import named
 from pixstream.cli.result_set import ResultSet
 from pixstream.consumers.delta_lake.consumer import DeltaLake
+from pixstream.lake_tables import named
 from pixstream.testing import batch, event, partition
 
 

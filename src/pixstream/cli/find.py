@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pixstream.cli.audited import audited, log_action
-from pixstream.cli.lake_tables import traced
 from pixstream.cli.moments import moment_option
 from pixstream.cli.result_set import ResultSet, print_csv, print_json, print_table
 from pixstream.trace.question import RECENT_DAYS
@@ -75,6 +74,7 @@ def find(
       pixstream find --document --why "request of the data subject, ticket 4711"
       pixstream find --document --since 400d --format csv --why "ticket 4711" < document.txt
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
+    from pixstream.lake_tables import traced
     from pixstream.privacy import keys
     from pixstream.trace.people import pseudonym_of, rows_of
     from pixstream.trace.question import AHEAD, spanning

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pixstream.cli.lake_tables import lakes, named
 from pixstream.cli.result_set import ResultSet, print_csv, print_json, print_table
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ def query(root: Root, sql: str | None, form: str, limit: int) -> None:
                        FROM recebimentos WHERE status = 'settled' GROUP BY 1 ORDER BY 1"
       pixstream query --format csv --limit 0 "SELECT * FROM estornos" > estornos.csv
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
+    from pixstream.lake_tables import lakes, named
+
     tables = named(lakes(root.load()))
     if sql is None:
         PRINTERS[form](_list(tables))

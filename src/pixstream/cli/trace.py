@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from pixstream.cli.audited import audited, log_action
 from pixstream.cli.console import output
-from pixstream.cli.lake_tables import traced
 from pixstream.cli.moments import moment_option
-from pixstream.errors import KeysMissingError, PixstreamError
+from pixstream.errors import PixstreamError
 from pixstream.logs import printable
 from pixstream.trace.question import DAYS, RECENT_DAYS, understand
 from pixstream.wording import counted
@@ -92,6 +91,8 @@ def trace(
       pixstream trace order-4711-2026 --since 90d
       pixstream trace E9999900420261124120000a1b2c3d4 --reveal --why "ticket 4711"
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
+    from pixstream.privacy import keys
+    from pixstream.trace.document import as_document
     from pixstream.trace.search import answer
 
     question = understand(identifier)._replace(days=days, since=since, until=until)
@@ -99,65 +100,26 @@ def trace(
     sources = _sources(root, settings)
     opener = None
     if reveal:
-        opener = _vault(settings, needed=True)
+        _, opener = keys(settings.privacy)
         log_action(settings, "trace --reveal", identifier, who, why)
     found = answer(question, sources, dt.datetime.now(dt.UTC))
-    (_print_json if form == "json" else _print_text)(found, opener)
+    if form == "json":
+        click.echo(msgspec.json.encode(as_document(found, opener)))
+    else:
+        _print_text(found, opener)
     if found.problems:
         return INCOMPLETE
     return FOUND if found.found else NOTHING
 
 
 def _sources(root: Root, settings: Settings) -> Sources:
-    from pixstream.runtime import letters_directory
-    from pixstream.trace.ground import Sources
+    from pixstream.lake_tables import trace_sources
 
-    client, no_client = None, ""
     try:
         client = root.client(settings)
     except PixstreamError as error:
-        no_client = str(error)
-    vault = _vault(settings)
-    return Sources(traced(settings), client, vault, letters_directory(settings), no_client)
-
-
-def _vault(settings: Settings, *, needed: bool = False) -> Vault | None:
-    """Return what opens sealed fields; None without keys, unless it is needed."""
-    from pixstream.privacy import keys
-
-    try:
-        return keys(settings.privacy)[1]
-    except KeysMissingError:
-        if needed:
-            raise
-        return None
-
-
-def _print_json(found: Answer, reveal: Vault | None) -> None:
-    from pixstream.trace.timeline import of_letter, timeline
-
-    document = {
-        "asked": found.question.text,
-        "kind": found.question.kind.value,
-        "found": found.found,
-        "payments": [
-            {"payment": life.payment, "steps": list(map(_as_dict, timeline(life, reveal)))}
-            for life in found.lives
-        ],
-        "letters": [
-            {"names": names, "steps": list(map(_as_dict, of_letter(letter, reveal)))}
-            for letter, names in found.letters
-        ],
-        "not_followed": found.more,
-        "looked": [looked._asdict() for looked in found.looked],
-        "problems": found.problems,
-    }
-    click.echo(msgspec.json.encode(document))
-
-
-def _as_dict(step: Step) -> dict[str, Any]:
-    revealed = {} if step.revealed is None else {"revealed": step.revealed}
-    return {**step.about, "time": step.time, "step": step.step, "text": step.text, **revealed}
+        return trace_sources(settings, None, str(error))
+    return trace_sources(settings, client)
 
 
 def _print_text(found: Answer, reveal: Vault | None) -> None:

@@ -1,20 +1,25 @@
-"""The tables of the consumers of type delta_lake, by the names that commands use."""
+"""The tables of the consumers of type delta_lake, by the names that queries and traces use."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pixstream.consumers.delta_lake.consumer import DeltaLake
+from pixstream.errors import KeysMissingError
+from pixstream.event.categories import Category
+from pixstream.privacy import keys
+from pixstream.runtime import letters_directory
+from pixstream.trace.ground import Sources
+from pixstream.trace.tables import Table
+
 if TYPE_CHECKING:
     from pixstream.config.settings import Settings
-    from pixstream.consumers.delta_lake.consumer import DeltaLake
+    from pixstream.kafka.ports import Client
     from pixstream.lake.location import Location
-    from pixstream.trace.tables import Table
 
 
 def lakes(settings: Settings) -> list[DeltaLake]:
     """Return the consumers whose tables can be queried."""
-    from pixstream.consumers.delta_lake.consumer import DeltaLake
-
     return [c for c in settings.consumers.values() if isinstance(c, DeltaLake)]
 
 
@@ -43,12 +48,24 @@ def owned(consumers: list[DeltaLake]) -> dict[str, tuple[DeltaLake, str]]:
 
 
 def traced(settings: Settings) -> list[Table]:
-    """Return every table as `trace` and `find` read it."""
-    from pixstream.event.categories import Category
-    from pixstream.trace.tables import Table
-
+    """Return every table as a trace reads it."""
     by_plural = {category.plural: category for category in Category}
     return [
         Table(name, consumer.name, by_plural[plural], consumer.tables[plural])
         for name, (consumer, plural) in owned(lakes(settings)).items()
     ]
+
+
+def trace_sources(settings: Settings, client: Client | None, no_client: str = "") -> Sources:
+    """Return where a trace looks.
+
+    Args:
+        settings: the configuration; without privacy keys dead letters stay unopened.
+        client: the Kafka client; None: only the tables are searched.
+        no_client: why there is none.
+    """
+    try:
+        vault = keys(settings.privacy)[1]
+    except KeysMissingError:
+        vault = None
+    return Sources(traced(settings), client, vault, letters_directory(settings), no_client)
