@@ -367,11 +367,17 @@ def test_a_table_that_cannot_be_read_leaves_the_topics(world: World) -> None:
 
 def test_what_is_too_much_is_cut_and_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(30):
-        world.send(paid(number))
-    monkeypatch.setattr(topics, "MOST_RECORDS", 3)
-    document = world.traced(end_to_end(paid(29)))
-    cut = {looked["where"]: looked["note"] for looked in document["looked"]}
-    assert "only the newest" in cut["pix.pagamentos"]
+        world.send(paid(number, time=NOON + number * 1200 * SECOND))
+    monkeypatch.setattr(topics, "MOST_RECORDS", 8)
+    for number in (0, 14, 29):  # found, though only a few records of its partition are read
+        one = paid(number, time=NOON + number * 1200 * SECOND)
+        document = world.traced(end_to_end(one))
+        assert document["payments"]
+        notes = {looked["where"]: looked["note"] for looked in document["looked"]}
+        assert "only 8 records, from " in notes["pix.pagamentos"]
+    document = world.traced(one.event_id)
+    note = "what no table has yet; only the newest 8 records"
+    assert note in {looked["note"] for looked in document["looked"]}
 
 
 def test_sealed_fields_stay_sealed_until_they_are_asked_for_with_a_reason(world: World) -> None:

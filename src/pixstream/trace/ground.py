@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pixstream.dead_letters.state import marks_of
 from pixstream.errors import PixstreamError, Transient
 from pixstream.event.categories import Category
+from pixstream.event.identifiers import id_time
 from pixstream.kafka.names import DLQ, EVENT_TOPICS
 from pixstream.trace.answer import Looked
 from pixstream.trace.letters import letters
 from pixstream.trace.question import RETURN_DAYS, Place, Window
-from pixstream.trace.topics import MOST_RECORDS, Found, Topics, together
+from pixstream.trace.topics import Found, Topics, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -117,7 +118,8 @@ class Ground:
         """Plan a reading of one topic now; it reads when it is called."""
 
         def plan(topics: Topics) -> Callable[[], Found]:
-            return topics.of_keys(topic, {key}, time, also, ever=ever)
+            first = id_time(key.decode())
+            return topics.of_keys(topic, {key}, time, also, first=first, ever=ever)
 
         planned = self.ask(plan)
         if planned is None:
@@ -127,7 +129,7 @@ class Ground:
             found = self.ask(lambda _: planned())
             if found is not None:
                 note = "any partition" if ever else "the key's partition"
-                self.looked(topic, str(time), note, cut=found.cut)
+                self.looked(topic, str(time), note, left_out=found.left_out)
             return found
 
         return reading
@@ -141,7 +143,7 @@ class Ground:
         for topic in EVENT_TOPICS.values():
             found = self.ask(self._unread_of(topic, window))
             if found is not None:
-                self.looked(topic, str(window), "what no table has yet", cut=found.cut)
+                self.looked(topic, str(window), "what no table has yet", left_out=found.left_out)
                 yield from found.records
 
     def _unread_of(self, topic: str, window: Window) -> Callable[[Topics], Found]:
@@ -160,7 +162,7 @@ class Ground:
         found = self.ask(lambda topics: topics.whole(DLQ, window))
         if found is None:
             return []
-        self.looked(DLQ, str(window), cut=found.cut)
+        self.looked(DLQ, str(window), left_out=found.left_out)
         return [*letters(found.records)]
 
     def marked(self, some: Collection[Letter]) -> list[Letter]:
@@ -196,10 +198,9 @@ class Ground:
         if text not in self._answer.problems:
             self._answer.problems.append(text)
 
-    def looked(self, where: str, when: str, note: str = "", *, cut: bool = False) -> None:
-        """Note what was searched, once; `cut`: not all of it."""
-        most = f"only the newest {MOST_RECORDS:,} records of that time" if cut else ""
-        looked = Looked(where, when, "; ".join(filter(None, [note, most])))
+    def looked(self, where: str, when: str, note: str = "", left_out: str = "") -> None:
+        """Note what was searched, once, and what was left out of it."""
+        looked = Looked(where, when, "; ".join(filter(None, [note, left_out])))
         if looked not in self._answer.looked:
             self._answer.looked.append(looked)
 

@@ -6,6 +6,7 @@ Kafka's time index, so that only a part of one partition of each topic is read.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from pixstream.trace.question import Window
 
 MOST_RECORDS = 500_000
-"""The most records of one topic that are read for one question, the newest of its time."""
+"""The most records of one topic that are read for one question: about two seconds."""
+
+_BEFORE = dt.timedelta(minutes=15)
+"""How long before the minute in an identifier its records are looked for first."""
 
 
 class Held(NamedTuple):
@@ -32,10 +36,10 @@ class Held(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Records, and whether some of the time asked for was left out because it had too many."""
+    """Records, and what was left out of the time asked for because it had too many; or empty."""
 
     records: list[Record]
-    cut: bool
+    left_out: str
 
 
 class Topics:
@@ -72,6 +76,7 @@ class Topics:
         window: Window,
         elsewhere: Collection[int] = (),
         *,
+        first: dt.datetime | None = None,
         ever: bool = False,
     ) -> Callable[[], Found]:
         """Return a reading of the keys' records in a time; calling it reads.
@@ -81,25 +86,26 @@ class Topics:
             keys: of the records.
             window: the records' times in Kafka.
             elsewhere: further partitions, where the keys' records are known to be.
+            first: about when the records were sent: where there are too many, those from shortly
+                before are read; None: the newest.
             ever: read every partition that a key would have had if the topic had had fewer.
         """
         count = len(self.held(topic).begins)
         numbers = {partition_of(key, count) for key in keys} | {*elsewhere}
         if ever:
             numbers.update(number for key in keys for number in partitions_ever(key, count))
-        ranges, cut = self._ranges(topic, numbers, window)
-        return lambda: Found([*self._client.between(topic, ranges, keys)], cut)
+        ranges, left_out = self._ranges(topic, numbers, window, first)
+        return lambda: Found([*self._client.between(topic, ranges, keys)], left_out)
 
     def whole(self, topic: str, window: Window) -> Found:
         """Return all records of a topic in a time, the newest if there are too many."""
-        ranges, cut = self._ranges(topic, self.held(topic).begins, window)
-        return Found([*self._client.between(topic, ranges)], cut)
+        ranges, left_out = self._ranges(topic, self.held(topic).begins, window)
+        return Found([*self._client.between(topic, ranges)], left_out)
 
     def after(self, topic: str, offsets: Mapping[int, int], window: Window) -> Found:
         """Return the records of a topic in a time that are at these offsets or later."""
-        ranges, cut = self._ranges(topic, self.held(topic).begins, window)
-        later = {n: (max(at, offsets.get(n, 0)), stop) for n, (at, stop) in ranges.items()}
-        return Found([*self._client.between(topic, later)], cut)
+        ranges, left_out = self._ranges(topic, self.held(topic).begins, window, after=offsets)
+        return Found([*self._client.between(topic, ranges)], left_out)
 
     def at(self, places: Iterable[Place]) -> list[Record]:
         """Return the records at these places, where Kafka still has them."""
@@ -120,18 +126,34 @@ class Topics:
         ]
 
     def _ranges(
-        self, topic: str, numbers: Iterable[int], window: Window
-    ) -> tuple[dict[int, tuple[int, int]], bool]:
-        """Return the offsets of a time in some partitions, and whether it had too many."""
-        starts = self._at_time(topic, window.start.timestamp())
-        stops = self._at_time(topic, window.stop.timestamp())
-        ranges = {n: (starts[n], stops[n]) for n in numbers if n in starts}
+        self,
+        topic: str,
+        numbers: Iterable[int],
+        window: Window,
+        first: dt.datetime | None = None,
+        *,
+        after: Mapping[int, int] | None = None,
+    ) -> tuple[dict[int, tuple[int, int]], str]:
+        """Return the offsets of a time in some partitions, and what was left out, if any."""
+        starts, stops = self._at_time(topic, window.start), self._at_time(topic, window.stop)
+        after = after or {}
+        ranges = {n: (max(starts[n], after.get(n, 0)), stops[n]) for n in numbers if n in starts}
         most = MOST_RECORDS // max(len(ranges), 1)
-        cut = {n: (max(at, stop - most), stop) for n, (at, stop) in ranges.items()}
-        return cut, cut != ranges
+        if all(stop - start <= most for start, stop in ranges.values()):
+            return ranges, ""
+        if first is None:
+            cut = {n: (max(start, stop - most), stop) for n, (start, stop) in ranges.items()}
+            return cut, f"only the newest {MOST_RECORDS:,} records"
+        begins = self._at_time(topic, first - _BEFORE)
+        cut = {}
+        for number, (start, stop) in ranges.items():
+            begin = max(start, min(begins[number], stop - most))
+            cut[number] = (begin, min(begin + most, stop))
+        return cut, f"only {MOST_RECORDS:,} records, from {first - _BEFORE:%H:%M} on"
 
-    def _at_time(self, topic: str, seconds: float) -> dict[int, int]:
-        return _numbered(self._admin.offsets_at([topic], max(int(seconds * 1000), 0)))
+    def _at_time(self, topic: str, time: dt.datetime) -> dict[int, int]:
+        milliseconds = max(int(time.timestamp() * 1000), 0)
+        return _numbered(self._admin.offsets_at([topic], milliseconds))
 
 
 def together(readings: Iterable[Callable[[], Found | None]]) -> list[Found | None]:

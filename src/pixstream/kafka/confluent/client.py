@@ -81,6 +81,8 @@ class ConfluentClient:
             admin.connect()
             begins, ends = admin.beginning_offsets([topic]), admin.end_offsets([topic])
         held = scanning.clipped(topic, ranges, begins, ends)
+        if not held:
+            return
         with closing(Consumer(consumer_config(settings, "pixstream-reader"))) as consumer:
             consumer.assign([Partition(topic, number, at) for number, (at, _) in held.items()])
             found = scanning.to_end(
