@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _IDENTIFIERS = re.compile(rb"(?<![0-9A-Za-z])[ED][0-9A-Z]{8}\d{12}[a-zA-Z0-9]{11}(?![0-9A-Za-z])")
 
 
+_SPAN_DIGITS = 16
+
+
 class Letter(NamedTuple):
     """A dead letter, where it is in Kafka, and its mark, if it has one."""
 
@@ -114,9 +117,12 @@ def letters(records: Iterable[Record]) -> Iterator[Letter]:
 
 
 def about_events(letter: Letter, event_ids: Collection[str]) -> bool:
-    """Return whether a consumer's letter continues the trace of one of these events."""
-    parts = letter.view.headers.get("traceparent", "").split("-")
-    return len(parts) > 1 and parts[1] in event_ids
+    """Return whether a consumer's letter continues the trace of one of these events.
+
+    The trace id is the event's, unless a sender gave another; the span id begins the event's.
+    """
+    _, trace_id, span_id, *_ = f"{letter.view.headers.get('traceparent', '')}---".split("-")
+    return trace_id in event_ids or any(span_id == one[:_SPAN_DIGITS] for one in event_ids)
 
 
 def is_replayed(letter: Letter, arrivals: Iterable[Arrival]) -> bool:
