@@ -106,6 +106,11 @@ def test_a_revised_payment_has_its_revisions(world: World) -> None:
     rows = [step for step in steps if step["step"] == "delta"]
     assert [row["revision"] for row in rows] == [0, 1]
     assert rows[1]["version"] > rows[0]["version"]
+    assert [step.get("differs") for step in steps if step["step"] == "told"] == [
+        None,
+        {"amount_centavos": 4321},
+    ]
+    assert "differs in amount R$ 43.21" in world("trace", end_to_end(paid()))[1]
 
 
 def test_a_returned_payment_has_its_return_days_later_and_is_found_by_it(world: World) -> None:
@@ -165,6 +170,19 @@ def test_a_replayed_letter_has_its_mark_and_its_event(world: World) -> None:
     assert (by_kind["mark"]["who"], by_kind["mark"]["why"]) == ("ana", "ticket 1")
     assert by_kind["mark"]["letter_id"] == letter
     assert by_kind["told"]["source_ref"] == f"dead letter {letter}"
+
+
+def test_a_replay_that_adds_nothing_is_found_though_it_is_late(world: World) -> None:
+    one = paid()
+    world.send(one)
+    world.consume()
+    letter = world.refused(f'broken {{"endToEndId": "{one.end_to_end_id}"'.encode())
+    again = paid(source_ref=f"dead letter {letter}", ingested_at=NOW)
+    world.mark(letter, "replayed", [event_record(again)])
+    world.consume()
+    steps = world.steps(end_to_end(one))
+    assert [s["source_ref"] for s in steps if "source_ref" in s] == [f"dead letter {letter}"]
+    assert told(steps, "why").count(("delta", "adds_nothing")) == 1
 
 
 def test_a_consumers_letter_explains_the_missing_row_until_it_is_replayed(world: World) -> None:
@@ -342,7 +360,7 @@ def test_a_kafka_that_stops_answering_is_asked_no_more(world: World) -> None:
         world.kafka.fail("between", Transient("it went away"))
     code, out, err = world("trace", end_to_end(paid()))
     assert code == 1
-    assert "pagamentos: revision 0" in out
+    assert "is revision 0, since version" in out
     assert err.count("NOT searched") == 1
 
 

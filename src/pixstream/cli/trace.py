@@ -17,7 +17,7 @@ from pixstream.trace.question import DAYS, RECENT_DAYS, understand
 from pixstream.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pixstream.cli.root import Root
     from pixstream.config.settings import Settings
@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 FOUND, INCOMPLETE, NOTHING = 0, 1, 3
 """The exit codes: found; a place could not be searched; nothing there."""
 
-_STYLES = {"letter": "red", "mark": "yellow", "delta": "green", "kafka": "cyan"}
+_STYLES = {
+    "letter": "red",
+    "mark": "yellow",
+    "delta": "green",
+    "kafka": "cyan",
+    "revealed": "bold red",
+}
 
 
 @click.command()
@@ -152,18 +158,26 @@ def _about(names: Sequence[str]) -> str:
 
 
 def _print_steps(steps: Sequence[Step]) -> None:
+    """Print a line for each step; in a terminal, long ones are folded into their column."""
+    console = output()
+    lines = [line for step in steps for line in _lines(step)]
+    if not console.is_terminal:
+        for time, kind, text in lines:
+            click.echo(f"{time:<24}  {kind:<8}  {text}")
+        return
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for no_wrap in (True, True, False):
         table.add_column(no_wrap=no_wrap, overflow="fold")
-    for step in steps:
-        time = f"{step.time:%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z" if step.time else "?"
-        table.add_row(
-            Text(time), Text(step.step, _STYLES.get(step.step, "")), Text(printable(step.text))
-        )
-        if step.revealed is not None:
-            clear = msgspec.json.encode(step.revealed).decode()
-            table.add_row(Text(""), Text("revealed", "bold red"), Text(printable(clear)))
-    output().print(table)
+    for time, kind, text in lines:
+        table.add_row(Text(time), Text(kind, _STYLES.get(kind, "")), Text(text))
+    console.print(table)
+
+
+def _lines(step: Step) -> Iterator[tuple[str, str, str]]:
+    time = f"{step.time:%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z" if step.time else "?"
+    yield time, step.step, printable(step.text)
+    if step.revealed is not None:
+        yield "", "revealed", printable(msgspec.json.encode(step.revealed).decode())

@@ -6,11 +6,13 @@ identifier in them; a consumer's letter also names its event in its trace contex
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.dead_letters import REPLAY_OF, content
 from pixstream.dead_letters.reading import original, view
+from pixstream.dead_letters.state import REPLAYED
 from pixstream.errors import PixstreamError
 from pixstream.event import routing
 from pixstream.event.categories import Category
@@ -49,6 +51,19 @@ class Letter(NamedTuple):
         if not all(map(str.isdecimal, numbers)):
             return None
         return Place(headers.get("origin-topic", ""), int(numbers[0]), int(numbers[1]))
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether its events were sent."""
+        return self.mark is not None and self.mark.state == REPLAYED
+
+    @property
+    def marked_at(self) -> dt.datetime | None:
+        """When it was marked; None: not, or at no valid time."""
+        try:
+            return dt.datetime.fromisoformat(self.mark.time) if self.mark is not None else None
+        except ValueError:
+            return None
 
 
 class Opener:
@@ -125,7 +140,7 @@ def about_events(letter: Letter, event_ids: Collection[str]) -> bool:
     return trace_id in event_ids or any(span_id == one[:_SPAN_DIGITS] for one in event_ids)
 
 
-def is_replayed(letter: Letter, arrivals: Iterable[Arrival]) -> bool:
+def replayed_in(letter: Letter, arrivals: Iterable[Arrival]) -> bool:
     """Return whether one of these records is a replay of the letter."""
     own = letter.view.letter_id
     return any(

@@ -186,12 +186,21 @@ class _Search:
                 if (
                     letter.origin in places
                     or dead.about_events(letter, ids)
-                    or dead.is_replayed(letter, life.arrivals.values())
+                    or dead.replayed_in(letter, life.arrivals.values())
                     or self._opener.names_any(letter.view, life.identifiers)
                 ):
                     life.letters[letter.view.letter_id] = letter
             for letter in self._ground.marked(life.letters.values()):
                 life.letters[letter.view.letter_id] = letter
+                self._add_replays(life, letter)
+
+    def _add_replays(self, life: Life, letter: Letter) -> None:
+        """Add the records of a replay, which may have been sent long after the payment."""
+        time = letter.marked_at if letter.is_replayed else None
+        if time is not None:
+            window = Window(time - AHEAD, time + AHEAD)
+            for record in self._ground.records(life.payment, window, ()):
+                life.add(_arrived(record))
 
     def _window(self, life: Life) -> Window:
         named = id_time(life.payment) is not None

@@ -11,9 +11,10 @@ import msgspec
 from pixstream.dead_letters import REPLAY_OF, unmasked
 from pixstream.errors import PixstreamError
 from pixstream.event.categories import Category
+from pixstream.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pixstream.privacy import Vault
     from pixstream.trace.answer import Life
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
 STEPS = ("happened", "told", "kafka", "delta", "letter", "mark")
 """The kinds of steps, in the order of those that have the same time."""
 
+_TOLD = (
+    *("amount_centavos", "direction", "event_time", "end_to_end_id", "return_id"),
+    *("txid", "reason"),
+)
+"""The fields of an event in which a later arrival may differ, as far as a trace shows them."""
+
 _ABSENT = {
-    "waiting": "not read yet, {behind:,} offsets before it",
+    "waiting": "not read yet, {behind} to go",
     "adds_nothing": "it adds nothing to what the table has",
     "dead_letter": "it became a dead letter",
     "for_another": "it was replayed for another consumer",
@@ -58,9 +65,10 @@ def timeline(life: Life, reveal: Vault | None = None) -> list[Step]:
         life: as it was found.
         reveal: opens the sealed fields, which are then in `Step.revealed`; None: they stay sealed.
     """
-    steps = [*_facts(life)]
+    first = _first_facts(life)
+    steps = [_happened(fact) for fact in first.values()]
     for arrival in life.arrivals.values():
-        steps += _arrival(arrival, reveal)
+        steps += _arrival(arrival, first, reveal)
     for letter in life.letters.values():
         steps += of_letter(letter, reveal)
     latest = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -86,49 +94,47 @@ def of_letter(letter: Letter, reveal: Vault | None = None) -> Iterator[Step]:
         about["origin"] = str(letter.origin)
         text += f" ({letter.origin})"
     elif "stream" in about:
-        text += f" ({about['stream']} at {about.get('position', '?')})"
+        text += f" ({about['stream']}, position {about.get('position', '?')})"
     yield Step(view.time, "letter", text, about, revealed)
     mark = letter.mark
     if mark is not None:
         done = msgspec.to_builtins(mark)
-        events = f", {mark.events:,} events sent" if mark.events else ""
+        events = f", {counted(mark.events, 'event')} sent" if mark.events else ""
         said = f"dead letter {view.letter_id[:12]} {mark.state} by {mark.who}: {mark.why}{events}"
-        yield Step(_time(mark.time), "mark", said, {**done, "letter_id": view.letter_id})
+        yield Step(letter.marked_at, "mark", said, {**done, "letter_id": view.letter_id})
 
 
-def _facts(life: Life) -> Iterator[Step]:
-    """Yield each event once, when it happened; the first arrival says it."""
+def _first_facts(life: Life) -> dict[str, Fact]:
+    """Return each event as its first arrival told it."""
     first: dict[str, Fact] = {}
     for fact in sorted(life.facts, key=lambda fact: fact.ingested_at):
         first.setdefault(fact.event_id, fact)
-    for fact in first.values():
-        about = {
-            "event_id": fact.event_id,
-            "category": str(fact.category),
-            "status": fact.status,
-            "direction": fact.direction,
-            "amount_centavos": fact.amount_centavos,
-            "end_to_end_id": fact.end_to_end_id,
-            "return_id": fact.return_id,
-            "txid": fact.txid,
-            "reason": fact.reason,
-        }
-        parts = [f"{fact.category} {fact.status}", _amount(fact.amount_centavos)]
-        if fact.category is Category.ESTORNO and fact.return_id:
-            parts.append(f"return {fact.return_id}")
-        if fact.reason:
-            parts.append(f"reason {fact.reason}")
-        parts.append(f"event {fact.event_id}")
-        known = {name: value for name, value in about.items() if value is not None}
-        yield Step(fact.event_time, "happened", ", ".join(filter(None, parts)), known)
+    return first
 
 
-def _arrival(arrival: Arrival, reveal: Vault | None) -> Iterator[Step]:
+def _happened(fact: Fact) -> Step:
+    about = {
+        "event_id": fact.event_id,
+        "category": str(fact.category),
+        "status": fact.status,
+        **{name: getattr(fact, name) for name in _TOLD},
+    }
+    parts = [f"{fact.category} {fact.status}", _amount(fact.amount_centavos)]
+    if fact.category is Category.ESTORNO and fact.return_id:
+        parts.append(f"return {fact.return_id}")
+    if fact.reason:
+        parts.append(f"reason {fact.reason}")
+    parts.append(f"event {fact.event_id}")
+    known = {name: value for name, value in about.items() if value is not None}
+    return Step(fact.event_time, "happened", ", ".join(filter(None, parts)), known)
+
+
+def _arrival(arrival: Arrival, first: Mapping[str, Fact], reveal: Vault | None) -> Iterator[Step]:
     at, fact = arrival.place, arrival.fact
     where = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
     replay = arrival.headers.get(REPLAY_OF)
     if fact is not None:
-        yield _told(fact, where, reveal)
+        yield _told(fact, first[fact.event_id], where, reveal)
     text = str(at)
     if fact is None:
         text += ", which is not an event"
@@ -145,8 +151,13 @@ def _arrival(arrival: Arrival, reveal: Vault | None) -> Iterator[Step]:
         yield _absence(absence, arrival)
 
 
-def _told(fact: Fact, where: dict[str, Any], reveal: Vault | None) -> Step:
-    about = {**where, "event_id": fact.event_id, "source": fact.source, "flags": fact.flags}
+def _told(fact: Fact, first: Fact, where: dict[str, Any], reveal: Vault | None) -> Step:
+    about: dict[str, Any] = {
+        **where,
+        "event_id": fact.event_id,
+        "source": fact.source,
+        "flags": fact.flags,
+    }
     text = f"{fact.source} read {fact.category} {fact.status}"
     if fact.source_ref:
         about["source_ref"] = fact.source_ref
@@ -155,20 +166,24 @@ def _told(fact: Fact, where: dict[str, Any], reveal: Vault | None) -> Step:
         about["source_time"] = fact.source_time
     if fact.flags:
         text += f", flags {' '.join(fact.flags)}"
+    differs = {n: getattr(fact, n) for n in _TOLD if getattr(fact, n) != getattr(first, n)}
+    if differs:
+        about["differs"] = differs
+        text += f"; differs in {', '.join(_difference(*pair) for pair in differs.items())}"
     return Step(fact.ingested_at, "told", text, about, _opened(fact, reveal))
 
 
 def _row(row: Row, arrival: Arrival) -> Step:
     about = msgspec.to_builtins(row, builtin_types=(dt.datetime,))
     about |= {"offset": arrival.place.offset, "partition": arrival.place.partition}
-    version = f"version {row.version}" if row.version is not None else _FORGOTTEN
-    text = f"{row.table}: revision {row.revision}, {version}, {row.file}"
+    version = f"since version {row.version}" if row.version is not None else _FORGOTTEN
+    text = f"{row.table}: {arrival.place} is revision {row.revision}, {version}, in {row.file}"
     return Step(row.visible or row.decoded, "delta", text, about)
 
 
 def _absence(absence: Absence, arrival: Arrival) -> Step:
     about = {**msgspec.to_builtins(absence), **arrival.place._asdict()}
-    why = _ABSENT[absence.why].format(behind=absence.behind)
+    why = _ABSENT[absence.why].format(behind=counted(absence.behind, "offset"))
     return Step(arrival.sent, "delta", f"{absence.table}: no row of {arrival.place}: {why}", about)
 
 
@@ -188,12 +203,11 @@ def _opened(fact: Fact, reveal: Vault | None) -> dict[str, Any] | None:
     return found or None
 
 
+def _difference(name: str, value: object) -> str:
+    if name == "amount_centavos" and isinstance(value, int):
+        return f"amount {_amount(value)}"
+    return f"{name} {'-' if value is None else value}"
+
+
 def _amount(centavos: int | None) -> str:
     return "" if centavos is None else f"R$ {centavos // 100:,}.{centavos % 100:02}"
-
-
-def _time(text: str) -> dt.datetime | None:
-    try:
-        return dt.datetime.fromisoformat(text)
-    except ValueError:
-        return None
