@@ -190,9 +190,12 @@ class _Search:
                     or self._opener.names_any(letter.view, life.identifiers)
                 ):
                     life.letters[letter.view.letter_id] = letter
-            for letter in self._ground.marked(life.letters.values()):
-                life.letters[letter.view.letter_id] = letter
-                self._add_replays(life, letter)
+        found = {key: letter for life in lives for key, letter in life.letters.items()}
+        marked = {one.view.letter_id: one for one in self._ground.marked(found.values())}
+        for life in lives:
+            for key in life.letters:
+                life.letters[key] = marked[key]
+                self._add_replays(life, marked[key])
 
     def _add_replays(self, life: Life, letter: Letter) -> None:
         """Add the records of a replay, which may have been sent long after the payment."""
