@@ -101,7 +101,7 @@ class Ground:
             payment: the key.
             window: times in Kafka.
             known: where records of the key are known to be: their partitions are read as well.
-            ever: read every partition that the key would have had in a smaller topic.
+            ever: read instead where the key would have been in a topic with fewer partitions.
         """
         readings: list[Callable[[], Found | None]] = []
         for topic in EVENT_TOPICS.values():
@@ -128,7 +128,7 @@ class Ground:
         def reading() -> Found | None:
             found = self.ask(lambda _: planned())
             if found is not None:
-                note = "any partition" if ever else "the key's partition"
+                note = "the key's former partitions" if ever else "the key's partition"
                 self.looked(topic, str(time), note, left_out=found.left_out)
             return found
 

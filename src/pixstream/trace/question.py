@@ -123,13 +123,6 @@ def understand(text: str) -> Question:
     Raises:
         ConfigError: it cannot be an identifier; a CPF or CNPJ is refused without being repeated.
     """
-    if names_document(text):
-        raise ConfigError(
-            "the identifier contains a CPF or CNPJ, which would stay in the shell's history: "
-            "`pixstream find --document` asks for one without showing it"
-        )
-    if not _IDENTIFIER.fullmatch(text):
-        raise ConfigError("an identifier has 1 to 255 characters, none of them a space")
     place = _PLACE.fullmatch(text)
     if place is not None:
         topic = place[1]
@@ -137,6 +130,13 @@ def understand(text: str) -> Question:
         if topic not in known:
             raise ConfigError(f"topic {topic} has no payments; those that do: {', '.join(known)}")
         return Question(text, Kind.PLACE, Place(topic, int(place[2]), int(place[3])))
+    if names_document(text):
+        raise ConfigError(
+            "the identifier contains a CPF or CNPJ, which would stay in the shell's history: "
+            "`pixstream find --document` asks for one without showing it"
+        )
+    if not _IDENTIFIER.fullmatch(text):
+        raise ConfigError("an identifier has 1 to 255 characters, none of them a space")
     if id_time(text) is None:
         return Question(text, Kind.OTHER)
     return Question(text, Kind.RETURN if text.startswith("D") else Kind.PAYMENT)

@@ -88,12 +88,13 @@ class Topics:
             elsewhere: further partitions, where the keys' records are known to be.
             first: about when the records were sent: where there are too many, those from shortly
                 before are read; None: the newest.
-            ever: read every partition that a key would have had if the topic had had fewer.
+            ever: read instead where the keys would have been if the topic had had fewer partitions.
         """
         count = len(self.held(topic).begins)
-        numbers = {partition_of(key, count) for key in keys} | {*elsewhere}
         if ever:
-            numbers.update(number for key in keys for number in partitions_ever(key, count))
+            numbers = {number for key in keys for number in partitions_ever(key, count)[1:]}
+        else:
+            numbers = {partition_of(key, count) for key in keys} | {*elsewhere}
         ranges, left_out = self._ranges(topic, numbers, window, first)
         return lambda: Found([*self._client.between(topic, ranges, keys)], left_out)
 
