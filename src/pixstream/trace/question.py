@@ -123,18 +123,16 @@ def understand(text: str) -> Question:
     Raises:
         ConfigError: it cannot be an identifier; a CPF or CNPJ is refused without being repeated.
     """
-    place = _PLACE.fullmatch(text)
-    if place is not None:
-        topic = place[1]
-        known = [*EVENT_TOPICS.values(), DLQ]
-        if topic not in known:
-            raise ConfigError(f"topic {topic} has no payments; those that do: {', '.join(known)}")
-        return Question(text, Kind.PLACE, Place(topic, int(place[2]), int(place[3])))
+    place, topics = _PLACE.fullmatch(text), [*EVENT_TOPICS.values(), DLQ]
+    if place is not None and place[1] in topics:
+        return Question(text, Kind.PLACE, Place(place[1], int(place[2]), int(place[3])))
     if names_document(text):
         raise ConfigError(
             "the identifier contains a CPF or CNPJ, which would stay in the shell's history: "
             "`pixstream find --document` asks for one without showing it"
         )
+    if place is not None:
+        raise ConfigError(f"topic {place[1]} has no payments; those that do: {', '.join(topics)}")
     if not _IDENTIFIER.fullmatch(text):
         raise ConfigError("an identifier has 1 to 255 characters, none of them a space")
     if id_time(text) is None:
