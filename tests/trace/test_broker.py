@@ -140,7 +140,7 @@ def bank(
     (tmp_path / "kafka_config.yaml").write_text(yaml.safe_dump(configuration))
     (tmp_path / "app.jsonl").touch()
     bank = Bank(tmp_path, capfd)
-    assert bank("topics", "apply", "--yes")[0] == 0
+    assert bank("topics", "apply")[0] == 0
     return bank
 
 
