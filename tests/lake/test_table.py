@@ -10,7 +10,7 @@ from pixstream.errors import ClusterChangedError, DestinationError, TopicChanged
 from pixstream.lake import files
 from pixstream.lake.location import Location
 from pixstream.lake.log import durability
-from pixstream.lake.table import LakeTable
+from pixstream.lake.table import LakeTable, Tie, ties
 from pixstream.testing import event, rows
 
 
@@ -131,3 +131,14 @@ def test_on_an_object_store_nothing_is_synced_and_all_else_works(
     table.checkpoint()
     (file,) = LakeTable(place).live().values()
     assert files.read(place, file)["_offset"].to_pylist() == [0]
+
+
+def test_the_ties_of_a_table_name_cluster_consumer_and_topic(tmp_path: Path) -> None:
+    table = LakeTable(Location(str(tmp_path), "pagamentos"))
+    table.remember("cluster/lake/pix.pagamentos", "id-1")
+    table.remember("cluster/lake/pix.estornos", "id-2")
+    table.refresh()
+    (tie,) = ties(table.handle, "pix.pagamentos")
+    assert tie == Tie("cluster", "lake", "id-1")
+    assert tie.app_id(2) == "pixstream/cluster/lake/id-1/2"
+    assert ties(table.handle, "pagamentos") == []

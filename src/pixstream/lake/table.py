@@ -7,7 +7,7 @@ which offsets it contains, in its application transactions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
@@ -38,14 +38,26 @@ def application_prefix(cluster_id: str, consumer: str, topic_id: str) -> str:
     return f"pixstream/{cluster_id}/{consumer}/{topic_id}/"
 
 
-def ties(handle: DeltaTable, consumer: str, topic: str) -> dict[str, str]:
-    """Return the topic id by which a table is tied to a consumer's topic, by cluster id."""
-    start, end = TOPIC_ID, f"/{consumer}/{topic}"
-    return {
-        key[len(start) : -len(end)]: topic_id
+class Tie(NamedTuple):
+    """Which incarnation of a topic a consumer feeds a table from."""
+
+    cluster_id: str
+    consumer: str
+    topic_id: str
+
+    def app_id(self, partition: int) -> str:
+        """Return the application id under which the table has a partition's next offset."""
+        return f"{application_prefix(*self)}{partition}"
+
+
+def ties(handle: DeltaTable, topic: str) -> list[Tie]:
+    """Return all ties of a table to topics of this name."""
+    found = [
+        (key.removeprefix(TOPIC_ID).split("/", 2), topic_id)
         for key, topic_id in handle.metadata().configuration.items()
-        if key.startswith(start) and key.endswith(end)
-    }
+        if key.startswith(TOPIC_ID)
+    ]
+    return [Tie(path[0], path[1], topic_id) for path, topic_id in found if path[2:] == [topic]]
 
 
 class LakeTable:

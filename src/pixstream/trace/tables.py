@@ -9,7 +9,7 @@ from deltalake.exceptions import DeltaError
 from pixstream.lake import failures, files, opening
 from pixstream.lake.log import commits
 from pixstream.lake.lookup import lookup
-from pixstream.lake.table import application_prefix, ties
+from pixstream.lake.table import ties
 from pixstream.trace.facts import COLUMNS, Row, from_row
 from pixstream.trace.question import Place
 
@@ -105,11 +105,10 @@ class Table:
         """
         if self.version is None or self._handle is None:
             return 0
-        known = ties(self._handle, self.consumer, topic)
-        for cluster, tied in known.items():
-            if tied == topic_id:
-                prefix = application_prefix(cluster, self.consumer, topic_id)
-                return self._handle.transaction_version(f"{prefix}{partition}") or 0
+        known = [tie for tie in ties(self._handle, topic) if tie.consumer == self.consumer]
+        for tie in known:
+            if tie.topic_id == topic_id:
+                return self._handle.transaction_version(tie.app_id(partition)) or 0
         return None if known else 0
 
     def _row(self, found: FoundRow) -> TableRow:
@@ -133,8 +132,8 @@ class Table:
         newest = self.version
         if newest is None or self._handle is None:
             return None
-        for cluster, topic_id in ties(self._handle, self.consumer, place.topic).items():
-            app = f"{application_prefix(cluster, self.consumer, topic_id)}{place.partition}"
+        for tie in ties(self._handle, place.topic):
+            app = tie.app_id(place.partition)
             commit = commits.commit_of(self._location, newest, decoded, app, place.offset)
             if commit is not None:
                 return commit

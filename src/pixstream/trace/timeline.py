@@ -37,7 +37,7 @@ _ABSENT = {
     "for_another": "it was replayed for another consumer",
     "not_fed": "the table is fed from another topic of that name, a former one",
 }
-_FORGOTTEN = "version unknown, the table's log is kept for a day"
+_FORGOTTEN = "since a version that the table's log no longer has"
 
 
 class Step(NamedTuple):
