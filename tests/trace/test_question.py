@@ -7,7 +7,7 @@ import pytest
 
 from pixstream.errors import ConfigError
 from pixstream.event.identifiers import generate_cpf
-from pixstream.trace.question import Kind, Place, Window, understand
+from pixstream.trace.question import BEFORE, Kind, Place, Window, understand
 
 NOW = dt.datetime(2026, 11, 30, 15, 30, tzinfo=dt.UTC)
 CPF = generate_cpf(Random(47))
@@ -67,6 +67,15 @@ def test_the_days_around_the_identifiers_own_are_searched() -> None:
     assert question._replace(days=0).window(NOW) == Window(utc(24), utc(25))
     assert question._replace(days=30).window(NOW) == Window(utc(25, 10), utc(25, 12))
     assert question._replace(days=60_000).window(NOW).start.year == 1970
+
+
+def test_records_are_searched_from_the_minute_on_unless_the_options_say_earlier() -> None:
+    question = understand(PAYMENT)
+    minute = utc(24, hour=23, minute=59)
+    assert question.sent(NOW, PAYMENT) == Window(minute - BEFORE, utc(26))
+    for options in ({"days": 1}, {"since": utc(23)}):
+        assert question._replace(**options).sent(NOW, PAYMENT) == Window(utc(23), utc(26))
+    assert question._replace(until=utc(24)).sent(NOW, PAYMENT) == Window(utc(24), utc(24))
 
 
 def test_the_options_decide_where_they_are_given() -> None:

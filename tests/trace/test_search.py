@@ -78,7 +78,8 @@ def test_the_text_is_a_line_a_step_and_says_where_it_looked(world: World) -> Non
     start, stop = NOON - DAY, NOON + 2 * DAY
     span = f"{start:%Y-%m-%d} 00:00 to {stop:%Y-%m-%d} 00:00 UTC"
     assert f"looked in table pagamentos, {span}" in err
-    assert f"looked in pix.pagamentos, {span}: the key's partition" in err
+    sent = f"{NOON:%Y-%m-%d} 11:45 to {stop:%Y-%m-%d} 00:00 UTC"
+    assert f"looked in pix.pagamentos, {sent}: the key's partition" in err
 
 
 def test_a_fact_that_two_sources_tell_has_one_row_and_both_records(world: World) -> None:
@@ -389,7 +390,7 @@ def test_what_is_too_much_is_cut_and_said(world: World, monkeypatch: pytest.Monk
     monkeypatch.setattr(topics, "MOST_RECORDS", 8)
     for number in (0, 14, 29):  # found, though only a few records of its partition are read
         one = paid(number, time=NOON + number * 1200 * SECOND)
-        document = world.traced(end_to_end(one))
+        document = world.traced(end_to_end(one), "--days", "1")
         assert document["payments"]
         notes = {looked["where"]: looked["note"] for looked in document["looked"]}
         assert "only 8 records, from " in notes["pix.pagamentos"]

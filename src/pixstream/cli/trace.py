@@ -43,8 +43,7 @@ _STYLES = {
 @click.option(
     "--days",
     type=click.IntRange(0, 3660),
-    default=DAYS,
-    show_default=True,
+    show_default=str(DAYS),
     help="Days to search before and after the day in the identifier.",
 )
 @click.option(
@@ -70,7 +69,7 @@ def trace(
     root: Root,
     identifier: str,
     *,
-    days: int,
+    days: int | None,
     since: dt.datetime | None,
     until: dt.datetime | None,
     form: str,

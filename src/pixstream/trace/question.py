@@ -20,6 +20,9 @@ RECENT_DAYS = 30
 RETURN_DAYS = 90
 """Days within which a Pix can be returned (Regulamento do Pix, devolução)."""
 
+BEFORE = dt.timedelta(minutes=15)
+"""How long before the minute in an identifier its first record may have been sent."""
+
 AHEAD = dt.timedelta(minutes=5)
 """How far the clocks of other machines may be ahead of ours: what was just written is searched."""
 
@@ -77,7 +80,7 @@ class Question(NamedTuple):
     text: str
     kind: Kind
     place: Place | None = None
-    days: int = DAYS
+    days: int | None = None
     since: dt.datetime | None = None
     until: dt.datetime | None = None
 
@@ -100,9 +103,20 @@ class Question(NamedTuple):
             stop = self.until or now + AHEAD
             start = _earlier(stop, RECENT_DAYS)
         else:
-            day = minute.replace(hour=0, minute=0)
-            start, stop = _earlier(day, self.days), day + (self.days + 1) * _DAY
+            day, days = minute.replace(hour=0, minute=0), DAYS if self.days is None else self.days
+            start, stop = _earlier(day, days), day + (days + 1) * _DAY
         return spanning(self.since or start, self.until or stop)
+
+    def sent(self, now: dt.datetime, identifier: str) -> Window:
+        """Return when the records of an identifier can have been sent to Kafka.
+
+        Nobody tells a payment before its minute, unless it was scheduled: only where the options
+        say so are earlier records searched.
+        """
+        window, minute = self.window(now, identifier), id_time(identifier)
+        if minute is None or self.days is not None or self.since is not None:
+            return window
+        return window._replace(start=min(minute - BEFORE, window.stop))
 
 
 def spanning(start: dt.datetime, stop: dt.datetime) -> Window:

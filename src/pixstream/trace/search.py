@@ -154,9 +154,14 @@ class _Search:
         for row in self._ground.rows(wanted, window):
             life.add(Arrival(place=row.place, fact=row.fact, sent=row.sent, rows=[row.row]))
         known = {at for at, _ in life.arrivals}
-        records = self._ground.records(life.payment, window, known)
+        sent = (
+            window
+            if id_time(life.payment) is None
+            else self._question.sent(self._now, life.payment)
+        )
+        records = self._ground.records(life.payment, sent, known)
         if not records and not life.found:
-            records = self._ground.records(life.payment, window, known, ever=True)
+            records = self._ground.records(life.payment, sent, known, ever=True)
         for record in records:
             life.add(_arrived(record))
         self._confirm(life)

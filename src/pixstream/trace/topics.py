@@ -6,15 +6,15 @@ Kafka's time index, so that only a part of one partition of each topic is read.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.kafka.partitioner import partition_of, partitions_ever
-from pixstream.trace.question import Place
+from pixstream.trace.question import BEFORE, Place
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from pixstream.kafka.ports import Admin, Client, Record, TopicIdPartition
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 MOST_RECORDS = 500_000
 """The most records of one topic that are read for one question: about two seconds."""
-
-_BEFORE = dt.timedelta(minutes=15)
-"""How long before the minute in an identifier its records are looked for first."""
 
 
 class Held(NamedTuple):
@@ -145,12 +142,12 @@ class Topics:
         if first is None:
             cut = {n: (max(start, stop - most), stop) for n, (start, stop) in ranges.items()}
             return cut, f"only the newest {MOST_RECORDS:,} records"
-        begins = self._at_time(topic, first - _BEFORE)
+        begins = self._at_time(topic, first - BEFORE)
         cut = {}
         for number, (start, stop) in ranges.items():
             begin = max(start, min(begins[number], stop - most))
             cut[number] = (begin, min(begin + most, stop))
-        return cut, f"only {MOST_RECORDS:,} records, from {first - _BEFORE:%H:%M} on"
+        return cut, f"only {MOST_RECORDS:,} records, from {first - BEFORE:%H:%M} on"
 
     def _at_time(self, topic: str, time: dt.datetime) -> dict[int, int]:
         milliseconds = max(int(time.timestamp() * 1000), 0)
