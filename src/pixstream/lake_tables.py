@@ -68,4 +68,5 @@ def trace_sources(settings: Settings, client: Client | None, no_client: str = ""
         vault = keys(settings.privacy)[1]
     except KeysMissingError:
         vault = None
-    return Sources(traced(settings), client, vault, letters_directory(settings), no_client)
+    directory, log_file = letters_directory(settings), settings.logging.file
+    return Sources(traced(settings), client, vault, directory, no_client, log_file)

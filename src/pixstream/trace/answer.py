@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.trace.facts import Arrival
 from pixstream.trace.letters import Letter
+from pixstream.trace.log_lines import LogLine
 from pixstream.trace.question import Place, Question
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Life:
     payment: str
     arrivals: dict[tuple[Place, str], Arrival] = dataclasses.field(default_factory=dict)
     letters: dict[str, Letter] = dataclasses.field(default_factory=dict)
+    log: list[LogLine] = dataclasses.field(default_factory=list)
 
     @property
     def found(self) -> bool:

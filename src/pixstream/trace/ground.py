@@ -14,6 +14,7 @@ from pixstream.errors import PixstreamError, Transient
 from pixstream.event.categories import Category
 from pixstream.event.identifiers import id_time
 from pixstream.kafka.names import DLQ, EVENT_TOPICS
+from pixstream.trace import log_lines
 from pixstream.trace.answer import Looked
 from pixstream.trace.letters import letters
 from pixstream.trace.question import RETURN_DAYS, Place, Window
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pixstream.privacy import Vault
     from pixstream.trace.answer import Answer
     from pixstream.trace.letters import Letter
+    from pixstream.trace.log_lines import LogLine
     from pixstream.trace.tables import Table, TableRow
 
 T = TypeVar("T")
@@ -40,6 +42,7 @@ class Sources(NamedTuple):
         client: None, with the reason in `no_client`, where there is no Kafka.
         vault: opens dead letters; None without the privacy keys.
         directory: of dead letters that are too large for Kafka.
+        log_file: the setting `logging.file`; None: the log is not in a file.
     """
 
     tables: Sequence[Table]
@@ -47,6 +50,7 @@ class Sources(NamedTuple):
     vault: Vault | None
     directory: Path
     no_client: str = ""
+    log_file: str | None = None
 
 
 class Ground:
@@ -61,6 +65,7 @@ class Ground:
     def __init__(self, sources: Sources, topics: Topics | None, answer: Answer) -> None:
         self.tables = sources.tables
         self._client = sources.client
+        self._log_file = sources.log_file
         self._topics = topics
         self._answer = answer
         if topics is None:
@@ -170,6 +175,18 @@ class Ground:
         client, ids = self._client, {letter.view.letter_id for letter in some}
         marks = self.ask(lambda _: marks_of(client, ids) if ids and client else {}) or {}
         return [letter._replace(mark=marks.get(letter.view.letter_id)) for letter in some]
+
+    def log_lines(self, places: Collection[Place], window: Window) -> list[LogLine]:
+        """Return the log lines about the batches of these records, if the log is in files."""
+        lines: list[LogLine] = []
+        for file in log_lines.files(self._log_file) if self._log_file else ():
+            try:
+                lines += log_lines.lines_about(file, places, window)
+            except OSError as error:
+                self.problem(f"{file} cannot be read: {error.strerror}")
+            else:
+                self.looked(str(file), str(window))
+        return lines
 
     def next_offset(self, table: Table, at: Place) -> int | None:
         """Return the offset that a table expects next of a partition; None if it is not known."""

@@ -26,6 +26,9 @@ BEFORE = dt.timedelta(minutes=15)
 AHEAD = dt.timedelta(minutes=5)
 """How far the clocks of other machines may be ahead of ours: what was just written is searched."""
 
+LOGGED = dt.timedelta(hours=1)
+"""How long after a record was last seen log lines are searched for what happened to it."""
+
 _PLACE = re.compile(r"([A-Za-z0-9._-]+)/([0-9]{1,9})/([0-9]{1,18})", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{6,32}", re.ASCII)
 _IDENTIFIER = re.compile(r"[^\x00-\x20\x7f]{1,255}")

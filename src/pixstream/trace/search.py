@@ -13,7 +13,7 @@ from pixstream.trace.facts import Arrival, from_record, moment, payments
 from pixstream.trace.following import note_absences
 from pixstream.trace.ground import Ground
 from pixstream.trace.letters import Opener
-from pixstream.trace.question import AHEAD, Kind, Window
+from pixstream.trace.question import AHEAD, LOGGED, Kind, Window
 from pixstream.trace.topics import Topics, place
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class _Search:
         self._add_letters(followed)
         for life in followed:
             note_absences(life, self._ground.tables, self._ground.next_offset)
+            self._add_log(life)
         self._answer.lives = [life for life in followed if life.found]
         if self._opener.unopened:
             self._ground.problem(
@@ -209,6 +210,15 @@ class _Search:
             window = Window(time - AHEAD, time + AHEAD)
             for record in self._ground.records(life.payment, window, ()):
                 life.add(_arrived(record))
+
+    def _add_log(self, life: Life) -> None:
+        """Add the log lines of the batches that its records were in."""
+        arrivals = life.arrivals.values()
+        sent = [arrival.sent for arrival in arrivals if arrival.sent is not None]
+        taken = [row.visible or row.decoded for arrival in arrivals for row in arrival.rows]
+        if sent:
+            window = Window(min(sent) - AHEAD, max(sent + taken) + LOGGED)
+            life.log = self._ground.log_lines({at for at, _ in life.arrivals}, window)
 
     def _window(self, life: Life) -> Window:
         named = id_time(life.payment) is not None

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from pixstream.trace.answer import Life
     from pixstream.trace.facts import Absence, Arrival, Fact, Row
     from pixstream.trace.letters import Letter
+    from pixstream.trace.log_lines import LogLine
+    from pixstream.trace.question import Place
 
-STEPS = ("happened", "told", "kafka", "delta", "letter", "mark")
+STEPS = ("happened", "told", "kafka", "log", "delta", "letter", "mark")
 """The kinds of steps, in the order of those that have the same time."""
 
 _TOLD = (
@@ -37,6 +39,12 @@ _ABSENT = {
     "for_another": "it was replayed for another consumer",
     "not_fed": "the table is fed from another topic of that name, a former one",
 }
+_LOGGED = (
+    *("service.node.name", "event.action", "event.outcome", "event.duration", "pix.batch.id"),
+    *("pix.records", "kafka.offset.first", "kafka.offset.last", "delta.version"),
+)
+"""The fields of a log line that a trace shows to programs."""
+
 _FORGOTTEN = "since a version that the table's log no longer has"
 
 
@@ -71,6 +79,7 @@ def timeline(life: Life, reveal: Vault | None = None) -> list[Step]:
         steps += _arrival(arrival, first, reveal)
     for letter in life.letters.values():
         steps += of_letter(letter, reveal)
+    steps += map(_log_line, life.log)
     latest = dt.datetime.max.replace(tzinfo=dt.UTC)
     return sorted(steps, key=lambda step: (step.time or latest, STEPS.index(step.step)))
 
@@ -131,7 +140,7 @@ def _happened(fact: Fact) -> Step:
 
 def _arrival(arrival: Arrival, first: Mapping[str, Fact], reveal: Vault | None) -> Iterator[Step]:
     at, fact = arrival.place, arrival.fact
-    where = {"topic": at.topic, "partition": at.partition, "offset": at.offset}
+    where = _where(at)
     replay = arrival.headers.get(REPLAY_OF)
     if fact is not None:
         yield _told(fact, first[fact.event_id], where, reveal)
@@ -185,6 +194,18 @@ def _absence(absence: Absence, arrival: Arrival) -> Step:
     about = {**msgspec.to_builtins(absence), **arrival.place._asdict()}
     why = _ABSENT[absence.why].format(behind=counted(absence.behind, "offset"))
     return Step(arrival.sent, "delta", f"{absence.table}: no row of {arrival.place}: {why}", about)
+
+
+def _log_line(line: LogLine) -> Step:
+    fields = {name: line.fields.get(name) for name in _LOGGED}
+    about = {name: value for name, value in fields.items() if value is not None}
+    return Step(
+        line.time, "log", str(line.fields.get("message", "")), {**about, **_where(line.place)}
+    )
+
+
+def _where(at: Place) -> dict[str, Any]:
+    return {"topic": at.topic, "partition": at.partition, "offset": at.offset}
 
 
 def _opened(fact: Fact, reveal: Vault | None) -> dict[str, Any] | None:
