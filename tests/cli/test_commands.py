@@ -289,8 +289,10 @@ def test_run_dead_letters_and_lag(capfd: pytest.CaptureFixture[str], tmp_path: P
         return text if 'stage="write",topic=""} 1.0' in text else ""
 
     metrics = wait_for(written)  # a child tells about once a second
-    assert 'pix_dlq_records_total{component="system_log",replica="0"} 1.0' in metrics
-    assert 'pix_dlq_records_total{component="delta_lake",replica="0"} 0.0' in metrics
+    labels = 'component="system_log",reason="malformed_json",replica="0",topic=""'
+    assert f"pix_dlq_records_total{{{labels}}} 1.0" in metrics
+    labels = 'component="delta_lake",reason="undecodable_event",replica="0",topic="pix.estornos"'
+    assert f"pix_dlq_records_total{{{labels}}} 0.0" in metrics
     assert CPF not in metrics
     code, out, _ = call(capfd, "check")
     assert (code, "FAIL" in out) == (0, False), out
