@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pixstream.logs import limit
 from pixstream.loops import consume, process, produce
 from pixstream.metrics import Metric, records
 from pixstream.plugins.consumer import Consumer
@@ -88,6 +89,7 @@ def _counted() -> Mapping[str, Sequence[Metric]]:
         *((name, load(Consumer, name)) for name in builtin(Consumer)),
     ]
     return {
+        "every process": limit.METRICS,
         "every producer": produce.METRICS,
         "every consumer but `spark`": consume.METRICS,
         "every processor": process.METRICS,

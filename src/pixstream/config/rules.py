@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixstream import logs
 from pixstream.errors import ConfigError
 from pixstream.event.categories import TOPIC_PREFIX
 from pixstream.http_serving.limits import networks
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 Broken = tuple[tuple[str, ...], str]
 """The path of the setting to change, and what is wrong with it."""
+
+SUPERVISOR = "supervisor"
+"""The name of `pixstream run` itself in `logging.levels` and in log lines."""
 
 _CARRIERS = frozenset({*EVENT_TOPICS.values(), DLQ})
 """The topics that carry what sources send."""
@@ -184,6 +188,18 @@ def _networks(settings: Settings) -> Iterator[Broken]:
         yield ("metrics", "allow_from"), str(error).removeprefix("allow_from: ")
 
 
+def _levels(settings: Settings) -> Iterator[Broken]:
+    """Refuse a level for nobody: the lines that were meant keep theirs."""
+    known = sorted({SUPERVISOR, *settings.components})
+    for name in settings.logging.levels:
+        if name not in known and not name.startswith(f"{logs.OURS}."):
+            text = (
+                f"no component and no logger has this name; components: {', '.join(known)}; "
+                "loggers begin with pixstream."
+            )
+            yield ("logging", "levels", name), text
+
+
 _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
     _credentials,
     _tls_files,
@@ -198,4 +214,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
     _networks,
 )
 
-_RULES_OF_THE_WHOLE: tuple[Callable[[Settings], Iterator[Broken]], ...] = (_unused_topics,)
+_RULES_OF_THE_WHOLE: tuple[Callable[[Settings], Iterator[Broken]], ...] = (
+    _unused_topics,
+    _levels,
+)

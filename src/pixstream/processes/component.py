@@ -89,7 +89,7 @@ def _run_spec(spec: ChildSpec, stop: lifeline.Stop, reporter: Reporter) -> int:
             overrides=spec.overrides,
             only=[spec.name],
         )
-        logs.configure(settings.logging, label)
+        reporter.lines = logs.configure(settings.logging, spec.name, spec.replica).counts
         listening = None if spec.listen_fd is None else socket.socket(fileno=spec.listen_fd)
         run(settings, spec.name, spec.replica, stop, reporter, listening)
     except ConfigError as error:

@@ -62,6 +62,9 @@ class Reporter:
     Args:
         descriptor: the pipe; None: nothing is reported.
         stop: the object that the loop checks in each iteration.
+
+    Attributes:
+        lines: counts of the log lines that were not written.
     """
 
     def __init__(self, descriptor: int | None, stop: Stop) -> None:
@@ -69,6 +72,7 @@ class Reporter:
         self._stop = stop
         self._loop: Loop | None = None
         self._counts = Counts()
+        self.lines = Counts()
         self._waits: Callable[[], bool] = bool
         self._warnings = _LastWarning()
         self._writing = threading.Lock()
@@ -124,7 +128,7 @@ class Reporter:
 
     def _line(self) -> Report:
         own = () if self._loop is None else (self._loop.counts,)
-        metrics = published(*own, self._counts)
+        metrics = published(*own, self.lines, self._counts)
         return Report(
             state=self.state,
             metrics=[*metrics.values()],

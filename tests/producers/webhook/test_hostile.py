@@ -39,7 +39,7 @@ def logged(file: Path) -> Iterator[None]:
     """Write what a process of pixstream would log to a file."""
     handler = logging.FileHandler(file)
     handler.setFormatter(logs.EcsFormatter("webhook-0"))
-    handler.addFilter(logs.Rarely())
+    handler.addFilter(logs.Limit())
     logging.getLogger().addHandler(handler)
     try:
         yield

@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from pixstream import logs
+from pixstream.event.identifiers import generate_cpf
 from pixstream.logs import EcsFormatter, LoggingSettings, TextFormatter
+from pixstream.logs.fields import NAMES
 
 
 def record(message: str, *, trace: bool = False) -> logging.LogRecord:
@@ -36,7 +39,7 @@ def test_a_line_for_people_is_indented_and_does_not_steer_the_terminal() -> None
     first, second, kind, place = line.splitlines()
     assert first.endswith("x: a\\x1b[2J")
     assert (second, kind) == ("    b", "    ValueError")
-    assert "tests/test_log_formats.py" in place
+    assert "tests/logs/test_formats.py" in place
     assert "payload" not in line
 
 
@@ -80,8 +83,43 @@ def test_auto_is_text_in_a_terminal_alone(
     to_file: bool,
     text: bool,
 ) -> None:
-    monkeypatch.setattr(sys, "stderr", Terminal() if terminal else StringIO())
+    stderr = Terminal() if terminal else StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
     file = str(tmp_path / "log") if to_file else None
     logs.configure(LoggingSettings(format=form, file=file), "x")  # type: ignore[arg-type]
-    (handler,) = logging.getLogger().handlers
-    assert isinstance(handler.formatter, TextFormatter if text else EcsFormatter)
+    logging.getLogger().warning("hello")
+    line = Path(file).read_text("utf-8") if file else stderr.getvalue()
+    assert line.startswith("{") is not text
+
+
+def test_every_line_is_numbered_and_has_an_id_of_its_own() -> None:
+    one, other = EcsFormatter("x"), EcsFormatter("x")
+    lines = [json.loads(form.format(record("hi"))) for form in (one, one, other)]
+    assert [line["event.sequence"] for line in lines] == [1, 2, 1]
+    assert len({line["event.id"] for line in lines}) == 3
+    assert lines[0]["service.ephemeral_id"] == lines[1]["service.ephemeral_id"]
+    assert lines[0]["service.ephemeral_id"] != lines[2]["service.ephemeral_id"]
+
+
+def test_a_line_has_no_field_but_those_of_the_list() -> None:
+    made = record("hi", trace=True)
+    cpf = generate_cpf(Random(3))
+    made.ecs = {
+        "kafka.topic": "pix.recebimentos",
+        "event.reason": f"for {cpf}",
+        "kafka.partition": 3,
+        "payer.document": cpf,
+        "amount": "10.00",
+        "event.outcome": None,
+    }
+    line = json.loads(EcsFormatter("x").format(made))
+    assert line.keys() <= NAMES
+    assert (line["kafka.topic"], line["kafka.partition"]) == ("pix.recebimentos", 3)
+    assert line["event.reason"] == f"for ***{cpf[3:9]}**"
+    assert "event.outcome" not in line
+
+
+def test_no_line_is_longer_than_shippers_read() -> None:
+    line = EcsFormatter("x").format(record("é" * 100_000))
+    assert len(line.encode()) < 64 * 1024
+    assert "(100000 characters)" in json.loads(line)["message"]
