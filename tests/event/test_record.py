@@ -22,7 +22,7 @@ def test_an_event_goes_to_its_categorys_topic_under_the_key_of_its_pix() -> None
     assert msgspec.json.decode(record.value, type=PixEvent) == event
     assert dict(record.headers) == {
         "schema-version": str(SCHEMA_VERSION).encode(),
-        "traceparent": traceparent(event.event_id).encode(),
+        "traceparent": f"00-{event.event_id}-{event.event_id[:16]}-00".encode(),
     }
 
 

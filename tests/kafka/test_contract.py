@@ -24,6 +24,7 @@ from pixstream.kafka.ports import (
     Listener,
     Outbox,
     Record,
+    Span,
     TopicIdPartition,
     TopicPartition,
     TopicSpec,
@@ -241,6 +242,33 @@ def test_one_outbox_writes_many_transactions_and_empty_ones(client: Client) -> N
             produce(outbox, topic, *(f"{number}-{i}".encode() for i in range(7)))
             produce(outbox, topic)
     assert len(list(client.scan(topic))) == 70
+
+
+def test_a_committed_transaction_knows_where_its_records_are(client: Client) -> None:
+    topic = create(client, partitions=3)
+    with closing(client.outbox("spans-" + topic)) as outbox:
+        produce(outbox, topic, *(f"before {number}".encode() for number in range(10)))
+        produce(outbox, topic, b"aborted", commit=False)
+        produce(outbox, topic, *(f"after {number}".encode() for number in range(30)))
+        spans = outbox.spans()
+        stored: dict[TopicPartition, list[int]] = {}
+        for record in client.scan(topic):
+            if (record.value or b"").startswith(b"after"):
+                place = TopicPartition(record.topic, record.partition)
+                stored.setdefault(place, []).append(record.offset)
+        assert len(stored) > 1
+        assert spans == {
+            place: Span(min(offsets), max(offsets), len(offsets))
+            for place, offsets in stored.items()
+        }
+        produce(outbox, topic)
+        assert outbox.spans() == {}
+
+
+def test_a_span_without_an_offset_that_kafka_did_not_say_keeps_the_others() -> None:
+    assert Span(-1, -1, 1).and_at(5) == Span(5, 5, 2)
+    assert Span(4, 5, 2).and_at(-1) == Span(4, 5, 3)
+    assert Span(4, 5, 2).and_at(2) == Span(2, 5, 3)
 
 
 def test_a_newer_owner_fences_the_older_one_and_aborts_what_it_left_open(client: Client) -> None:

@@ -25,7 +25,7 @@ from pixstream.event.record import Headers
 from pixstream.event.sealing import Sealer
 from pixstream.kafka.memory import MemoryKafka
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, POSITIONS, layout_id
-from pixstream.kafka.ports import Client, Record
+from pixstream.kafka.ports import Client, Record, Span, TopicPartition
 from pixstream.kafka.topics.declared import declared
 from pixstream.loops.produce import ProduceLoop
 from pixstream.plugins.component import BatchLimits
@@ -284,6 +284,10 @@ class SteppingOutbox:
         self._process.gate(f"{self.what}committed")
         if done is not None:
             raise KafkaError("Kafka did not say whether it is done")
+
+    def spans(self) -> Mapping[TopicPartition, Span]:
+        found: Mapping[TopicPartition, Span] = self._outbox.spans()
+        return found
 
     def abort(self) -> None:
         self._process.gate(f"{self.what}abort")

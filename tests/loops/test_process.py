@@ -44,6 +44,7 @@ from pixstream.kafka.ports import (
     Listener,
     Membership,
     Record,
+    Span,
     TopicIdPartition,
     TopicPartition,
     TopicSpec,
@@ -214,6 +215,10 @@ class GatedOutbox:
         self._process.gate("commit")
         self._outbox.commit()
         self._process.gate("committed")
+
+    def spans(self) -> Mapping[TopicPartition, Span]:
+        found: Mapping[TopicPartition, Span] = self._outbox.spans()
+        return found
 
     def abort(self) -> None:
         self._process.gate("abort")

@@ -221,7 +221,7 @@ class _Interrupted:
     def __init__(self, outbox: Outbox, of: Interrupted) -> None:
         self._outbox, self._of = outbox, of
         self.begin, self.abort, self.close = outbox.begin, outbox.abort, outbox.close
-        self.send_offsets = outbox.send_offsets
+        self.send_offsets, self.spans = outbox.send_offsets, outbox.spans
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         self._outbox.send(topic, key, value, headers)

@@ -91,6 +91,8 @@ class Replayer:
         """Whether a letter may go to a topic that has been recreated since."""
         self.contract: ContractSettings | None = None
         """How consumers treat new fields of a newer version; None: as columns."""
+        self.sample = 0
+        """One payment in so many is sampled, see `event.trace`; 0: none."""
 
     def __call__(self, letter: LetterView) -> list[Replayed]:
         """Return all events of a letter.
@@ -112,7 +114,8 @@ class Replayer:
             found = [self._sent_back(letter, raw)]
         else:
             found = [
-                Replayed(event.event_id, event_record(event)) for event in self._events(letter, raw)
+                Replayed(event.event_id, event_record(event, sample=self.sample))
+                for event in self._events(letter, raw)
             ]
         if not found:
             raise Refused(Reason.EMPTY, "its content has no event")

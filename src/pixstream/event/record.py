@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from pixstream.event import trace
 from pixstream.event.model import encode
 
 if TYPE_CHECKING:
@@ -30,15 +31,21 @@ class EventRecord(NamedTuple):
         return len(self.value) + len(self.key or b"")
 
 
-def event_record(event: PixEvent) -> EventRecord:
-    """Return the record of an event, keyed so that all events of one Pix stay in order."""
+def event_record(event: PixEvent, parent: str | None = None, sample: int = 0) -> EventRecord:
+    """Return the record of an event, keyed so that all events of one Pix stay in order.
+
+    Args:
+        event: the event.
+        parent: header `traceparent` of the request that brought it; None: it had none.
+        sample: see `trace.of_event`.
+    """
     headers = (
         ("schema-version", str(event.schema_version).encode()),
-        ("traceparent", traceparent(event.event_id).encode()),
+        (trace.HEADER, trace.of_event(event, parent, sample).header.encode()),
     )
     return EventRecord(event.category.topic, event.record_key, encode(event), headers)
 
 
 def traceparent(trace_id: str) -> str:
-    """Return a W3C trace context whose trace id is the 128-bit id of an event or letter."""
-    return f"00-{trace_id}-{trace_id[:16]}-01"
+    """Return the W3C trace context of a letter, whose id is 128 bits: letters are always logged."""
+    return trace.Trace(trace_id, trace_id[:16], sampled=True).header

@@ -37,6 +37,27 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
+class Span(NamedTuple):
+    """Where records of a transaction are in a partition; others' records may lie between them.
+
+    Attributes:
+        first: lowest offset; -1: Kafka has them, but did not say where (the answer to a record was
+            lost, and the repeated one is a duplicate).
+        last: highest offset; -1 as well.
+        records: how many.
+    """
+
+    first: int
+    last: int
+    records: int
+
+    def and_at(self, offset: int) -> Span:
+        """Return the span with one more record."""
+        if min(self.first, offset) < 0:
+            return Span(max(self.first, offset), max(self.last, offset), self.records + 1)
+        return Span(min(self.first, offset), max(self.last, offset), self.records + 1)
+
+
 class Record(NamedTuple):
     """A record as Kafka stores it; `timestamp` is in milliseconds since the epoch."""
 
@@ -117,6 +138,9 @@ class Outbox(Transaction, Protocol):
             Transient: not committed; the transaction is aborted or will be. Begin again.
             FencedError: a newer owner exists.
         """
+
+    def spans(self) -> Mapping[TopicPartition, Span]:
+        """Return where Kafka stored the records of the last committed transaction."""
 
     def abort(self) -> None:
         """Abort the open transaction; read_committed readers never see any of it."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from pixstream.event.record import Headers
-    from pixstream.kafka.ports import Admin, Client, Inbox, Membership, Outbox
+    from pixstream.kafka.ports import Admin, Client, Inbox, Membership, Outbox, Span
 
 _Partition = TypeVar("_Partition", TopicIdPartition, TopicPartition)
 
@@ -137,6 +137,13 @@ class _Outbox:
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """See `kafka.Transaction`."""
         self._outbox.send(self._names.outside(topic), key, value, headers)
+
+    def spans(self) -> Mapping[TopicPartition, Span]:
+        """See `kafka.Outbox`."""
+        return {
+            place._replace(topic=self._names.inside(place.topic)): span
+            for place, span in self._outbox.spans().items()
+        }
 
     def send_offsets(self, offsets: Mapping[TopicIdPartition, int], membership: Membership) -> None:
         """See `kafka.Transaction`."""

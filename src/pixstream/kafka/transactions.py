@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 from pixstream.errors import KafkaError, Transient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from pixstream.kafka.ports import Client, Outbox, Transaction
+    from pixstream.kafka.ports import Client, Outbox, Span, TopicPartition, Transaction
 
 log = logging.getLogger("pixstream.kafka")
 
@@ -74,6 +74,10 @@ class Writer:
             self._give_up(outbox)
             raise
         outbox.commit()
+
+    def spans(self) -> Mapping[TopicPartition, Span]:
+        """Return where Kafka stored the records of the last committed transaction."""
+        return {} if self._outbox is None else self._outbox.spans()
 
     def close(self) -> None:
         """Release the connection; an open transaction is aborted."""

@@ -83,6 +83,6 @@ class LoggingSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             description="one payment in so many has a line at every stage, chosen by its "
-            "EndToEndId; 0: none but those whose sender asks for it (traceparent)",
+            "EndToEndId, and so has each whose sender asks for it (traceparent, sampled); 0: none",
         ),
     ] = 1000

@@ -14,7 +14,7 @@ from pixstream.loops.member import METRICS as OF_THE_MEMBER
 from pixstream.loops.member import Member
 from pixstream.loops.reading import ReadingLoop
 from pixstream.metrics.records import COMMIT_SECONDS, LATENCY, NOT_FOR_US, WRITTEN, failures
-from pixstream.plugins.consumer import HasColumns
+from pixstream.plugins.consumer import HasColumns, HasVersions
 
 if TYPE_CHECKING:
     import threading
@@ -82,6 +82,7 @@ class ConsumeLoop(ReadingLoop):
         id of its origin, the destination accepts the same offsets again, and the group's offsets
         are simply set again.
         """
+        self.lines.begin()
         # A destination that remembers offsets gets them even without records: the group's offsets
         # must never be ahead of the destination's.
         if segment.records or self.member.remembers:
@@ -94,6 +95,9 @@ class ConsumeLoop(ReadingLoop):
         # 3. Commit the group's offsets.
         self.member.inbox.commit(segment.next_offsets)
         self.member.settle(segment.next_offsets)
+        consumer = self._consumer
+        versions = consumer.versions() if isinstance(consumer, HasVersions) else None
+        self.lines.taken("written", segment.records, versions)
 
     def _post(self, letters: Sequence[Letter]) -> None:
         """Make letters durable, in a transaction of their own."""
@@ -103,6 +107,7 @@ class ConsumeLoop(ReadingLoop):
             for letter in letters:
                 transaction.send(DLQ, *letter)
         count_letters(self.counts, letters)
+        self.lines.letters(letters)
 
     def _write(self, batch: Decoded) -> None:
         """Write to the destination; its breaker counts its own failures, not those of Kafka."""

@@ -95,6 +95,7 @@ class ProcessLoop(ReadingLoop):
 
     def _take(self, segment: Segment) -> None:
         """Process one segment of the batch, whole or not at all."""
+        self.lines.begin()
         batch = self._decoder.decode(segment, self.member.cluster_id, self.member.standing)
         outputs: list[tuple[str, bytes | None, bytes | None, Headers]] = []
         events = batch.events.table.num_rows
@@ -123,6 +124,9 @@ class ProcessLoop(ReadingLoop):
             self._state.trust()
         self.member.drop(batch.taken)
         self.member.settle(segment.next_offsets)
+        self.lines.letters(batch.letters)
+        self.lines.taken("processed", segment.records)
+        self.lines.emitted(self._writer.spans())
         self.counts.add(PROCESSED, events)
         self.counts.add(EMITTED, len(outputs))
         count_letters(self.counts, batch.letters)

@@ -14,6 +14,7 @@ from pixstream.errors import PixstreamError, Transient
 from pixstream.kafka.names import POSITIONS, transactional_id
 from pixstream.kafka.transactions import Writer
 from pixstream.loops import sending
+from pixstream.loops.batch_log import RETRIED, BatchLog
 from pixstream.loops.batches import batches
 from pixstream.loops.ownership import Ownership
 from pixstream.loops.positions import to_record
@@ -76,6 +77,7 @@ class ProduceLoop:
     Attributes:
         state: starting until positions are read for the first time, then ready or waiting.
         counts: the values of `METRICS`.
+        lines: logs what is committed.
     """
 
     def __init__(
@@ -103,7 +105,10 @@ class ProduceLoop:
         self._next_line = 0.0
         self.state = "starting"
         self.counts = Counts(*METRICS)
-        self._sending = Sending(producer.name, sealer, letters, max_event_bytes, self.counts)
+        self.lines = BatchLog(producer.name)
+        self._sending = Sending(
+            producer.name, sealer, letters, max_event_bytes, self.counts, self.lines
+        )
 
     def run(self) -> None:
         """Read and produce until `stop` is set.
@@ -141,6 +146,7 @@ class ProduceLoop:
                 # 5. Events, letters and positions become visible together or not at all.
                 self._sending.begin()
                 began = time.monotonic()
+                self.lines.begin()
                 with self._answering_for(batch), writer.transaction() as transaction:
                     for reading in batch:
                         batch.size += self._sending.send(reading, transaction)
@@ -151,6 +157,7 @@ class ProduceLoop:
                 self._sending.committed()
                 self._backoff.reset()
                 self.counts.add(COMMITTED, len(batch.readings))
+                self.lines.produced(writer.spans())
                 # 6. Kafka holds them durably: the source may forget them.
                 if isinstance(producer, LearnsOfDelivery):
                     for reading in batch.readings:
@@ -194,6 +201,7 @@ class ProduceLoop:
                 error,
                 wait,
                 f" ({self._failures} failures since the last line)" if self._failures > 1 else "",
+                extra=RETRIED,
             )
             self._failures, self._next_line = 0, now + WORD_SECONDS
         self._stop.wait(wait)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pixstream.errors import PixstreamError
 from pixstream.kafka.names import transactional_id
 from pixstream.kafka.transactions import Writer
+from pixstream.loops.batch_log import BatchLog
 
 if TYPE_CHECKING:
     import threading
@@ -31,12 +32,14 @@ class ReadingLoop(ABC):
 
     Attributes:
         member: the reading side.
+        lines: logs what is committed.
     """
 
     def __init__(
         self, reader: Reader, member: Member, client: Client, stop: threading.Event
     ) -> None:
         self.member = member
+        self.lines = BatchLog(reader.name)
         self._reader = reader
         self._stop = stop
         self._writer = Writer(client, transactional_id(reader.name, reader.replica))

@@ -10,6 +10,7 @@ from pixstream import breaker
 from pixstream.backoff import Backoff
 from pixstream.breaker import Breaker
 from pixstream.errors import PixstreamError, Transient
+from pixstream.loops.batch_log import RETRIED
 from pixstream.metrics.records import RETRIES, failures
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class RetryPolicy:
             self._name,
             error,
             wait,
+            extra=RETRIED,
         )
         return wait
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pixstream.event.model import PixEvent
     from pixstream.event.sealing import Sealer
     from pixstream.kafka.ports import Transaction
+    from pixstream.loops.batch_log import BatchLog
     from pixstream.metrics import Counts
     from pixstream.plugins.producer import Reading
 
@@ -71,6 +72,7 @@ class Sending:
         letters: makes dead letters.
         max_event_bytes: a larger event becomes a letter.
         counts: keeps `METRICS`.
+        lines: logs what is committed, and says which payments are sampled.
     """
 
     def __init__(
@@ -80,12 +82,14 @@ class Sending:
         letters: LetterWriter,
         max_event_bytes: int,
         counts: Counts,
+        lines: BatchLog,
     ) -> None:
         self._source = source
         self._sealer = sealer
         self._letters = letters
         self._max_event_bytes = max_event_bytes
         self._counts = counts
+        self._lines = lines
         self._sent: dict[Category, _Sent] = {}
         self._posted: list[Letter] = []
 
@@ -137,7 +141,7 @@ class Sending:
             counts.observe(BYTES_OF_A_BATCH, size + posted)
 
     def _event(self, reading: Reading, event: PixEvent, transaction: Transaction) -> int:
-        record = event_record(event)
+        record = event_record(event, reading.traceparent, self._lines.sample)
         if record.size > self._max_event_bytes:
             refusal = Refusal(
                 reason=Reason.TOO_LARGE,
@@ -147,6 +151,7 @@ class Sending:
             )
             return self._letter(reading, refusal, transaction, "produce", "TooLarge")
         transaction.send(*record)
+        self._lines.note_event(record)
         sent = self._sent.setdefault(event.category, _Sent())
         sent.times.append((event.source_time or event.event_time).timestamp())
         sent.bytes += record.size
@@ -158,6 +163,7 @@ class Sending:
         letter = self._letters.from_reading(reading, refusal, stage, error)
         transaction.send(DLQ, *letter)
         self._posted.append(letter)
+        self._lines.note_letter(letter)
         return len(letter.value)
 
 

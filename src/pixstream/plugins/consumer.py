@@ -83,6 +83,14 @@ class AcceptsOffsets(Protocol):
 
 
 @runtime_checkable
+class HasVersions(Protocol):
+    """A destination whose tables have versions, which log lines of batches name."""
+
+    def versions(self) -> Mapping[str, int]:
+        """Return, by topic, a version of its table that contains all that was written so far."""
+
+
+@runtime_checkable
 class HasColumns(Protocol):
     """A destination with columns beyond those of an event, for new fields of a newer writer."""
 

@@ -40,12 +40,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     `position` None: the stream's position does not move with this reading (more of the same page
     or file follows). `content` None: only the position moves. `more`: the next reading belongs to
     the same transaction, whatever the batch's limits say; no None is yielded between the two.
+    `traceparent`: the W3C trace context of the request that brought it, as its sender wrote it.
     """
 
     stream: Stream
     position: Position | None
     content: Draft | Refusal | None
     more: bool = False
+    traceparent: str | None = None
 
 
 @dataclasses.dataclass(kw_only=True)

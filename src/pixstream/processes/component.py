@@ -22,6 +22,7 @@ from pixstream.event.sealing import Sealer
 from pixstream.loops.consume import ConsumeLoop
 from pixstream.loops.process import ProcessLoop
 from pixstream.loops.produce import ProduceLoop
+from pixstream.loops.reading import ReadingLoop
 from pixstream.plugins.consumer import OwnsItsLoop
 from pixstream.plugins.listening import Listens
 from pixstream.plugins.producer import ReportsWaiting
@@ -180,6 +181,8 @@ def run(
     else:
         known = ", ".join(settings.components)
         raise ConfigError(f"no component named {name}; configured: {known}")
+    if isinstance(loop, ProduceLoop | ReadingLoop):
+        loop.lines.sample = settings.logging.sample
     if reporter is not None:
         reporter.follow(loop, counts, waits)
     with _answering(settings.components[name], listening):

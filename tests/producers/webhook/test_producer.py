@@ -158,6 +158,25 @@ def test_a_body_is_answered_200_only_after_all_of_it_is_committed(
     assert first.payee.ispb == "11111111"
 
 
+def test_the_trace_of_a_request_goes_with_everything_in_its_body(
+    hook: Webhook, bank: ThreadPoolExecutor
+) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    address = f"http://127.0.0.1:{hook.port}/pix"
+    with Loop(hook) as loop:
+        for headers in ({"traceparent": trace}, {}):
+            answer = bank.submit(
+                httpx2.post,
+                address,
+                content=body(pix(), pix()),
+                headers=headers,
+                timeout=WAIT,
+                trust_env=False,
+            )
+            assert answer.result(WAIT).status_code == 200
+    assert [r.traceparent for r in loop.committed] == [trace, trace, None, None]
+
+
 def test_the_last_reading_of_a_body_answers_it_and_no_earlier_one(
     hook: Webhook, bank: ThreadPoolExecutor
 ) -> None:

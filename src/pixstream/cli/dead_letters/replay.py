@@ -127,6 +127,7 @@ def _replayer(
     )
     replayer.repair, replayer.new_topic = repair, new_topic
     replayer.contract = settings.schema.contract
+    replayer.sample = settings.logging.sample
     with closing(client.admin()) as admin:
         places = admin.beginning_offsets(list(EVENT_TOPICS.values()))
     replayer.topic_ids = {place.topic: place.topic_id for place in places}

@@ -18,6 +18,7 @@ from msgspec import Meta
 from pixstream.columns.shapes import beyond
 from pixstream.errors import DestinationError
 from pixstream.event.categories import Category
+from pixstream.kafka.names import EVENT_TOPICS
 from pixstream.lake import append, opening
 from pixstream.lake.append import TableAppender
 from pixstream.lake.location import Location
@@ -129,6 +130,14 @@ class DeltaLake(Consumer):
             for path, kind in beyond(table.schema).items():
                 found[path] = kind if found.get(path, kind).equals(kind) else pa.null()
         return found
+
+    def versions(self) -> Mapping[str, int]:
+        """Return the versions of the tables that this process has written to."""
+        return {
+            topic: self._tables[category].version
+            for category, topic in EVENT_TOPICS.items()
+            if category in self._feeds
+        }
 
     def set_offsets(self, offsets: Mapping[TopicIdPartition, int], cluster_id: str) -> None:
         """Store these offsets in each topic's table, in one commit per table."""

@@ -17,6 +17,7 @@ from pixstream.errors import FencedError, KafkaError, PixstreamError, Transient
 from pixstream.kafka import faults
 from pixstream.kafka.kafka_python.admin import KafkaPythonAdmin
 from pixstream.kafka.kafka_python.link import build, connection, translate
+from pixstream.kafka.ports import Span, TopicPartition
 from pixstream.kafka.record_limits import RecordLimits, largest_request
 from pixstream.kafka.threads import in_thread
 
@@ -52,6 +53,7 @@ class KafkaPythonOutbox:
         self._ending: Future[None] | None = None
         self._sent: list[tuple[str, Any]] = []
         self._queued_bytes = 0
+        self._spans: dict[TopicPartition, Span] = {}
         self._producer: Any = None
         self._admin = KafkaPythonAdmin(settings)
         self._limits = RecordLimits(self._admin.max_message_bytes)
@@ -84,7 +86,7 @@ class KafkaPythonOutbox:
             self._producer.begin_transaction()
         except Fault as error:
             raise translate(self._name, error) from error
-        self._open = True
+        self._open, self._spans = True, {}
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """See `kafka.Outbox`."""
@@ -131,6 +133,10 @@ class KafkaPythonOutbox:
         except Fault as error:
             self._give_up(translate(self._name, error))
 
+    def spans(self) -> Mapping[TopicPartition, Span]:
+        """See `kafka.Outbox`."""
+        return self._spans
+
     def abort(self) -> None:
         """See `kafka.Outbox`; it does nothing when no transaction is open."""
         if not self._open:
@@ -173,6 +179,9 @@ class KafkaPythonOutbox:
             except Fault as error:
                 self._spent = True
                 self._give_up(translate(f"topic {topic}: a record was rejected", error))
+            place, offset = TopicPartition(topic, answer.value.partition), answer.value.offset
+            span = self._spans.get(place)
+            self._spans[place] = Span(offset, offset, 1) if span is None else span.and_at(offset)
 
     def _end(self, how: Callable[[], None], seconds: float) -> None:
         """Commit or abort within a time limit; the next call waits for an unfinished one."""

@@ -13,6 +13,7 @@ from pixstream.kafka.partitioner import partition_of
 from pixstream.kafka.ports import (
     Membership,
     Record,
+    Span,
     TopicIdPartition,
     TopicPartition,
 )
@@ -40,12 +41,14 @@ class MemoryOutbox:
         self._transaction: Transaction | None = None
         self._touched: list[Partition] = []
         self._offsets: dict[tuple[str, TopicPartition], int] = {}
+        self._spans: dict[TopicPartition, Span] = {}
         kafka.open[transactional_id] = self
 
     def begin(self) -> None:
         """See `kafka.Outbox`."""
         self._check("begin")
         self._transaction, self._touched, self._offsets = Transaction(), [], {}
+        self._spans = {}
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """See `kafka.Outbox`."""
@@ -64,6 +67,9 @@ class MemoryOutbox:
         offset = len(partition.entries)
         record = Record(topic, number, offset, self._kafka.now, key, value, list(headers))
         partition.entries.append(Entry(record, transaction))
+        place = TopicPartition(topic, number)
+        span = self._spans.get(place)
+        self._spans[place] = Span(offset, offset, 1) if span is None else span.and_at(offset)
         if all(partition is not touched for touched in self._touched):
             self._touched.append(partition)
 
@@ -92,6 +98,10 @@ class MemoryOutbox:
             self.end("aborted")
             raise
         self.end("committed")
+
+    def spans(self) -> Mapping[TopicPartition, Span]:
+        """See `kafka.Outbox`."""
+        return self._spans
 
     def abort(self) -> None:
         """See `kafka.Outbox`."""

@@ -55,6 +55,7 @@ class PendingBody:
     Attributes:
         place: path below the webhook's own, without slashes: empty, or one of its places.
         raw: the body, once it is complete.
+        traceparent: header of the request; None: it has none.
         answered: whether its sender gets 200 (true) or 503 (false); set once.
         give_way: called in the server's thread to end the reading of an incomplete body.
     """
@@ -62,6 +63,7 @@ class PendingBody:
     def __init__(self, room: Backlog, place: str, since: float) -> None:
         self.place = place
         self.raw = b""
+        self.traceparent: str | None = None
         self.size = 0
         self.since = since
         self.give_way: Callable[[], None] = lambda: None

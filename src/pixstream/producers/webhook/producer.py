@@ -219,7 +219,13 @@ class Webhook(Producer):
         waits = _Open(delivery, len(contents))
         for number, content in enumerate(contents, 1):
             more = number < len(contents)
-            reading = Reading(stream=stream, position=None, content=content, more=more)
+            reading = Reading(
+                stream=stream,
+                position=None,
+                content=content,
+                more=more,
+                traceparent=delivery.traceparent,
+            )
             self._unanswered[id(reading)] = reading, waits
             yield reading
 

@@ -181,6 +181,7 @@ class WebhookServer:
         delivery = self.room.enter(place, _announced(request))
         if delivery is None:
             return self._no_room()
+        delivery.traceparent = request.headers.get("traceparent")
         try:
             async with asyncio.timeout(self._limits.answer_seconds) as patience:
                 delivery.give_way = partial(_end, patience)
