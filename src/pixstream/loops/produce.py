@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pixstream.backoff import Backoff, BackoffSettings
+from pixstream.batch_log import RETRIED, BatchLog
 from pixstream.errors import PixstreamError, Transient
 from pixstream.kafka.names import POSITIONS, transactional_id
 from pixstream.kafka.transactions import Writer
 from pixstream.loops import sending
-from pixstream.loops.batch_log import RETRIED, BatchLog
 from pixstream.loops.batches import batches
 from pixstream.loops.ownership import Ownership
 from pixstream.loops.positions import to_record

@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from pixstream.batch_log import BatchLog
 from pixstream.errors import PixstreamError
 from pixstream.kafka.names import transactional_id
 from pixstream.kafka.transactions import Writer
-from pixstream.loops.batch_log import BatchLog
 
 if TYPE_CHECKING:
     import threading

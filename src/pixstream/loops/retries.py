@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from pixstream import breaker
 from pixstream.backoff import Backoff
+from pixstream.batch_log import RETRIED
 from pixstream.breaker import Breaker
 from pixstream.errors import PixstreamError, Transient
-from pixstream.loops.batch_log import RETRIED
 from pixstream.metrics.records import RETRIES, failures
 
 if TYPE_CHECKING:

@@ -25,11 +25,11 @@ from pixstream.metrics.records import (
 )
 
 if TYPE_CHECKING:
+    from pixstream.batch_log import BatchLog
     from pixstream.dead_letters import Letter, LetterWriter
     from pixstream.event.model import PixEvent
     from pixstream.event.sealing import Sealer
     from pixstream.kafka.ports import Transaction
-    from pixstream.loops.batch_log import BatchLog
     from pixstream.metrics import Counts
     from pixstream.plugins.producer import Reading
 

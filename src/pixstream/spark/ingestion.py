@@ -15,11 +15,14 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pixstream import batch_log
+from pixstream.batch_log import BatchLog
 from pixstream.dead_letters import error_class
 from pixstream.dead_letters.counting import count_letters, from_topics
 from pixstream.errors import DestinationError, Transient
 from pixstream.event.categories import Category
 from pixstream.kafka.names import DLQ, EVENT_TOPICS
+from pixstream.kafka.ports import Span, TopicPartition
 from pixstream.metrics import Counts
 from pixstream.metrics.records import BATCHES, CONSUMED, DUPLICATES, RECORDS, REVISIONS, WRITTEN
 from pixstream.spark.conflicts import again
@@ -67,6 +70,7 @@ METRICS = (
 """Of settled batches. Written are rows inserted into silver, revisions are rows updated there."""
 
 _LETTERS_AT_ONCE = 1000
+_OF_A_RECORD = ("topic", "partition", "offset", "timestamp", "key", "value", "headers")
 
 
 class IngestionContext(NamedTuple):
@@ -84,6 +88,7 @@ class IngestionContext(NamedTuple):
         letters: makes dead letters.
         privacy: keys that seal unknown fields.
         contract: how to treat new fields of a newer writer.
+        sample: one payment in so many is logged at every stage; 0: none.
     """
 
     name: str
@@ -97,6 +102,7 @@ class IngestionContext(NamedTuple):
     letters: LetterWriter
     privacy: PrivacySettings
     contract: ContractSettings
+    sample: int = 0
 
 
 @dataclasses.dataclass
@@ -138,6 +144,8 @@ class Ingestion:
         where.create(spark, BRONZE, to_spark(BRONZE_SCHEMA), ["ingest_date"])
         self._silver = Silver(spark, where)
         self._first = True
+        self._lines = BatchLog(around.name)
+        self._lines.sample = around.sample
 
     def take(self, records: DataFrame, query: str, batch: int) -> None:
         """Process one batch of the Kafka source.
@@ -147,18 +155,45 @@ class Ingestion:
             query: id of the streaming query, from its checkpoint.
             batch: its number.
         """
+        self._lines.begin(f"{query}/{batch}")
         if self._first and self._came_before(query, batch):
             # Kafka may have fewer of its records by now than bronze stored.
-            self.settle(batch_of(self._where.read(self._spark, BRONZE), query, batch), query, batch)
+            rows = batch_of(self._where.read(self._spark, BRONZE), query, batch)
+            self.settle(rows, query, batch)
+            self._log(rows)
         else:
             rows = self._bronze(records, query, batch).persist()
             try:
                 self._where.append(rows, BRONZE, query, batch)
                 self.settle(rows, query, batch)
+                self._log(rows)
             finally:
                 rows.unpersist()
         self._first = False
         self.counts.add(BATCHES)
+
+    def _log(self, bronze: DataFrame) -> None:
+        """Log where the rows of a batch are in Kafka; bronze has the batch's id in its columns."""
+        from pyspark.sql import functions as f
+
+        if not batch_log.log.isEnabledFor(logging.INFO):
+            return
+        flagged = "h -> h.key = 'traceparent' AND endswith(CAST(h.value AS STRING), '1')"
+        sampled = f.expr(f"exists(headers, {flagged})")
+        record = f.struct(*(f.col(name) for name in _OF_A_RECORD))
+        found = (
+            bronze.groupBy("topic", "partition")
+            .agg(
+                f.min("offset"),
+                f.max("offset"),
+                f.count("*"),
+                f.collect_list(f.when(sampled, record)),
+            )
+            .collect()
+        )
+        spans = {TopicPartition(row[0], row[1]): Span(*row[2:5]) for row in found}
+        records = [to_record(one.asDict(recursive=True)) for row in found for one in row[5]]
+        self._lines.stored("written", spans, records, {})
 
     def _came_before(self, query: str, batch: int) -> bool:
         """Return whether bronze already has this batch, the first one since the start.
@@ -288,6 +323,7 @@ class Ingestion:
             with self._writer.transaction() as transaction:
                 for letter in letters:
                     transaction.send(DLQ, *letter)
+            self._lines.letters(letters)
             written += [letter._replace(value=b"") for letter in letters]
         return written
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pixstream.event.contract import SchemaSettings
     from pixstream.kafka.settings import KafkaSettings
+    from pixstream.logs import LoggingSettings
     from pixstream.plugins.component import Loop
     from pixstream.privacy import PrivacySettings
     from pixstream.spark.settings import SparkSettings
@@ -36,6 +37,7 @@ class Configuration(Protocol):
 
     data_dir: str
     kafka: KafkaSettings
+    logging: LoggingSettings
     privacy: PrivacySettings
     schema: SchemaSettings
     spark: SparkSettings
@@ -121,5 +123,6 @@ class Spark(Consumer):
             letters=LetterWriter(self.name, vault, settings.kafka.max_letter_bytes, directory),
             privacy=settings.privacy,
             contract=settings.schema.contract,
+            sample=settings.logging.sample,
         )
         return Ingest(session(settings.spark), around, trigger, stop, settle_since)

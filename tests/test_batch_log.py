@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from pixstream import batch_log
+from pixstream.batch_log import spans_of
 from pixstream.breaker import RetrySettings
 from pixstream.columns.batch import EventBatch
 from pixstream.config.settings import Settings
@@ -28,8 +30,6 @@ from pixstream.kafka.ports import Record, TopicSpec
 from pixstream.kafka.topics.declared import TopicSettings, declared
 from pixstream.logs import EcsFormatter
 from pixstream.logs.fields import NAMES
-from pixstream.loops import batch_log
-from pixstream.loops.batch_log import spans_of
 from pixstream.loops.consume import ConsumeLoop
 from pixstream.loops.process import ProcessLoop
 from pixstream.loops.produce import ProduceLoop

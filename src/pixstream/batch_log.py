@@ -61,9 +61,13 @@ class BatchLog:
         self._sampled: list[EventRecord] = []
         self._letters: list[Letter] = []
 
-    def begin(self) -> None:
-        """Begin a batch, and forget what an earlier one that failed has noted."""
-        self._batch = f"{self._name}-{self._process}-{next(self._numbers)}"
+    def begin(self, batch: str = "") -> None:
+        """Begin a batch, and forget what an earlier one that failed has noted.
+
+        Args:
+            batch: its id; default: another one for each.
+        """
+        self._batch = batch or f"{self._name}-{self._process}-{next(self._numbers)}"
         self._began = time.monotonic_ns()
         self._sampled.clear()
         self._letters.clear()
@@ -101,12 +105,21 @@ class BatchLog:
             records: the batch, in consumption order.
             versions: a version of each topic's table that contains them.
         """
-        if not records or not log.isEnabledFor(logging.INFO):
-            return
-        versions = versions or {}
-        self._lines(f"batch-{action}", spans_of(records), versions)
+        if records and log.isEnabledFor(logging.INFO):
+            sampled = [r for r in records if _is_sampled(r.headers)] if self.sample else []
+            self.stored(action, spans_of(records), sampled, versions or {})
+
+    def stored(
+        self,
+        action: str,
+        spans: Mapping[TopicPartition, Span],
+        sampled: Iterable[Record],
+        versions: Mapping[str, int],
+    ) -> None:
+        """Write the same, where only the spans of the batch and its sampled records are known."""
+        self._lines(f"batch-{action}", spans, versions)
         if self.sample:
-            for record in filter(lambda one: _is_sampled(one.headers), records):
+            for record in sampled:
                 place = _at(record.topic, record.partition, record.offset, record.offset)
                 place |= _version(record.topic, versions)
                 self._message(f"message-{action}", record.topic, record.key, record.headers, place)
