@@ -1,7 +1,8 @@
 """Generate the reference pages and files from the code.
 
 `python docs/generate.py` writes them; `--check` changes nothing and fails if one differs.
-A page is a file name below docs/reference and a function that returns its text.
+A page is a file name below docs/reference and a function that returns its text. What servers of
+others read is below monitoring/elk.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from typing import TYPE_CHECKING
 import command_page
 import configuration_page
 import event_pages
+import log_fields_page
 import metrics_page
 import rooms_page
 
 from pixstream.config import editor_schema
+from pixstream.monitoring import elk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-REFERENCE = Path(__file__).parent / "reference"
+ROOT = Path(__file__).parent.parent
 
 
 def editor_schema_file() -> str:
@@ -30,11 +33,12 @@ def editor_schema_file() -> str:
     return json.dumps(editor_schema.build(), indent=2, ensure_ascii=False) + "\n"
 
 
-PAGES: Mapping[str, Callable[[], str]] = {
+_REFERENCE: Mapping[str, Callable[[], str]] = {
     "commands.md": command_page.build,
     "configuration.md": configuration_page.build,
     "event.md": event_pages.event,
     "kafka_config.schema.json": editor_schema_file,
+    "log-fields.md": log_fields_page.build,
     "metrics.md": metrics_page.build,
     "rooms.md": rooms_page.page,
     "rooms.svg": rooms_page.picture,
@@ -42,13 +46,10 @@ PAGES: Mapping[str, Callable[[], str]] = {
 }
 
 
-def outdated() -> list[str]:
-    """Return the pages whose files differ from what the code generates."""
-    return [
-        name
-        for name, build in PAGES.items()
-        if not (file := REFERENCE / name).is_file() or file.read_text("utf-8") != build()
-    ]
+def everything() -> dict[str, str]:
+    """Return the text of every generated file, by its path in the repository."""
+    pages = {f"docs/reference/{name}": build() for name, build in _REFERENCE.items()}
+    return pages | {f"monitoring/elk/{name}": text for name, text in elk.files().items()}
 
 
 def main(arguments: list[str]) -> int:
@@ -56,15 +57,19 @@ def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--check"]):
         print("usage: python docs/generate.py [--check]", file=sys.stderr)
         return 2
-    names = outdated()
-    for name in names:
+    outdated = {
+        name: text
+        for name, text in everything().items()
+        if not (file := ROOT / name).is_file() or file.read_text("utf-8") != text
+    }
+    for name, text in outdated.items():
         if arguments:
-            print(f"docs/reference/{name} differs: run `python docs/generate.py`", file=sys.stderr)
+            print(f"{name} differs: run `python docs/generate.py`", file=sys.stderr)
         else:
-            REFERENCE.mkdir(exist_ok=True)
-            (REFERENCE / name).write_text(PAGES[name](), "utf-8")
-            print(f"docs/reference/{name} written")
-    return 1 if names and arguments else 0
+            (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / name).write_text(text, "utf-8")
+            print(f"{name} written")
+    return 1 if outdated and arguments else 0
 
 
 if __name__ == "__main__":
