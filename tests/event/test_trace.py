@@ -10,7 +10,7 @@ from pixstream.event import trace
 from pixstream.event.identifiers import e2e, generate_cnpj, generate_cpf
 from pixstream.event.model import Draft, PixEvent
 from pixstream.event.sealing import Sealer
-from pixstream.event.trace import Trace, loggable, of_event, of_headers, read
+from pixstream.event.trace import Trace, header_of, loggable, of_headers, read
 from pixstream.privacy import Pseudonymiser, Vault
 
 NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
@@ -24,6 +24,12 @@ def event(identifier: str | None = None, **fields: Any) -> PixEvent:
     every: dict[str, Any] = {"message": "api_pix.pix", "end_to_end_id": identifier}
     draft = Draft(**every | fields)
     return SEALER.seal(draft, source="webhook", now=NOW)
+
+
+def of_event(made: PixEvent, parent: str | None, sample: int) -> Trace:
+    found = read(header_of(made.event_id, made.record_key, parent, sample))
+    assert found is not None
+    return found
 
 
 def test_one_payment_in_so_many_is_sampled() -> None:
@@ -48,7 +54,11 @@ def test_without_a_sample_nothing_is_sampled_even_if_its_sender_asks() -> None:
 def test_a_trace_begins_with_the_event() -> None:
     made = event()
     assert of_event(made, None, 1) == Trace(made.event_id, made.event_id[:16], sampled=True)
-    assert of_event(made, None, 0).header == f"00-{made.event_id}-{made.event_id[:16]}-00"
+    assert of_event(made, None, 1).header == header_of(made.event_id, b"", None, 1)
+    assert (
+        header_of(made.event_id, made.record_key, None, 0)
+        == f"00-{made.event_id}-{made.event_id[:16]}-00"
+    )
 
 
 @pytest.mark.parametrize("flags", ["01", "00", "03"])

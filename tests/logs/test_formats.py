@@ -123,3 +123,12 @@ def test_no_line_is_longer_than_shippers_read() -> None:
     line = EcsFormatter("x").format(record("é" * 100_000))
     assert len(line.encode()) < 64 * 1024
     assert "(100000 characters)" in json.loads(line)["message"]
+
+
+def test_ids_of_ours_are_written_as_they_are() -> None:
+    made = record("hi")
+    looks_like_a_cpf = "a" * 10 + generate_cpf(Random(3)) + "b" * 11
+    made.ecs = {"trace.id": looks_like_a_cpf, "kafka.topic": generate_cpf(Random(3))}
+    line = json.loads(EcsFormatter("x").format(made))
+    assert line["trace.id"] == looks_like_a_cpf
+    assert line["kafka.topic"].startswith("***")

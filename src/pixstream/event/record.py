@@ -37,13 +37,14 @@ def event_record(event: PixEvent, parent: str | None = None, sample: int = 0) ->
     Args:
         event: the event.
         parent: header `traceparent` of the request that brought it; None: it had none.
-        sample: see `trace.of_event`.
+        sample: see `trace.header_of`.
     """
+    key = event.record_key
     headers = (
         ("schema-version", str(event.schema_version).encode()),
-        (trace.HEADER, trace.of_event(event, parent, sample).header.encode()),
+        (trace.HEADER, trace.header_of(event.event_id, key, parent, sample).encode()),
     )
-    return EventRecord(event.category.topic, event.record_key, encode(event), headers)
+    return EventRecord(event.category.topic, key, encode(event), headers)
 
 
 def traceparent(trace_id: str) -> str:

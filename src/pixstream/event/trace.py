@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from pixstream.event.identifiers import E2E, document_valid, has_document, id_time
 
 if TYPE_CHECKING:
-    from pixstream.event.model import PixEvent
     from pixstream.event.record import Headers
 
 HEADER = "traceparent"
@@ -49,7 +48,7 @@ class Trace(NamedTuple):
 def read(text: str) -> Trace | None:
     """Return the context in the value of a header `traceparent`; None if it is not one.
 
-    Neither is one whose ids are zero, or contain a CPF or CNPJ: a sender chooses them freely.
+    Neither is one whose ids are zero.
     """
     match = _TRACEPARENT.fullmatch(text)
     if match is None or (match[4] and text.startswith("00")):
@@ -57,25 +56,26 @@ def read(text: str) -> Trace | None:
     trace_id, span_id = match[1], match[2]
     if not (trace_id.strip("0") and span_id.strip("0")):
         return None
-    if any(map(document_valid, (*_RUN.findall(trace_id), *_RUN.findall(span_id)))):
-        return None
     return Trace(trace_id, span_id, bool(int(match[3], 16) & 1))
 
 
-def of_event(event: PixEvent, parent: str | None, sample: int) -> Trace:
-    """Return the context of an event that becomes a record.
+def header_of(event_id: str, key: bytes, parent: str | None, sample: int) -> str:
+    """Return the header of an event that becomes a record; this runs for every event.
 
     Args:
-        event: the event.
+        event_id: of the event.
+        key: of the record, which all events of a payment share.
         parent: header `traceparent` of the request that brought it; None: it had none.
         sample: one payment in so many is sampled; 0: none, whatever the sender asks for.
     """
-    asked = read(parent) if parent else None
-    sampled = sample > 0 and (
-        zlib.crc32(event.record_key) % sample == 0 or (asked is not None and asked.sampled)
-    )
-    trace_id = event.event_id if asked is None else asked.trace_id
-    return Trace(trace_id, event.event_id[:_SPAN_DIGITS], sampled)
+    sampled = sample > 0 and zlib.crc32(key) % sample == 0
+    trace_id = event_id
+    asked = None if parent is None else read(parent)
+    # A sender chooses his ids freely: those with the digits of a CPF or CNPJ are not taken.
+    if asked is not None and not any(map(document_valid, _RUN.findall(asked.trace_id))):
+        trace_id = asked.trace_id
+        sampled = sampled or (sample > 0 and asked.sampled)
+    return f"00-{trace_id}-{event_id[:_SPAN_DIGITS]}-{'01' if sampled else '00'}"
 
 
 def of_headers(headers: Headers) -> Trace | None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pixstream.event.identifiers import mask_documents
-from pixstream.logs.fields import ECS_VERSION, FIELDS_ATTRIBUTE, NAMES
+from pixstream.logs.fields import ECS_VERSION, FIELDS_ATTRIBUTE, MADE, NAMES
 from pixstream.logs.texts import message, places, printable
 
 
@@ -51,7 +51,8 @@ class EcsFormatter(logging.Formatter):
         }
         for name, value in getattr(record, FIELDS_ATTRIBUTE, {}).items():
             if name in NAMES and value is not None:
-                line[name] = mask_documents(value) if isinstance(value, str) else value
+                clear = name in MADE or not isinstance(value, str)
+                line[name] = value if clear else mask_documents(value)
         held_back = getattr(record, "held_back", 0)
         if held_back:
             line["pix.left_out"] = held_back
