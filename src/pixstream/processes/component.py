@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pixstream.component")
 
+STOPPED = {"event.action": "component-stopped", "event.outcome": "failure"}
+"""Fields of the line that says why a component ends."""
+
 
 class ChildSpec(msgspec.Struct, kw_only=True):
     """What a child must run: its supervisor passes it as JSON in the only argument.
@@ -94,18 +97,25 @@ def _run_spec(spec: ChildSpec, stop: lifeline.Stop, reporter: Reporter) -> int:
         listening = None if spec.listen_fd is None else socket.socket(fileno=spec.listen_fd)
         run(settings, spec.name, spec.replica, stop, reporter, listening)
     except ConfigError as error:
-        log.error("%s: %s", label, error)  # noqa: TRY400  a trace does not explain a setting
+        _say("%s: %s", label, error)
         return EXIT_CONFIG
     except FencedError as error:
-        log.error("%s: %s", label, error)  # noqa: TRY400  the newer owner continues
+        _say("%s: %s", label, error)
         return EXIT_FENCED
     except PixstreamError as error:
-        log.error("%s stops, nothing of its batch is committed: %s", label, error)  # noqa: TRY400
+        _say("%s stops, nothing of its batch is committed: %s", label, error)
         return EXIT_FAILED
     except Exception:
-        log.exception("%s stops, nothing of its batch is committed: unexpected error", label)
+        text = "%s stops, nothing of its batch is committed: unexpected error"
+        log.exception(text, label, extra={"ecs": STOPPED})
         return EXIT_FAILED
     return EXIT_OK
+
+
+def _say(text: str, label: str, error: PixstreamError) -> None:
+    """Log why the component stops; a trace does not explain one of our own errors."""
+    fields = STOPPED | {"error.type": type(error).__name__}
+    log.error(text, label, error, extra={"ecs": fields})
 
 
 def run(
