@@ -2,28 +2,11 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from pixstream import logs
 from pixstream.logs.settings import LoggingSettings
-
-
-@pytest.fixture(autouse=True)
-def untouched() -> Iterator[None]:
-    """Every logger is as it was afterwards."""
-    loggers = [logging.getLogger(name) for name in ("", "pixstream", "pixstream.kafka")]
-    before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
-    yield
-    for logger, level, handlers in before:
-        for handler in logger.handlers:
-            if handler not in handlers:
-                handler.close()
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

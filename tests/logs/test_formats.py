@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from random import Random
@@ -54,15 +53,6 @@ class Terminal(StringIO):
         return True
 
 
-@pytest.fixture
-def untouched() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-
-
-@pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize(
     ("form", "terminal", "to_file", "text"),
     [
