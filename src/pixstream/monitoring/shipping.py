@@ -2,18 +2,22 @@
 
 No line is lost, and none is there twice:
 
-- What was read and not yet accepted by the server waits in a queue on disk, which survives a crash
-  of rsyslog and an outage of the server of any length (`QUEUE_ON_DISK`; when it is full, rsyslog
-  reads no further).
-- After a crash, rsyslog may read and send lines again. Each has an id (`event.id`), and the server
-  refuses an id that it has (409), which counts as delivered.
+- The log files are the queue: rsyslog reads the next line when the server has taken this one, and
+  notes afterwards how far it has come. A queue of its own would be in memory, or on disk, where a
+  kill -9 tears it (tried: it went on without the lines in the torn part).
+- After a crash, rsyslog reads and sends the last lines again. Each has an id (`event.id`), and the
+  server refuses an id that it has (409), which counts as delivered.
 - A document that the server refuses for now (429, 503) is sent again; one that it will never take
-  (400) is written to `refused.log` in the work directory.
+  (400) is written to `refused.log` in the work directory. Only those that wait to be sent again
+  are in memory.
 - A line that is not JSON, as another program may write it, is shipped as a text.
 
 What rsyslog does not do: when something before the server answers a whole request with an error in
 JSON, it gives up the request and writes it to `unsent.json`. Stop it then, delete the file and its
 `imfile-state` files, and start it: it reads all files again, and what is there stays there once.
+
+So each line is a request of its own, and some hundred pass in a second: more than the batches of
+many components, and slow for the backlog of a long outage.
 
 The server knows ids within one index: what is read again after the data stream has rolled over
 (once a day) is there twice; count `event.id` then.
@@ -34,7 +38,6 @@ Store = Literal["elasticsearch", "opensearch", "victorialogs"]
 VICTORIALOGS_PREFIX = "/insert/elasticsearch"
 """Where VictoriaLogs takes what is meant for Elasticsearch."""
 
-QUEUE_ON_DISK = "1g"
 LONGEST_LINE = "256k"
 """No line of ours has more than about 60 KB; rsyslog would cut one after 8 KB."""
 
@@ -45,7 +48,8 @@ global(
   workDirectory="{work}"        # how far each file is read
   maxMessageSize="{longest}"
 )
-module(load="imfile" mode="inotify")
+# Looking once a second misses nothing; the kernel's notices overflow while the server is away.
+module(load="imfile" mode="polling" pollingInterval="1")
 module(load="mmjsonparse")
 module(load="omelasticsearch")
 """
@@ -89,13 +93,8 @@ _VICTORIALOGS_TEXT = (
 )
 
 _RULES = """
-# The queue is on disk: a line that was read and not yet accepted survives a crash.
-ruleset(
-  name="pixstream"
-  queue.type="Disk" queue.filename="lines" queue.maxDiskSpace="{space}"
-  queue.dequeueBatchSize="1000" queue.checkpointInterval="100"
-  queue.saveOnShutdown="on" queue.timeoutEnqueue="600000"
-) {{
+# Without a queue of its own: rsyslog reads the next line when the server has taken this one.
+ruleset(name="pixstream" queue.type="Direct") {{
   action(type="mmjsonparse" cookie="")
   if $parsesuccess == "OK" and $!event.id != "" then {{
 {line}  }} else {{
@@ -174,7 +173,6 @@ def rsyslog_conf(
                 line=action("pixstream-lines", "pixstream-line", "pixstream-line-id"),
                 text=action("pixstream-texts", "pixstream-text", "pixstream-text-id"),
                 work=work,
-                space=QUEUE_ON_DISK,
                 again=action("pixstream-again", "pixstream-same", "pixstream-same-id"),
             ),
         )
