@@ -17,7 +17,6 @@ import argparse
 import dataclasses
 import datetime as dt
 import json
-import logging
 import random
 import tempfile
 import threading
@@ -102,7 +101,6 @@ def one_round(found: list[Draft], directory: Path, *, lines: bool) -> dict[str, 
     settings = LoggingSettings(
         file=str(directory / "log"), levels={} if lines else {"pixstream.batches": "WARNING"}
     )
-    logging.getLogger("pixstream.batches").setLevel(logging.NOTSET)
     logs.configure(settings, "bench", 0)
     kafka = MemoryKafka()
     for spec in declared(Settings().topics):

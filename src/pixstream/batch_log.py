@@ -24,6 +24,7 @@ from pixstream.event import trace
 from pixstream.event.trace import loggable
 from pixstream.kafka.names import CHANGELOG_PREFIX, POSITIONS
 from pixstream.kafka.ports import Span, TopicPartition
+from pixstream.logs import BATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pixstream.event.record import EventRecord, Headers
     from pixstream.kafka.ports import Record
 
-log = logging.getLogger("pixstream.batches")
+log = logging.getLogger(BATCHES)
 
 RETRIED = {"ecs": {"event.action": "batch-retried", "event.outcome": "failure"}}
 """Fields of the lines about transient failures."""

@@ -9,7 +9,10 @@ import pytest
 @pytest.fixture(autouse=True)
 def untouched() -> Iterator[None]:
     """Restore levels and handlers."""
-    loggers = [logging.getLogger(name) for name in ("", "pixstream", "pixstream.kafka")]
+    loggers = [
+        logging.getLogger(name)
+        for name in ("", "pixstream", "pixstream.kafka", "pixstream.batches")
+    ]
     before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
     yield
     for logger, level, handlers in before:

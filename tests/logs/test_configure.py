@@ -5,6 +5,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pixstream import logs
 from pixstream.logs.settings import LoggingSettings
 
@@ -43,6 +45,22 @@ def test_a_component_and_a_logger_have_levels_of_their_own(tmp_path: Path) -> No
     assert [line["message"] for line in lines(tmp_path / "delta_lake-1.log")] == [
         "pixstream.x warning"
     ]
+
+
+@pytest.mark.parametrize(
+    ("form", "levels", "shown"),
+    [("ecs", {}, True), ("text", {}, False), ("text", {"pixstream.batches": "INFO"}, True)],
+)
+def test_lines_of_batches_are_for_programs(
+    tmp_path: Path, form: Any, levels: dict[str, Any], *, shown: bool
+) -> None:
+    settings = LoggingSettings(file=str(tmp_path / "log"), format=form, levels=levels)
+    logs.configure(settings, "webhook", 0)
+    logging.getLogger(logs.BATCHES).info("a batch")
+    logging.getLogger(logs.BATCHES).warning("a letter")
+    text = (tmp_path / "log").read_text("utf-8")
+    assert ("a batch" in text) is shown
+    assert "a letter" in text
 
 
 def test_what_is_left_out_is_counted_for_the_supervisor(tmp_path: Path) -> None:

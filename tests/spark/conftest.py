@@ -154,6 +154,7 @@ class Place:
             letters=writer,
             privacy=self.privacy,
             contract=ContractSettings(),
+            sample=10**9,
         )
 
     def ingest(

@@ -1,6 +1,7 @@
 """Kafka → bronze → silver on a real Spark and a real Kafka."""
 
 import datetime as dt
+import logging
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from pixstream.dead_letters import views
 from pixstream.errors import DestinationError, TopicChangedError
 from pixstream.event.categories import Category
 from pixstream.event.model import SCHEMA_VERSION, encode
+from pixstream.event.record import event_record
 from pixstream.kafka import lag
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, group_id
 from pixstream.kafka.settings import KafkaSettings
@@ -103,6 +105,42 @@ def test_a_batch_that_comes_again_changes_nothing(spark: "SparkSession", place: 
     letters = list(place.client.scan(DLQ))
     assert len(letters) == 2
     assert len({letter.key for letter in letters}) == 1
+
+
+def test_the_lines_of_a_batch_say_where_its_records_are(
+    spark: "SparkSession", place: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pixstream.batches")
+    traced = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    place.tell([event(n) for n in range(20)])
+    place.tell([b"no event"])
+    with closing(place.client.outbox("sampled")) as outbox:
+        record = event_record(event(20), traced, 10**9)
+        outbox.begin()
+        outbox.send(*record)
+        outbox.commit()
+
+    place.ingest(spark)
+
+    lines = [one.ecs for one in caplog.records if one.name == "pixstream.batches"]  # type: ignore[attr-defined]
+    bronze = rows(spark, place, BRONZE)
+    written = [line for line in lines if line["event.action"] == "batch-written"]
+    assert sum(line["pix.records"] for line in written) == 22
+    for row in bronze:
+        (line,) = [
+            line
+            for line in written
+            if (line["kafka.topic"], line["kafka.partition"]) == (row["topic"], row["partition"])
+            and line["kafka.offset.first"] <= row["offset"] <= line["kafka.offset.last"]
+        ]
+        assert line["pix.batch.id"] == f"{row['query_id']}/{row['batch_id']}"
+    (letter,) = [line for line in lines if line["event.action"] == "letter-sent"]
+    assert letter["event.reason"] == "undecodable_event"
+    (sampled,) = [line for line in lines if line["event.action"] == "message-written"]
+    assert sampled["trace.id"] == traced.split("-")[1]
+    assert sampled["pix.end_to_end_id"] == event(20).end_to_end_id
+    (where,) = [row["offset"] for row in bronze if bytes(row["key"]) == record.key]
+    assert sampled["kafka.offset.first"] == sampled["kafka.offset.last"] == where
 
 
 def test_without_its_checkpoint_it_goes_on_after_bronze_and_settles_the_last_batch(

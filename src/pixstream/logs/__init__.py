@@ -32,6 +32,9 @@ __all__ = [
 OURS = "pixstream"
 """The logger above all of pixstream's own, and the prefix of their names."""
 
+BATCHES = f"{OURS}.batches"
+"""The logger of the lines of batches, for programs: a terminal would show nothing else."""
+
 
 def configure(settings: LoggingSettings, component: str, replica: int | None = None) -> Limit:
     """Send every log line of this process to the configured destination.
@@ -63,6 +66,7 @@ def configure(settings: LoggingSettings, component: str, replica: int | None = N
     root.handlers[:] = [Limited(target, limit)]
     root.setLevel(logging.WARNING)
     logging.getLogger(OURS).setLevel(settings.levels.get(component, settings.level))
+    logging.getLogger(BATCHES).setLevel(logging.WARNING if for_a_person else logging.NOTSET)
     for name, level in settings.levels.items():
         if name.startswith(f"{OURS}."):
             logging.getLogger(name).setLevel(level)

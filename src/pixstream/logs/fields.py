@@ -61,7 +61,11 @@ FIELDS = (
         "long",
         "1, 2, 3, … in each process: a gap is a line that was lost on the way",
     ),
-    Field("event.dataset", "keyword", "pixstream.log, .batch, .message or .letter"),
+    Field(
+        "event.dataset",
+        "keyword",
+        "pixstream.log, .batch, .message or .letter; .text: of another program",
+    ),
     Field("event.action", "keyword", "what was done: `batch-produced`, `batch-written`, …"),
     Field("event.outcome", "keyword", "success or failure"),
     Field("event.duration", "long", "how long it took, nanoseconds"),

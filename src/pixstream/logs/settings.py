@@ -68,8 +68,8 @@ class LoggingSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     format: Annotated[
         Literal["auto", "ecs", "text"],
         Meta(
-            description="ecs: a JSON object per line; text: a line for people; auto: text in a "
-            "terminal, otherwise ecs"
+            description="ecs: a JSON object per line; text: a line for people, without those of "
+            "batches unless levels names pixstream.batches; auto: text in a terminal, otherwise ecs"
         ),
     ] = "auto"
     rotation: Annotated[RotationSettings, Meta(description="renaming of the file")] = msgspec.field(
