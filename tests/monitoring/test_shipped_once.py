@@ -1,15 +1,19 @@
 """Real log lines, through a real rsyslog, into a real OpenSearch: each of them, and each once.
 
-The connection breaks, files are renamed, rsyslog is killed, and everything is read again.
+The connection breaks, files are renamed, rsyslog is killed, and everything is read again. With
+PIXSTREAM_TEST_LOG_STORE=http://127.0.0.1:9200 lines go to the Elasticsearch or OpenSearch there,
+whose data stream of log lines is deleted before and after.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -145,7 +149,13 @@ class Site:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """An OpenSearch with the index template."""
+    """An OpenSearch with the index template, or the store that the environment names."""
+    address = os.environ.get("PIXSTREAM_TEST_LOG_STORE")
+    if address is not None:
+        prepare(address)
+        yield SimpleNamespace(address=address)
+        httpx2.delete(f"{address}/_data_stream/{DATA_STREAM}", trust_env=False)
+        return
     directory = tmp_path_factory.mktemp("opensearch")
     free = ports.Ports(directory / "ports.json")
     server = opensearch.server(
@@ -168,12 +178,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
                     return False
 
             wait_for(works, "OpenSearch", alive=lambda: running.find(server.name) is not None)
-            for path, body in requests():
-                client.put(path, json=body).raise_for_status()
+        prepare(server.address)
         yield server
     finally:
         running.stop(server.name, 60)
         shutil.rmtree(server.directory, ignore_errors=True)
+
+
+def prepare(address: str) -> None:
+    """Put the index template into a store without log lines."""
+    with httpx2.Client(base_url=address, trust_env=False, timeout=60) as client:
+        client.delete(f"/_data_stream/{DATA_STREAM}")
+        for path, body in requests():
+            client.put(path, json=body).raise_for_status()
 
 
 @pytest.fixture
