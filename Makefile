@@ -13,8 +13,9 @@ BIN := $(VENV)/bin
 SPARK ?=
 FULL_JAVA := $(shell java --list-modules 2>/dev/null | grep -c jdk.incubator.vector)
 EXTRAS := lab $(if $(SPARK)$(filter-out 0,$(if $(filter test chaos bench,$(MAKECMDGOALS)),$(FULL_JAVA))),spark)
-# The generator of the site is 90 MB: for `make docs` and `make docs-site` alone.
-GROUP := $(if $(filter docs docs-site,$(MAKECMDGOALS)),docs)
+# The generator of the site is 90 MB: for `make docs` and `make docs-site` alone. What drives a browser
+# in the tests is 160 MB: for `make test`.
+GROUP := $(if $(filter docs docs-site,$(MAKECMDGOALS)),docs) $(if $(filter test coverage,$(MAKECMDGOALS)),browser)
 STAMP := $(VENV)/.synced-$(subst $() ,-,$(strip $(EXTRAS) $(GROUP)))
 SYNC := sync --frozen --quiet --inexact $(addprefix --extra ,$(EXTRAS)) $(addprefix --group ,$(GROUP))
 # What `make coverage` leaves out, as `omit` in pyproject.toml does: it takes a full Java, or many minutes.

@@ -44,7 +44,7 @@ class Finding(NamedTuple):
 
 
 def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Finding]:
-    """Check keys, certificates, metrics, broker, topics and components, in that order.
+    """Check keys, certificates, metrics, page, broker, topics and components, in that order.
 
     Args:
         settings: a valid configuration.
@@ -53,6 +53,7 @@ def examine(settings: Settings, address: KafkaSettings | None) -> Iterator[Findi
     yield _try("keys", lambda: _keys(settings))
     yield from _files(settings)
     yield _tried("metrics", lambda: _metrics(settings), enabled=settings.metrics.enabled)
+    yield _tried("page", lambda: _page(settings), enabled=settings.page.enabled)
     if address is None:
         text = "the embedded broker is not running; `pixstream run` starts it"
         yield Finding(None, "broker", text)
@@ -78,6 +79,8 @@ def exposed(settings: Settings, components: Iterable[Component]) -> list[str]:
     listeners = {c.name: c.listener() for c in components if isinstance(c, Listens)}
     if settings.metrics.enabled:
         listeners["metrics"] = settings.metrics.listener()
+    if settings.page.enabled:
+        listeners["page"] = settings.page.listener()
     exposures = {name: listener.exposure for name, listener in listeners.items()}
     return [f"{name}: {text}" for name, text in exposures.items() if text is not None]
 
@@ -92,6 +95,14 @@ def _metrics(settings: Settings) -> str:
     listener = settings.metrics.listener()
     _guarded(listener)
     return f"from port {listener.port} of {listener.host}"
+
+
+def _page(settings: Settings) -> str:
+    listener = settings.page.listener()
+    _guarded(listener)
+    if settings.page.token:
+        return f"from port {listener.port} of {listener.host}; actions need page.token"
+    return f"from port {listener.port} of {listener.host}, to read only: page.token is not set"
 
 
 def _guarded(listener: Listener) -> None:

@@ -34,6 +34,7 @@ COMMANDS = {
     "keys": "create the privacy keys",
     "lag": "show how far behind each consumer and processor is",
     "offsets": "show the offsets of each consumer and processor, and set them",
+    "positions": "show where each producer is in its streams",
     "preview": "show how a producer would read some files, without Kafka",
     "query": "answer a SELECT over the Delta tables",
     "run": "run the configured producers, consumers and processors",

@@ -45,6 +45,7 @@ def run(root: Root, names: tuple[str, ...]) -> int:
       pixstream run
       pixstream --env prod run webhook delta_lake
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
+    from pixstream.page.opening import opener
     from pixstream.preflight import exposed
     from pixstream.privacy import keys
     from pixstream.processes.component import ChildSpec
@@ -74,6 +75,8 @@ def run(root: Root, names: tuple[str, ...]) -> int:
                     directory=directory,
                     serve=opener(settings.metrics, _lag_watch(root, settings)),
                 )
+                if settings.page.enabled:
+                    supervisor.open_page = opener(base)
                 return supervisor.run(requested)
         except KeyboardInterrupt:
             log.info("stopped during startup")

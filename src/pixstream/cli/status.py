@@ -110,7 +110,8 @@ def _headline(seen: ObservedSupervisor) -> Text:
         )
         return Text(words, style="red")
     metrics = f", metrics at {status.metrics}" if status.metrics else ""
-    return Text(f"{head}{metrics}{', stopping' if status.stopping else ''}")
+    page = f", page at {status.page}" if status.page else ""
+    return Text(f"{head}{metrics}{page}{', stopping' if status.stopping else ''}")
 
 
 def _table(components: list[ComponentStatus]) -> Table:

@@ -182,10 +182,12 @@ def _transactions(settings: Settings) -> Iterator[Broken]:
 
 
 def _networks(settings: Settings) -> Iterator[Broken]:
-    try:
-        networks(settings.metrics.allow_from)
-    except ConfigError as error:
-        yield ("metrics", "allow_from"), str(error).removeprefix("allow_from: ")
+    listed = {"metrics": settings.metrics.allow_from, "page": settings.page.allow_from}
+    for section, texts in listed.items():
+        try:
+            networks(texts)
+        except ConfigError as error:
+            yield (section, "allow_from"), str(error).removeprefix("allow_from: ")
 
 
 def _levels(settings: Settings) -> Iterator[Broken]:

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from pixstream.backoff import BackoffSettings
 from pixstream.breaker import RetrySettings
+from pixstream.config.page_settings import PageSettings
 from pixstream.event.contract import SchemaSettings
 from pixstream.event.sealing import TimeSettings
 from pixstream.http_serving.exposure import Listener
@@ -170,6 +171,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     metrics: Annotated[
         MetricsSettings, Meta(description="the HTTP endpoint of each `pixstream run`")
     ] = msgspec.field(default_factory=MetricsSettings)
+    page: Annotated[
+        PageSettings, Meta(description="the operator's page of each `pixstream run`")
+    ] = msgspec.field(default_factory=PageSettings)
     schema: Annotated[
         SchemaSettings, Meta(description="events of several schema versions in one topic")
     ] = msgspec.field(default_factory=SchemaSettings)

@@ -35,6 +35,20 @@ def lines(effective: Effective, settings: Settings) -> Iterator[str]:
     yield from _section(values(settings), (), effective)
 
 
+def part(effective: Effective, settings: Settings, *path: str) -> Iterator[str]:
+    """Yield the lines of one section alone, such as `producers`, `webhook`.
+
+    Raises:
+        KeyError: there is no such section.
+    """
+    section = values(settings)
+    for key in path:
+        section = section[key]
+    indent = "  " * len(path)
+    for line in _section(section, path, effective):
+        yield line.removeprefix(indent)
+
+
 def values(settings: Settings) -> dict[str, Any]:
     """Return everything as plain data; a plugin's defaults come from the plugin object itself."""
     plain = msgspec.structs.replace(settings, **{section: {} for section in KINDS})

@@ -111,6 +111,9 @@ class SupervisorStatus(msgspec.Struct, kw_only=True):
     metrics: Annotated[
         str | None, Meta(description="address of its metrics; null: it does not serve any")
     ] = None
+    page: Annotated[
+        str | None, Meta(description="address of the operator's page; null: it does not serve it")
+    ] = None
 
 
 class ObservedSupervisor(msgspec.Struct, kw_only=True):

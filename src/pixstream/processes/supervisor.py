@@ -21,7 +21,7 @@ import os
 import selectors
 import signal
 import time
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -53,6 +53,21 @@ _STATUS_SECONDS = 1.0
 _NOT_WORKING = frozenset({STARTING, "restarting", "stopped", "failed"})
 
 
+class Served(Protocol):
+    """Something that is served beside a supervisor, in a thread of its own.
+
+    Attributes:
+        address: its URL.
+    """
+
+    @property
+    def address(self) -> str:
+        """Its URL."""
+
+    def close(self) -> None:
+        """Stop serving."""
+
+
 class Supervisor:
     """Keeps the children of some components running; used from one thread, which outlives them.
 
@@ -66,6 +81,10 @@ class Supervisor:
             second, and each replica is locked, so that no other supervisor runs it too. None:
             neither.
         serve: opens the endpoint that shows the status; None: there is none.
+
+    Attributes:
+        open_page: opens the operator's page, given what returns the last status; set before
+            `start`. None: there is no page.
     """
 
     def __init__(
@@ -81,6 +100,8 @@ class Supervisor:
     ) -> None:
         self._settings = settings
         self._serve = serve
+        self.open_page: Callable[[Latest], Served] | None = None
+        self._page: Served | None = None
         self._endpoint: Endpoint | None = None
         self._seen: SupervisorStatus | None = None
         self._selector = selectors.DefaultSelector()
@@ -113,10 +134,12 @@ class Supervisor:
 
         Raises:
             PixstreamError: another supervisor runs one of them; no child was started.
-            ConfigError: the metrics cannot be served; no child was started.
+            ConfigError: the metrics or the page cannot be served; no child was started.
         """
         if self._serve is not None:
             self._endpoint = self._serve(lambda: self._seen)
+        if self.open_page is not None:
+            self._page = self.open_page(lambda: self._seen)
         if self._directory is not None:
             self._status = StatusFile(self._directory)
             self._publish()
@@ -215,9 +238,10 @@ class Supervisor:
         if self._status is not None:
             self._status.close()
             self._status = None
-        if self._endpoint is not None:
-            self._endpoint.close()
-            self._endpoint = None
+        for served in (self._page, self._endpoint):
+            if served is not None:
+                served.close()
+        self._page = self._endpoint = None
         return clean
 
     def _ask_to_end(self) -> None:
@@ -346,7 +370,7 @@ class Supervisor:
     def _publish(self) -> None:
         """Publish the status of all children."""
         self._published = time.monotonic()
-        if self._status is None and self._endpoint is None:
+        if self._status is None and self._endpoint is None and self._page is None:
             return
         self._seen = SupervisorStatus(
             id=f"{os.getpid()}" if self._status is None else self._status.id,
@@ -357,6 +381,7 @@ class Supervisor:
             stopping=self._stopping,
             components=[child.status(self._settings.hang_seconds) for child in self.children],
             metrics=None if self._endpoint is None else self._endpoint.address,
+            page=None if self._page is None else self._page.address,
         )
         if self._status is not None:
             self._status.write(self._seen)

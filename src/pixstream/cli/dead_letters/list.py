@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -42,22 +42,26 @@ class _Row(NamedTuple):
 @click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="Show only the newest."
 )
+@click.option("--count", "only_count", is_flag=True, help="Only count the letters by reason.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="json prints one object per line.",
+    help="json prints one object per line; with --count one object.",
 )
 @click.pass_obj
-def list_command(root: Root, *, selection: Selection, state: str, limit: int, form: str) -> None:
+def list_command(
+    root: Root, *, selection: Selection, state: str, limit: int, only_count: bool, form: str
+) -> None:
     """Print the newest letters, without their content, and the number of letters by reason.
 
     \b
     Only open letters are listed unless --state selects others.
       pixstream dead-letters list
       pixstream dead-letters list --from webhook --since 2h
+      pixstream dead-letters list --count
       pixstream dead-letters list --state all --limit 1000 --format json
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     settings = root.load()
@@ -65,16 +69,24 @@ def list_command(root: Root, *, selection: Selection, state: str, limit: int, fo
     counts: Counter[str] = Counter()
     chosen = selection._replace(state=state)
     found = _rows(views(client.scan(DLQ)), states(client), chosen, counts)
-    rows = heapq.nlargest(limit, found)[::-1]
+    rows = heapq.nlargest(0 if only_count else limit, found)[::-1]
+    if only_count:
+        deque(found, maxlen=0)  # `nlargest` of none takes none
+    if form == "json" and only_count:
+        sums = {"reasons": dict(counts.most_common()), "total": counts.total()}
+        click.echo(msgspec.json.encode(sums))
+        return
     if form == "json":
         for row in rows:
             click.echo(msgspec.json.encode({**row.headers, "state": row.state}))
         return
-    _table(rows, with_state=state == ALL)
+    if not only_count:
+        _table(rows, with_state=state == ALL)
     total = counts.total()
     for reason, count in counts.most_common():
         click.echo(f"{count:>9,}  {reason}")
-    click.echo(f"{total:>9,}  {noun(total, 'letter')}, {len(rows):,} shown")
+    shown = "" if only_count else f", {len(rows):,} shown"
+    click.echo(f"{total:>9,}  {noun(total, 'letter')}{shown}")
 
 
 def _rows(

@@ -1,0 +1,90 @@
+"""What all views share: settings, the last status, its history, and what runs commands."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pixstream.page import live
+from pixstream.page.calls import Caller
+from pixstream.page.history import History
+from pixstream.page.language import COOKIE, choose
+from pixstream.page.picture import Flow, flow
+from pixstream.page.sessions import Sessions
+from pixstream.page.works import Works
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.requests import Request
+
+    from pixstream.config.loading import Effective, Settings
+    from pixstream.page.language import Tongue
+    from pixstream.page.live import Values
+    from pixstream.page.sessions import Session
+    from pixstream.processes.run_status import SupervisorStatus
+
+
+class Site:
+    """One page, used in the thread of its event loop.
+
+    Args:
+        effective: the configuration as it was written, for what is shown of it.
+        settings: the settings made from it.
+        program: how a command of pixstream is called with the same configuration.
+        latest: returns the status that the supervisor last published; None: none yet.
+    """
+
+    def __init__(
+        self,
+        effective: Effective,
+        settings: Settings,
+        program: Sequence[str],
+        latest: Callable[[], SupervisorStatus | None],
+    ) -> None:
+        self.effective = effective
+        self.settings = settings
+        self.program = program
+        self.latest = latest
+        self.history = History()
+        self.streams = live.Streams(settings.page.streams)
+        self.sessions = Sessions(settings.page.token)
+        self.caller = Caller(program, settings.page.call_seconds)
+        self.works = Works(self.caller, settings.page.action_seconds)
+        self.secure = bool(settings.page.certificate)
+        self.cookie = "pixstream_page"
+        """The name of the session's cookie; the server adds its port, which cookies ignore."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the supervisor publishes."""
+        return live.is_fresh(self.latest(), time.monotonic())
+
+    def tongue(self, request: Request) -> Tongue:
+        """Return the language of a request."""
+        return choose(
+            request.query_params.get("lang"),
+            request.cookies.get(COOKIE),
+            request.headers.get("accept-language", ""),
+        )
+
+    def session(self, request: Request) -> Session | None:
+        """Return the session of a request; None: nobody has logged in."""
+        return self.sessions.find(request.cookies.get(self.cookie))
+
+    def flow(self) -> Flow:
+        """Return what is connected with what, of the components that run."""
+        status = self.latest()
+        running = [] if status is None else [c.component for c in status.components]
+        return flow(self.settings, running)
+
+    def values(self, tongue: Tongue, *, with_charts: bool = False) -> Values:
+        """Return the present values of a page."""
+        drawn = live.draw(self.history, wanted=with_charts)
+        return live.values(self.latest(), self.flow(), drawn, tongue, fresh=self.fresh)
+
+    def sample(self) -> None:
+        """Take a point of the history, if it is time."""
+        status = self.latest()
+        if status is not None and self.history.due(status):
+            self.history.take(status)

@@ -1,0 +1,1 @@
+"""What the page answers: a module a place, each with its routes."""
