@@ -39,11 +39,16 @@ if TYPE_CHECKING:
     help="Emptied first; configuration, tables and logs stay there for inspection.",
 )
 @click.option(
+    "--keep",
+    is_flag=True,
+    help="Leave everything running at the end, with the operator's page, until Ctrl-C.",
+)
+@click.option(
     "--spark",
     is_flag=True,
     help="Run the Spark job alongside the Delta consumer and compare their tables.",
 )
-def demo(events: int, seed: int, client: str, directory: Path, *, spark: bool) -> int:
+def demo(events: int, seed: int, client: str, directory: Path, *, keep: bool, spark: bool) -> int:
     """Feed distinct Pix facts to every kind of source and account for each of them.
 
     \b
@@ -52,6 +57,7 @@ def demo(events: int, seed: int, client: str, directory: Path, *, spark: bool) -
     1: one of them is not, or something else does not add up.
       pixstream demo --events 200000 --client kafka-python
       pixstream demo --spark
+      pixstream demo --keep
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.errors import DestinationError
     from pixstream.lab.broker.jars import BROKER_JARS
@@ -70,12 +76,19 @@ def demo(events: int, seed: int, client: str, directory: Path, *, spark: bool) -
             SPARK_JARS.ensure(progress)
     with stop_signals() as interrupted:
         place = Place(directory, client, spark=spark)
-        run = Demo(place, events, seed, console, interrupted)
+        run = Demo(place, events, seed, console, interrupted, keep=keep)
         outcome = run.run()
-    assert run.reconciliation is not None  # noqa: S101  `run` has returned
-    problems = run.reconciliation.problems(outcome)
-    _report(console, run.reconciliation, outcome, problems, directory)
-    click.echo(as_line(outcome))
+        assert run.reconciliation is not None  # noqa: S101  `run` has returned
+        problems = run.reconciliation.problems(outcome)
+        _report(console, run.reconciliation, outcome, problems, directory)
+        if keep:
+            click.echo(
+                f"\nThe operator's page: {place.page_url} (page.token in {place.config} lets you "
+                "act); Ctrl-C ends the demo"
+            )
+        click.echo(as_line(outcome))
+        if keep:
+            run.stay()
     return 0 if outcome.ok and not problems else 1
 
 

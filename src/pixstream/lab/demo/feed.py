@@ -84,10 +84,15 @@ class Feeder:
         if self._error is not None:
             raise self._error
 
+    def end(self) -> None:
+        """Stop delivering; the bank goes on answering."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
     def close(self) -> None:
         """Stop delivering and close the bank."""
-        self._stop.set()
-        self._thread.join()
+        self.end()
         self._server.stop()
 
     def clear_identifiers(self) -> set[str]:

@@ -47,11 +47,17 @@ class Place:
         self.secret = secrets.token_urlsafe(16)
         self.bank_port = free_port()
         self.webhook_port = free_port()
+        self.page_port = free_port()
 
     @property
     def webhook_url(self) -> str:
         """The URL registered at the bank, which posts to it with /pix appended."""
         return f"http://127.0.0.1:{self.webhook_port}/hooks"
+
+    @property
+    def page_url(self) -> str:
+        """The URL of the operator's page, while the components run."""
+        return f"http://127.0.0.1:{self.page_port}/"
 
     def prepare(self) -> None:
         """Empty the directory, create the keys, and write the configuration."""
@@ -82,6 +88,7 @@ class Place:
             "kafka": {"client": self.client},
             # Any free port: demos and storms run beside other supervisors.
             "metrics": {"port": 0},
+            "page": {"port": self.page_port, "token": secrets.token_urlsafe(16)},
             "logging": {"file": str(self.logs / "pixstream.log")},
             "topics": {
                 **{topic: dict(events) for topic in EVENT_TOPICS.values()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,6 +28,7 @@ from pixstream.metrics.records import (
     READ,
     WRITTEN,
 )
+from pixstream.page.opening import opener
 from pixstream.patience import Patience
 from pixstream.privacy import keys
 from pixstream.processes.component import ChildSpec
@@ -58,6 +59,7 @@ class Demo:
         seed: seed of the simulated traffic; the same seed offers the same facts.
         console: console for progress.
         interrupted: returns the number of stop signals received.
+        keep: leave broker and bank running after `run`, for `stay`.
     """
 
     def __init__(
@@ -67,8 +69,13 @@ class Demo:
         seed: int,
         console: Console,
         interrupted: Callable[[], int],
+        *,
+        keep: bool = False,
     ) -> None:
         self._place = place
+        self._keep = keep
+        self._kept = ExitStack()
+        self._overrides: list[str] = []
         self._events = events
         self._seed = seed
         self._console = console
@@ -77,7 +84,7 @@ class Demo:
         self.reconciliation: Reconciliation | None = None
 
     def run(self) -> Outcome:
-        """Run the demo; broker, bank and components are always stopped at the end.
+        """Run the demo; broker, bank and components are stopped at the end, unless it is kept.
 
         Raises:
             PixstreamError: something could not start, or the demo was interrupted.
@@ -87,43 +94,61 @@ class Demo:
         self._place.prepare()
         self._say("starting Apache Kafka")
         bootstrap = self._broker.start()
-        try:
-            overrides = [f"kafka.bootstrap_servers={bootstrap}"]
-            settings = config.load(self._place.config, overrides=overrides)
+        with ExitStack() as stack:
+            stack.callback(self._broker.stop)
+            self._overrides = [f"kafka.bootstrap_servers={bootstrap}"]
+            settings = config.load(self._place.config, overrides=self._overrides)
             client = kafka.connect(settings.kafka)
             with closing(client.admin()) as admin:
                 self._say(f"Kafka answers at {bootstrap}; creating topics")
                 declaring.create(settings.declared_topics, admin)
                 ledger = Ledger()
                 feeder = Feeder(self._place, self._events, self._seed, ledger, client)
-                supervisor = self._supervisor(settings, overrides)
+                stack.callback(feeder.close)
+                supervisor = self._supervisor(settings)
                 try:
                     self._work(supervisor, feeder, admin)
                 finally:
                     supervisor.stop()
-                    feeder.close()
+                    feeder.end()
             seconds = time.monotonic() - started
-            return self._reconcile(settings, client, feeder, supervisor, seconds)
-        finally:
-            self._broker.stop()
+            outcome = self._reconcile(settings, client, feeder, supervisor, seconds)
+            if self._keep:
+                self._kept = stack.pop_all()
+            return outcome
 
-    def _supervisor(self, settings: Settings, overrides: list[str]) -> Supervisor:
+    def stay(self) -> None:
+        """Run the components again, with the operator's page, until a stop signal comes."""
+        with self._kept:
+            settings = config.load(self._place.config, overrides=self._overrides)
+            supervisor = self._supervisor(settings)
+            try:
+                supervisor.start(self._interrupted)
+                while not self._interrupted():
+                    supervisor.step(0.2)
+            finally:
+                supervisor.stop(lambda: self._interrupted() > 1)
+
+    def _supervisor(self, settings: Settings) -> Supervisor:
         base = ChildSpec(
             config_path=os.fspath(self._place.config),
             environment=None,
-            overrides=overrides,
+            overrides=self._overrides,
             name="",
             replica=0,
         )
         components = select(settings.components, [])
         errors = (self._place.logs / "components.err").open("ab")
-        return Supervisor(base, components, settings.supervisor, errors)
+        supervisor = Supervisor(base, components, settings.supervisor, errors)
+        supervisor.open_page = opener(base)
+        return supervisor
 
     def _work(self, supervisor: Supervisor, feeder: Feeder, admin: Admin) -> None:
         """Feed the sources until everything has arrived, or there is no progress any more."""
         self._say("starting the sandbox bank and every component")
         feeder.start()
         supervisor.start()
+        self._say(f"the operator's page, while the demo runs: {self._place.page_url}")
         moved_at = time.monotonic()
         former: tuple[object, ...] = ()
         consumers = ["delta_lake", "spark"] if self._place.spark else ["delta_lake"]
