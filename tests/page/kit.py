@@ -182,7 +182,10 @@ class Pages:
     """A page in memory, with what its commands were asked."""
 
     def __init__(
-        self, directory: Path, answers: Mapping[str, object] = ANSWERS, **page: object
+        self,
+        directory: Path,
+        answers: Mapping[str, object] = ANSWERS,
+        **page: Any,
     ) -> None:
         self.config = directory / "kafka_config.yaml"
         settings = {"token": TOKEN, "bundle": str(directory / "none")} | page

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -35,8 +36,9 @@ while not stop.wait(0.05):
 """
 
 
-def opened(directory: Path, **settings: object) -> Page:
-    config = Pages(directory, **{"port": 0, **settings}).config
+def opened(directory: Path, **settings: Any) -> Page:
+    settings.setdefault("port", 0)
+    config = Pages(directory, **settings).config
     effective = resolve(config)
     return Page(effective, build(effective), [sys.executable, "-c", ""], status)
 

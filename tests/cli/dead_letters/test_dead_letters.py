@@ -161,6 +161,16 @@ def test_the_newest_letters_are_listed_with_counts_by_reason(bench: Bench) -> No
     assert bench("list", "--format", "json", "--stage", "seal")[1] == ""
 
 
+def test_letters_are_counted_by_reason_alone(bench: Bench) -> None:
+    for reason in ("empty", "not_a_pix", "not_a_pix"):
+        bench.refused(body(), reason)
+    bench.rejected()
+    counted = {"reasons": {"not_a_pix": 2, "empty": 1, "destination_rejected": 1}, "total": 4}
+    assert json.loads(bench("list", "--count", "--format", "json")[1]) == counted
+    lines = bench("list", "--count", "--from", "webhook")[1].splitlines()
+    assert lines == ["        2  not_a_pix", "        1  empty", "        3  letters"]
+
+
 def test_a_list_needs_no_keys(bench: Bench) -> None:
     bench.refused(b"x")
     bench.settings.privacy = PrivacySettings()
