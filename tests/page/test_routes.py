@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pixstream.page.rendering import PLACES
+from pixstream.page.views import trace
 from pixstream.page.words import WORDS
 from tests.page.kit import ANSWERS, LETTER, TOKEN, Pages, component, running, status
 
@@ -237,21 +238,42 @@ def test_a_form_that_is_too_long_for_a_form_is_refused(pages: Pages) -> None:
 def test_only_an_identifier_is_traced(
     pages: Pages, monkeypatch: pytest.MonkeyPatch, wanted: str
 ) -> None:
-    from pixstream.page.views import trace
-
     monkeypatch.setattr(trace, "COMMAND", "pixstream.cli.lag")
     text = pages.client().get("/trace", params={"id": wanted}).text
     assert WORDS["trace_odd"].en in text
     assert pages.asked() == []
 
 
-def test_a_trace_is_what_the_command_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pixstream.page.views import trace
+TRACE = {
+    "asked": "E1",
+    "found": True,
+    "payments": [
+        {
+            "payment": "E1",
+            "steps": [{"time": "2026-11-24T12:00:00Z", "step": "told", "text": "by <webhook>"}],
+        }
+    ],
+    "looked": [{"where": "pix.pagamentos", "when": "2026-11-24", "note": ""}],
+    "problems": ["table estornos: no such folder"],
+}
 
-    pages = Pages(tmp_path, answers={"trace": "told by webhook"})
+
+def test_a_trace_is_what_the_command_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "COMMAND", "pixstream.cli.lag")
+    pages = Pages(tmp_path, answers={"trace": TRACE})
     text = pages.client().get("/trace", params={"id": "pix.pagamentos/0/17"}).text
-    assert "told by webhook" in text
-    assert pages.asked() == [["trace", "--", "pix.pagamentos/0/17"]]
+    for part in ("2026-11-24 12:00:00 UTC", "told", "by &lt;webhook&gt;", "no such folder"):
+        assert part in text
+    assert pages.asked() == [["trace", "--format", "json", "--", "pix.pagamentos/0/17"]]
+
+
+def test_a_trace_of_nothing_and_one_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trace, "COMMAND", "pixstream.cli.lag")
+    nothing = Pages(tmp_path, answers={"trace": {"asked": "E1", "found": False}})
+    assert WORDS["trace_nothing"].en in nothing.client().get("/trace?id=E1").text
+    failing = Pages(tmp_path, answers={})
+    assert "error: no broker" in failing.client().get("/trace?id=E1").text
     monkeypatch.setattr(trace, "COMMAND", "pixstream.cli.no_such_command")
-    assert WORDS["trace_none"].en in pages.client().get("/trace?id=E1").text
+    assert WORDS["trace_none"].en in failing.client().get("/trace?id=E1").text

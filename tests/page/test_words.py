@@ -10,6 +10,7 @@ import pixstream.page
 from pixstream.page import alerts
 from pixstream.page.history import KINDS
 from pixstream.page.rendering import PLACES
+from pixstream.page.views import trace
 from pixstream.page.views.letters import VERBS
 from pixstream.page.words import WORDS
 from pixstream.processes.run_status import STATES
@@ -33,6 +34,7 @@ COMPOSED = {
         for kind in ("letter", "letters")
         for state in ("open", "replayed", "discarded")
     ),
+    *(f"step_{step}" for step in trace.STEPS),
     "letters_all",
     *(f"act_{verb}" for verb in VERBS),
     *(f"act_{verb}_do" for verb in VERBS),

@@ -265,6 +265,17 @@ _TRACE = {
         "Personal data stay sealed here; a person is looked for in a terminal.",
         "Dados pessoais ficam selados aqui; uma pessoa se busca no terminal.",
     ),
+    "trace_nothing": Words("Nothing was found.", "Nada foi encontrado."),
+    "trace_happened": Words("What happened", "O que aconteceu"),
+    "trace_more": Words("Further payments: {what}", "Mais pagamentos: {what}"),
+    "trace_not_searched": Words("Not searched:", "Sem busca em:"),
+    "trace_looked": Words("Where it was looked", "Onde se buscou"),
+    "step_happened": Words("payment", "pagamento"),
+    "step_told": Words("told", "relatado"),
+    "step_kafka": Words("Kafka", "Kafka"),
+    "step_delta": Words("table", "tabela"),
+    "step_letter": Words("dead letter", "rejeitada"),
+    "step_mark": Words("decision", "decisão"),
     "trace_none": Words(
         "This release has no command trace.", "Esta versão não tem o comando trace."
     ),
