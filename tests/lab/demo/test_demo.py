@@ -2,15 +2,19 @@
 
 import json
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from pixstream.spark import session
+from pixstream.testing.waiting import wait_for
 
 pytestmark = [pytest.mark.broker, pytest.mark.demo]
 
@@ -46,6 +50,34 @@ def test_the_demo_adds_up(tmp_path: Path) -> None:
         done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         assert done.stdout
+
+
+def test_a_demo_that_is_kept_serves_the_operator_s_page_until_ctrl_c(tmp_path: Path) -> None:
+    words = ["demo", "--directory", str(tmp_path / "demo"), "--events", "300", "--keep"]
+    command = [sys.executable, "-m", "pixstream.cli", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("{"):
+                break
+        try:
+            assert json.loads(said[-1])["lost"] == 0
+            (address,) = set(re.findall(r"http://127\.0\.0\.1:\d+/(?= )", said[-2]))
+            assert any(address in line for line in said[:-2])  # also from the start
+
+            def flows() -> bool:
+                try:
+                    text = httpx2.get(f"{address}components/system_log", timeout=600).text
+                except httpx2.TransportError:
+                    return False
+                return "stage=produce, outcome=produced" in text
+
+            wait_for(flows)
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
 
 
 @pytest.mark.campaign

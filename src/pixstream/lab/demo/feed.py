@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 300.0
 """Generous timeout: the bank runs in this process and always answers, however busy."""
 
+TRICKLE_FACTS, TRICKLE_SECONDS = 1_000_000, 0.05
+"""What goes on arriving while a finished demo is kept: at most so many facts, one each time."""
+
 STRAY_SHARE = 1000
 """One in this many facts is a stray record, which another program writes to a topic."""
 
@@ -53,6 +56,7 @@ class Feeder:
     ) -> None:
         self._place = place
         self._client = client
+        self._seed = seed
         self._strays = events // STRAY_SHARE
         self._plan = TrafficPlan(events - self._strays, seed, now=dt.datetime.now(dt.UTC))
         self._bank = Bank({CLIENT_ID: place.secret})
@@ -89,6 +93,29 @@ class Feeder:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def trickle(self) -> None:
+        """Let a few facts a second go on arriving in the log and as files, until `close`.
+
+        Nobody accounts for them: they are for whoever looks at a demo that is kept.
+        """
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._trickle, name="trickle", daemon=True)
+        self._thread.start()
+
+    def _trickle(self) -> None:
+        plan = TrafficPlan(TRICKLE_FACTS, self._seed + 1, now=dt.datetime.now(dt.UTC))
+        with self._place.app_log.open("ab") as log:
+            for offer in plan:
+                if offer.source == SYSTEM_LOG:
+                    log.write(offer.content)
+                    log.flush()
+                elif offer.source == ISO20022:
+                    self._write_file(offer)
+                else:
+                    continue
+                if self._stop.wait(TRICKLE_SECONDS):
+                    return
 
     def close(self) -> None:
         """Stop delivering and close the bank."""

@@ -75,6 +75,7 @@ class Demo:
         self._place = place
         self._keep = keep
         self._kept = ExitStack()
+        self._feeder: Feeder | None = None
         self._overrides: list[str] = []
         self._events = events
         self._seed = seed
@@ -114,12 +115,15 @@ class Demo:
             seconds = time.monotonic() - started
             outcome = self._reconcile(settings, client, feeder, supervisor, seconds)
             if self._keep:
+                self._feeder = feeder
                 self._kept = stack.pop_all()
             return outcome
 
     def stay(self) -> None:
         """Run the components again, with the operator's page, until a stop signal comes."""
         with self._kept:
+            if self._feeder is not None:
+                self._feeder.trickle()
             settings = config.load(self._place.config, overrides=self._overrides)
             supervisor = self._supervisor(settings)
             try:
