@@ -31,6 +31,14 @@ def test_a_command_that_fails_says_why() -> None:
     assert (found.why, found.code, found.errors) == (calls.FAILED, 1, "error: no broker\n")
 
 
+def test_a_machine_that_cannot_start_it_is_an_answer_too() -> None:
+    async def ask() -> Answer:
+        return await Caller(["/no/such/program"], 60.0).ask()
+
+    found = asyncio.run(ask())
+    assert (found.why, found.errors) == (calls.FAILED, "No such file or directory")
+
+
 def test_a_command_that_crashes_takes_nothing_along() -> None:
     found = answer("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     assert (found.why, found.code) == (calls.FAILED, -11)

@@ -119,16 +119,10 @@ class Caller:
         self, arguments: Sequence[str], seconds: float, heard: Callable[[str], None] | None
     ) -> Answer:
         began = time.monotonic()
-        process = await asyncio.create_subprocess_exec(
-            *self._program,
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            # Ctrl-C of the supervisor's terminal is not meant for it, and what it starts ends too.
-            start_new_session=True,
-            env=os.environ | {"NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb"},
-        )
+        try:
+            process = await self._start(arguments)
+        except OSError as error:  # the machine is out of memory, processes or open files
+            return Answer("", error.strerror or "", None, FAILED)
         assert process.stdout is not None  # noqa: S101  they were opened as pipes
         assert process.stderr is not None  # noqa: S101
         output, errors = _Text(heard), _Text(None)
@@ -148,6 +142,18 @@ class Caller:
         cut = output.cut or errors.cut
         passed = time.monotonic() - began
         return Answer(output.text, errors.text, None if late else code, why, cut, passed)
+
+    async def _start(self, arguments: Sequence[str]) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *self._program,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            # Ctrl-C of the supervisor's terminal is not meant for it, and what it starts ends too.
+            start_new_session=True,
+            env=os.environ | {"NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb"},
+        )
 
 
 class _Text:

@@ -60,6 +60,11 @@ class History:
         self._latencies: dict[str, Distribution] = {}
 
     @property
+    def taken(self) -> int:
+        """How many points were taken so far."""
+        return self._taken
+
+    @property
     def points(self) -> int:
         """How many points there are, at most `POINTS`."""
         return min(self._taken, POINTS)

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from pixstream.kafka.names import DLQ, group_id
-from pixstream.page import alerts, charts, figures
+from pixstream.page import alerts, figures
 from pixstream.page.picture import ways
 from pixstream.processes.run_status import READY, STALE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from pixstream.page.charts import Chart
-    from pixstream.page.history import History
     from pixstream.page.language import Tongue
     from pixstream.page.picture import Flow
     from pixstream.processes.run_status import SupervisorStatus
@@ -67,7 +66,12 @@ NOTHING = Values({}, {}, {}, {})
 
 
 def values(
-    status: SupervisorStatus | None, flow: Flow, drawn: list[Chart], tongue: Tongue, *, fresh: bool
+    status: SupervisorStatus | None,
+    flow: Flow,
+    drawn: Sequence[Chart],
+    tongue: Tongue,
+    *,
+    fresh: bool,
 ) -> Values:
     """Return every value of a status.
 
@@ -137,12 +141,12 @@ def _replicas(found: Values, status: SupervisorStatus | None, tongue: Tongue) ->
         seconds = (status.written - one.since).total_seconds() if status is not None else 0.0
         found.texts.update(
             {
-                f"state:{one.label}": tongue.known("state", one.state),
-                f"for:{one.label}": tongue.duration(seconds),
-                f"restarts:{one.label}": tongue.number(one.restarts),
+                f"replica:{one.label}:state": tongue.known("state", one.state),
+                f"replica:{one.label}:for": tongue.duration(seconds),
+                f"replica:{one.label}:restarts": tongue.number(one.restarts),
             }
         )
-        found.states[f"state:{one.label}"] = one.state
+        found.states[f"replica:{one.label}:state"] = one.state
 
 
 def _flow(
@@ -251,8 +255,3 @@ class Streams:
         while waited < EVERY_SECONDS and not self.ended:
             await asyncio.sleep(_LOOK_SECONDS)
             waited += _LOOK_SECONDS
-
-
-def draw(history: History, *, wanted: bool) -> list[Chart]:
-    """Return the charts of a page that has some."""
-    return charts.charts(history) if wanted else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pixstream.page import live
+from pixstream.page import charts, live
 from pixstream.page.calls import Caller
 from pixstream.page.history import History
 from pixstream.page.language import COOKIE, choose
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pixstream.config.loading import Effective, Settings
+    from pixstream.page.charts import Chart
     from pixstream.page.language import Tongue
     from pixstream.page.live import Values
     from pixstream.page.sessions import Session
     from pixstream.processes.run_status import SupervisorStatus
+
+    _Moment = tuple[SupervisorStatus | None, bool, int]
 
 
 class Site:
@@ -47,6 +50,8 @@ class Site:
         self.program = program
         self.latest = latest
         self.history = History()
+        self._charts: tuple[int, list[Chart]] | None = None
+        self._values: dict[tuple[str, bool], tuple[_Moment, Values]] = {}
         self.streams = live.Streams(settings.page.streams)
         self.sessions = Sessions(settings.page.token)
         self.caller = Caller(program, settings.page.call_seconds)
@@ -78,10 +83,23 @@ class Site:
         running = [] if status is None else [c.component for c in status.components]
         return flow(self.settings, running)
 
+    def charts(self) -> list[Chart]:
+        """Return the charts of the last hour; they are drawn once for each point."""
+        if self._charts is None or self._charts[0] != self.history.taken:
+            self._charts = self.history.taken, charts.charts(self.history)
+        return self._charts[1]
+
     def values(self, tongue: Tongue, *, with_charts: bool = False) -> Values:
-        """Return the present values of a page."""
-        drawn = live.draw(self.history, wanted=with_charts)
-        return live.values(self.latest(), self.flow(), drawn, tongue, fresh=self.fresh)
+        """Return the present values of a page; all browsers of a language share them."""
+        status, fresh = self.latest(), self.fresh
+        drawn = self.charts() if with_charts else []
+        moment = (status, fresh, self.history.taken)
+        known = self._values.get((tongue.code, with_charts))
+        if known is not None and known[0][0] is status and known[0][1:] == moment[1:]:
+            return known[1]
+        found = live.values(status, self.flow(), drawn, tongue, fresh=fresh)
+        self._values[tongue.code, with_charts] = moment, found
+        return found
 
     def sample(self) -> None:
         """Take a point of the history, if it is time."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from pixstream.page import live, picture
+from pixstream.page import picture
 from pixstream.page.rendering import render
 
 if TYPE_CHECKING:
@@ -22,16 +22,15 @@ def routes(site: Site) -> list[Route]:
     """Return the routes of the first page and of the stream."""
 
     async def show(request: Request) -> Response:
-        tongue, flow = site.tongue(request), site.flow()
-        drawn = live.draw(site.history, wanted=True)
+        flow = site.flow()
         return render(
             site,
             request,
             "flow",
             wide=picture.wide(flow),
             narrow=picture.narrow(flow),
-            charts=drawn,
-            values=live.values(site.latest(), flow, drawn, tongue, fresh=site.fresh),
+            charts=site.charts(),
+            values=site.values(site.tongue(request), with_charts=True),
         )
 
     async def stream(request: Request) -> Response:
