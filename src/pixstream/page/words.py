@@ -23,8 +23,8 @@ _FRAME = {
     "page_flow": Words("Flow", "Fluxo"),
     "page_components": Words("Components", "Componentes"),
     "page_component": Words("Component", "Componente"),
-    "page_letters": Words("Dead letters", "Mensagens rejeitadas"),
-    "page_letter": Words("Dead letter", "Mensagem rejeitada"),
+    "page_letters": Words("Dead letters", "Dead letters"),
+    "page_letter": Words("Dead letter", "Dead letter"),
     "page_try": Words("What a replay would do", "O que o reprocessamento faria"),
     "page_work": Words("Action", "Ação"),
     "page_topics": Words("Topics", "Tópicos"),
@@ -48,7 +48,7 @@ _NOW = {
         "All is well: {number} components are ready",
         "Tudo em ordem: {number} componentes prontos",
     ),
-    "now_wrong": Words("Not ready: {names}", "Fora do normal: {names}"),
+    "now_wrong": Words("Not ready: {names}", "Sem estar prontos: {names}"),
     "now_stale": Words(
         "The supervisor has not reported for a while: the figures are old",
         "O supervisor parou de relatar: os números são antigos",
@@ -81,7 +81,7 @@ _FLOW = {
     "flow_sources": Words("Sources", "Fontes"),
     "flow_topics": Words("Kafka topics", "Tópicos do Kafka"),
     "flow_readers": Words("Consumers and tables", "Consumidores e tabelas"),
-    "note_letters": Words("letters: {number}", "rejeitadas: {number}"),
+    "note_letters": Words("letters: {number}", "dead letters: {number}"),
     "note_lag": Words("lag {number}", "atraso {number}"),
     "note_fresh": Words("fresh to {time}", "frescor {time}"),
     "hour": Words("The last hour", "A última hora"),
@@ -115,7 +115,7 @@ _COMPONENTS = {
     "processes": Words("Processes", "Processos"),
     "taken": Words("Taken", "Recebidos"),
     "rate": Words("Per second", "Por segundo"),
-    "letters": Words("Dead letters", "Rejeitadas"),
+    "letters": Words("Dead letters", "Dead letters"),
     "freshness": Words("Freshness", "Frescor"),
     "restarts": Words("Restarts", "Reinícios"),
     "for": Words("For", "Há"),
@@ -145,7 +145,7 @@ _COMPONENTS = {
 
 _LETTERS = {
     "letters_by_reason": Words("By reason", "Por motivo"),
-    "letters_state": Words("State of the letters", "Estado das mensagens"),
+    "letters_state": Words("State of the letters", "Estado das dead letters"),
     "letters_open": Words("open", "abertas"),
     "letters_replayed": Words("replayed", "reprocessadas"),
     "letters_discarded": Words("discarded", "descartadas"),
@@ -163,8 +163,8 @@ _LETTERS = {
         "This page only shows: page.token is not set.",
         "Esta página só mostra: page.token não foi definido.",
     ),
-    "letters_none_chosen": Words("No letters were chosen.", "Nenhuma mensagem foi escolhida."),
-    "letter": Words("Letter", "Mensagem"),
+    "letters_none_chosen": Words("No letters were chosen.", "Nenhuma dead letter foi escolhida."),
+    "letter": Words("Letter", "Dead letter"),
     "letter_open": Words("open", "aberta"),
     "letter_replayed": Words("replayed", "reprocessada"),
     "letter_discarded": Words("discarded", "descartada"),
@@ -188,7 +188,7 @@ _LETTERS = {
         "Read again with the present configuration, nothing was changed: {what}",
         "Lido de novo com a configuração atual, nada foi alterado: {what}",
     ),
-    "no_such_letter": Words("There is no such letter.", "Não existe essa mensagem."),
+    "no_such_letter": Words("There is no such letter.", "Não existe essa dead letter."),
 }
 
 _ACTIONS = {
@@ -256,7 +256,7 @@ _TOPICS = {
 _TRACE = {
     "trace_label": Words(
         "EndToEndId, txid, RtrId, id of a letter, or topic/partition/offset",
-        "EndToEndId, txid, RtrId, id de mensagem rejeitada, ou tópico/partição/offset",
+        "EndToEndId, txid, RtrId, id de dead letter, ou tópico/partição/offset",
     ),
     "trace_search": Words("Search", "Buscar"),
     "trace_odd": Words("That is not such an identifier.", "Isso não é um identificador desses."),
@@ -274,7 +274,7 @@ _TRACE = {
     "step_told": Words("told", "relatado"),
     "step_kafka": Words("Kafka", "Kafka"),
     "step_delta": Words("table", "tabela"),
-    "step_letter": Words("dead letter", "rejeitada"),
+    "step_letter": Words("dead letter", "dead letter"),
     "step_mark": Words("decision", "decisão"),
     "trace_none": Words(
         "This release has no command trace.", "Esta versão não tem o comando trace."
