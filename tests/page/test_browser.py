@@ -133,13 +133,12 @@ def test_figures_change_without_a_reload_and_states_are_announced(
 ) -> None:
     page = tab(browser, served)
     page.goto("/")
-    page.wait_for_function(f"document.getElementById('link').textContent === '{_en('link_on')}'")
+    _until(page, "#link", "link_on")
     now = page.locator("#now")
     assert now.get_attribute("aria-live") == "polite"
     assert now.inner_text().endswith(_en("now_well").format(number=2))
     served.latest = status(component("webhook", state="stuck"), *running()[1:])
-    said = _en("now_wrong").format(names="webhook")
-    page.wait_for_function(f"document.getElementById('now').textContent === {said!r}")
+    _until(page, "#now", "now_wrong", names="webhook")
     box = page.locator("svg.wide a[href='/components/webhook'] g")
     assert box.get_attribute("data-state") == "stuck"
     assert page.locator("nav .count").inner_text() == "1"
@@ -159,12 +158,11 @@ def test_a_component_that_is_new_appears(browser: Any, served: Served) -> None:
 def test_a_lost_connection_is_said_and_taken_up_again(browser: Any, served: Served) -> None:
     page = tab(browser, served)
     page.goto("/")
-    link = "document.getElementById('link').textContent === {!r}"
-    page.wait_for_function(link.format(_en("link_on")))
+    _until(page, "#link", "link_on")
     served.page.close()
-    page.wait_for_function(link.format(_en("link_off")))
+    _until(page, "#link", "link_off")
     served.serve()
-    page.wait_for_function(link.format(_en("link_on")))
+    _until(page, "#link", "link_on")
     page.context.close()
 
 
@@ -264,13 +262,19 @@ def test_a_browser_without_a_place_tries_again(
     monkeypatch.setattr(served.page._site.streams, "_most", 0)
     page = tab(browser, served)
     page.goto("/")
-    link = "document.getElementById('link').textContent === {!r}"
-    page.wait_for_function(link.format(_en("link_off")))
+    _until(page, "#link", "link_off")
     monkeypatch.setattr(served.page._site.streams, "_most", 20)
-    page.wait_for_function(link.format(_en("link_on")))
+    _until(page, "#link", "link_on")
     page.context.close()
     wait_for(lambda: served.page._site.streams.open == 0)
 
 
 def _en(key: str) -> str:
     return WORDS[key].en
+
+
+def _until(page: Any, selector: str, key: str, **values: object) -> None:
+    """Wait until an element has a text of the catalogue."""
+    playwright.expect(page.locator(selector)).to_have_text(
+        _en(key).format(**values), timeout=120_000
+    )

@@ -44,6 +44,7 @@ _FRAME = {
 }
 
 _NOW = {
+    "now": Words("Now", "Agora"),
     "now_well": Words(
         "All is well: {number} components are ready",
         "Tudo em ordem: {number} componentes prontos",
