@@ -39,7 +39,13 @@ def test_the_first_event_has_everything_and_the_next_only_what_changed(
     assert first["texts"]["taken:webhook"] == "1,500"
     assert first["states"]["state:webhook"] == "ready"
     assert first["texts"]["now"] == WORDS["now_well"].en.format(number=2)
-    assert second == {"texts": {"taken:webhook": "1,501", "taken:delta_lake": "1,501"}}
+    assert second == {
+        "texts": {
+            "taken:webhook": "1,501",
+            "taken:delta_lake": "1,501",
+            "note:pix.pagamentos": "sent: 1,501",
+        }
+    }
 
 
 def test_a_stream_without_news_says_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,15 @@ def of_topics(components: Mapping[str, Figures]) -> dict[str, float]:
     return sums
 
 
+def produced(status: SupervisorStatus | None) -> dict[str, float]:
+    """Return how many events all components have sent to each topic."""
+    sums: Counter[str] = Counter()
+    for component in [] if status is None else status.components:
+        for sample in _taken(component, {"produce"}):
+            sums[sample.labels.get("topic", "")] += _number(sample)  # type: ignore[assignment]
+    return dict(sums)
+
+
 def letters_by_reason(status: SupervisorStatus | None) -> dict[str, int]:
     """Return the letters that the components sent, by reason; empty where reasons do not count."""
     found: Counter[str] = Counter()

@@ -130,7 +130,7 @@ def _summary(
     if status is not None and status.stopping:
         text, state = tongue.t("now_stopping"), "stopped"
     found.texts["now"], found.states["now"] = text, state
-    number = len(alerts.of_states(status, fresh=fresh))
+    number = sum(one.severity != "info" for one in alerts.of_states(status, fresh=fresh))
     found.texts["alerts"] = str(number) if number else ""
     if status is not None:
         found.texts["written"] = tongue.time(status.written)
@@ -157,6 +157,7 @@ def _flow(
     tongue: Tongue,
 ) -> None:
     behind, seconds = figures.lag(status), figures.lag(status, figures.LAG_SECONDS)
+    totals = figures.produced(status)
     topics = figures.of_topics(components) | {
         DLQ: sum(one.letter_rate for one in components.values())
     }
@@ -165,7 +166,9 @@ def _flow(
         found.texts[f"note:{source}"] = tongue.t("note_letters", number=tongue.number(letters))
     for topic, rate in topics.items():
         found.texts[f"rate:{topic}"] = tongue.rate(rate)
-        found.texts[f"note:{topic}"] = ""
+        found.texts[f"note:{topic}"] = tongue.t(
+            "note_total", number=tongue.number(totals.get(topic, 0.0))
+        )
     total = sum(one.letters for one in components.values())
     found.texts[f"note:{DLQ}"] = tongue.t("note_letters", number=tongue.number(total))
     found.states[f"state:{DLQ}"] = "letters" if total else READY

@@ -115,7 +115,8 @@ def narrow(flow: Flow) -> Picture:
         if number:
             y += BAND_GAP - NARROW_GAP
             middle, top = NARROW_WIDTH / 2, y - BAND_GAP + 16
-            lines.append(Way(f"band{number}", f"M{middle:g},{top:g} V{y - 8:g}"))
+            arrow = f"M{middle:g},{top:g} V{y - 8:g} m-8,-8 l8,8 l8,-8"
+            lines.append(Way(f"band{number}", arrow))
         headings.append(Heading(heading, 0, y + 16))
         y += HEAD
         for name in names:

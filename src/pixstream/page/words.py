@@ -83,6 +83,7 @@ _FLOW = {
     "flow_topics": Words("Kafka topics", "Tópicos do Kafka"),
     "flow_readers": Words("Consumers and tables", "Consumidores e tabelas"),
     "note_letters": Words("letters: {number}", "dead letters: {number}"),
+    "note_total": Words("sent: {number}", "enviados: {number}"),
     "note_lag": Words("lag {number}", "atraso {number}"),
     "note_fresh": Words("fresh to {time}", "frescor {time}"),
     "hour": Words("The last hour", "A última hora"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pixstream.page.sessions import Session
     from pixstream.page.site import Site
 
-SHOWN = 100
+SHOWN = 50
 FRESH_SECONDS = 10.0
 VERBS = ("replay", "discard", "reopen")
 
