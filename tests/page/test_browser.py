@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pixstream.config.loading import build, resolve
 from pixstream.lab.demo.place import free_port
-from pixstream.page import live
+from pixstream.page import figures, live
 from pixstream.page.rendering import PLACES
 from pixstream.page.server import Page
 from pixstream.page.words import WORDS
@@ -55,7 +55,8 @@ class Served:
         self._program = [sys.executable, "-c", FAKE, str(directory / "answers.json")]
         self.page = self.serve()
         for count in range(20):
-            self.page._site.history.take(status(*running(1_500.0 + 40 * count), clock=5.0 * count))
+            past = status(*running(1_500.0 + 40 * count), clock=5.0 * count)
+            self.page._site.history.take(past, list(figures.samples(past)))
 
     def _now(self) -> "SupervisorStatus":
         return replace(self.latest, clock=time.monotonic())

@@ -2,8 +2,9 @@
 
 import pytest
 
-from pixstream.metrics import Distribution
+from pixstream.metrics import Distribution, Sample
 from pixstream.page import figures
+from pixstream.processes.lag_watch import LAG_RECORDS, LAG_SECONDS
 from tests.page.kit import component, records, running, sample, status
 
 
@@ -32,30 +33,28 @@ def test_the_worst_state(states: list[str], shown: str) -> None:
 
 def test_what_nobody_reports_is_not_made_up() -> None:
     bare = status(component("webhook"))
-    assert figures.lag(bare) == {}
-    assert figures.latencies(bare) == {}
-    assert figures.letters_by_reason(bare) == {}
+    assert figures.lag(figures.samples(bare)) == {}
+    assert figures.latencies(figures.samples(bare)) == {}
     assert figures.of_components(None) == {}
 
 
 def test_lag_in_records_is_summed_and_in_seconds_the_largest_counts() -> None:
-    def lag(name: str, value: float, partition: int) -> object:
+    def lag(name: str, value: float, partition: int) -> Sample:
         return sample(name, value, "gauge", group="g", topic="t", partition=str(partition))
 
     metrics = [
         lag(name, value, partition)
-        for name in (figures.LAG_RECORDS, figures.LAG_SECONDS)
+        for name in (LAG_RECORDS.name, LAG_SECONDS.name)
         for partition, value in enumerate((3.0, 4.0))
     ]
-    found = status(component("c", *metrics))  # type: ignore[arg-type]
-    assert figures.lag(found) == {"g": 7.0}
-    assert figures.lag(found, figures.LAG_SECONDS) == {"g": 4.0}
+    assert figures.lag(metrics) == {"g": 7.0}
+    assert figures.lag(metrics, LAG_SECONDS.name) == {"g": 4.0}
 
 
-def test_topics_and_reasons_are_those_of_the_samples() -> None:
+def test_topics_are_those_of_the_samples() -> None:
     found = status(*running())
     assert figures.of_topics(figures.of_components(found))["pix.pagamentos"] == 2.0
-    assert figures.letters_by_reason(found) == {"not_a_pix": 3}
+    assert figures.produced(figures.samples(found)) == {"pix.pagamentos": 1_500.0}
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,20 @@ import math
 import pytest
 
 from pixstream.metrics import Distribution, Sample
-from pixstream.page import charts, history
+from pixstream.page import charts, figures, history
 from pixstream.page.history import History
+from pixstream.processes.run_status import SupervisorStatus
 from tests.page.kit import component, records, running, status
+
+
+def take(past: History, now: SupervisorStatus) -> None:
+    past.take(now, list(figures.samples(now)))
 
 
 def filled(points: int, step: float = history.STEP_SECONDS) -> History:
     past = History()
     for number in range(points):
-        past.take(status(*running(100.0 * number), clock=step * number))
+        take(past, status(*running(100.0 * number), clock=step * number))
     return past
 
 
@@ -43,9 +48,9 @@ def latency(*counts: int) -> Sample:
 
 def test_latency_is_that_of_the_last_step_alone() -> None:
     past = History()
-    past.take(status(component("delta_lake", latency(100, 0, 0)), clock=0.0))
-    past.take(status(component("delta_lake", latency(100, 100, 0)), clock=5.0))
-    past.take(status(component("delta_lake", latency(100, 100, 0)), clock=10.0))
+    take(past, status(component("delta_lake", latency(100, 0, 0)), clock=0.0))
+    take(past, status(component("delta_lake", latency(100, 100, 0)), clock=5.0))
+    take(past, status(component("delta_lake", latency(100, 100, 0)), clock=10.0))
     first, second, third = past.series("latency")["delta"]
     assert first == pytest.approx(0.95)
     assert second == pytest.approx(1.95)
@@ -55,14 +60,14 @@ def test_latency_is_that_of_the_last_step_alone() -> None:
 def test_a_counter_that_began_anew_is_no_negative_rate() -> None:
     past = History()
     for number, count in enumerate((500.0, 20.0)):
-        past.take(status(component("a", records("read", "accepted", count)), clock=5.0 * number))
+        take(past, status(component("a", records("read", "accepted", count)), clock=5.0 * number))
     assert past.series("throughput")["a"][-1] == 0.0
 
 
 def test_a_point_is_due_every_five_seconds() -> None:
     past = History()
     assert past.due(status(clock=0.0))
-    past.take(status(clock=0.0))
+    take(past, status(clock=0.0))
     assert not past.due(status(clock=4.9))
     assert past.due(status(clock=5.0))
 
@@ -79,7 +84,7 @@ def test_more_series_than_the_bound_are_left_out() -> None:
     past = History()
     many = [component(f"c{n}", records("read", "accepted", 1)) for n in range(100)]
     for clock in (0.0, 5.0):
-        past.take(status(*many, clock=clock))
+        take(past, status(*many, clock=clock))
     assert len(past.series("throughput")) == history.MOST_SERIES
 
 
@@ -87,7 +92,7 @@ def test_a_chart_draws_the_largest_and_says_how_many_more_there_are() -> None:
     past = History()
     for step in (0.0, 5.0):
         many = [component(f"c{n:02}", records("read", "accepted", step * n)) for n in range(12)]
-        past.take(status(*many, clock=step))
+        take(past, status(*many, clock=step))
     (chart,) = [chart for chart in charts.charts(past) if chart.kind == "throughput"]
     assert [line.name for line in chart.lines] == [f"c{n:02}" for n in range(4, 12)]
     assert chart.more == 4
@@ -99,7 +104,7 @@ def test_a_gap_stays_a_gap() -> None:
     past = History()
     for number in range(6):
         shown = running(100.0 * number) if number != 3 else [component("other")]
-        past.take(status(*shown, clock=5.0 * number))
+        take(past, status(*shown, clock=5.0 * number))
     (chart,) = [chart for chart in charts.charts(past) if chart.kind == "lag"]
     assert chart.lines[0].points.count("M") == 2
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pixstream.page import live, picture
+from pixstream.page import figures, live, picture
 from pixstream.page.language import Tongue
 from pixstream.page.live import NOTHING, Streams, Values
 from pixstream.page.words import WORDS
@@ -90,7 +90,8 @@ def test_the_stream_is_one_for_event_source(pages: Pages) -> None:
 
 def test_what_is_sent_has_its_place_on_the_page(pages: Pages) -> None:
     for clock in range(3):
-        pages.site.history.take(status(*running(100.0 * clock), clock=5.0 * clock))
+        now = status(*running(100.0 * clock), clock=5.0 * clock)
+        pages.site.history.take(now, list(figures.samples(now)))
     text = pages.client().get("/").text
     values = pages.site.values(EN, with_charts=True)
     for key in values.lines:

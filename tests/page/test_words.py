@@ -35,6 +35,8 @@ COMPOSED = {
         for state in ("open", "replayed", "discarded")
     ),
     *(f"step_{step}" for step in trace.STEPS),
+    "latency_produce",
+    "latency_write",
     "letters_all",
     *(f"act_{verb}" for verb in VERBS),
     *(f"act_{verb}_do" for verb in VERBS),

@@ -48,8 +48,8 @@ def run(root: Root, names: tuple[str, ...]) -> int:
     from pixstream.page.opening import opener
     from pixstream.preflight import exposed
     from pixstream.privacy import keys
+    from pixstream.processes import endpoint
     from pixstream.processes.component import ChildSpec
-    from pixstream.processes.endpoint import opener
     from pixstream.processes.supervisor import Supervisor, select
 
     with stop_signals() as requested:
@@ -68,15 +68,16 @@ def run(root: Root, names: tuple[str, ...]) -> int:
                     replica=0,
                 )
                 directory = Path(settings.data_dir) / "run"
+                lag = _lag_watch(root, settings)
                 supervisor = Supervisor(
                     base,
                     components,
                     settings.supervisor,
                     directory=directory,
-                    serve=opener(settings.metrics, _lag_watch(root, settings)),
+                    serve=endpoint.opener(settings.metrics, lag),
                 )
                 if settings.page.enabled:
-                    supervisor.open_page = opener(base)
+                    supervisor.open_page = opener(base, lag.samples)
                 return supervisor.run(requested)
         except KeyboardInterrupt:
             log.info("stopped during startup")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pixstream.kafka.names import EVENT_TOPICS
 from pixstream.metrics import Distribution
-from pixstream.metrics.records import FRESHNESS, LETTERS, RECORDS
+from pixstream.metrics.records import FRESHNESS, LATENCY, LETTERS, RECORDS
+from pixstream.processes.lag_watch import LAG_RECORDS, LAG_SECONDS
 from pixstream.processes.run_status import READY
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from pixstream.metrics import Sample
     from pixstream.processes.run_status import ComponentStatus, SupervisorStatus
 
-LATENCY = "pix_end_to_end_latency_seconds"
-LAG_RECORDS = "pix_consumer_lag_records"
-LAG_SECONDS = "pix_consumer_lag_seconds"
 
 _TAKEN = frozenset({"read", "consume"})
 _WORST = ("failed", "stuck", "silent", "restarting", "stopped", "breaker_open")
@@ -104,47 +102,38 @@ def of_topics(components: Mapping[str, Figures]) -> dict[str, float]:
     return sums
 
 
-def produced(status: SupervisorStatus | None) -> dict[str, float]:
+def produced(found: Iterable[Sample]) -> dict[str, float]:
     """Return how many events all components have sent to each topic."""
-    sums: Counter[str] = Counter()
-    for component in [] if status is None else status.components:
-        for sample in _taken(component, {"produce"}):
-            sums[sample.labels.get("topic", "")] += _number(sample)  # type: ignore[assignment]
-    return dict(sums)
+    sums: dict[str, float] = {}
+    for sample in _of_stages(found, {"produce"}):
+        topic = sample.labels.get("topic", "")
+        sums[topic] = sums.get(topic, 0.0) + _number(sample)
+    return sums
 
 
-def letters_by_reason(status: SupervisorStatus | None) -> dict[str, int]:
-    """Return the letters that the components sent, by reason; empty where reasons do not count."""
-    found: Counter[str] = Counter()
-    for sample in samples(status):
-        if sample.name == LETTERS.name and sample.labels.get("reason"):
-            found[sample.labels["reason"]] += int(_number(sample))
-    return {reason: number for reason, number in found.most_common() if number}
-
-
-def lag(status: SupervisorStatus | None, name: str = LAG_RECORDS) -> dict[str, float]:
+def lag(found: Iterable[Sample], name: str = LAG_RECORDS.name) -> dict[str, float]:
     """Return the lag of each consumer group: the sum of its records, or its most seconds."""
-    found: dict[str, float] = {}
-    for sample in samples(status):
+    sums: dict[str, float] = {}
+    for sample in found:
         group = sample.labels.get("group")
         if sample.name == name and group is not None:
-            join = max if name == LAG_SECONDS else _sum
-            found[group] = join(found.get(group, 0.0), _number(sample))
-    return found
+            join = max if name == LAG_SECONDS.name else _sum
+            sums[group] = join(sums.get(group, 0.0), _number(sample))
+    return sums
 
 
-def latencies(status: SupervisorStatus | None) -> dict[str, Distribution]:
+def latencies(found: Iterable[Sample]) -> dict[str, Distribution]:
     """Return how long events took to each stage since the start, s, over all topics."""
-    found: dict[str, Distribution] = {}
-    for sample in samples(status):
-        if sample.name == LATENCY and isinstance(sample.value, Distribution):
+    stages: dict[str, Distribution] = {}
+    for sample in found:
+        if sample.name == LATENCY.name and isinstance(sample.value, Distribution):
             stage = sample.labels.get("stage", "")
-            known = found.get(stage)
+            known = stages.get(stage)
             if known is None or known.bounds != sample.value.bounds:
-                found[stage] = sample.value
+                stages[stage] = sample.value
             else:
-                found[stage] = known + sample.value
-    return found
+                stages[stage] = known + sample.value
+    return stages
 
 
 def since(now: Distribution, then: Distribution | None) -> Distribution:
@@ -182,11 +171,16 @@ def samples(status: SupervisorStatus | None) -> Iterator[Sample]:
 
 
 def _taken(component: ComponentStatus, stages: Collection[str]) -> list[Sample]:
-    outcome = {"produced"} if "produce" in stages else {"accepted"}
+    return _of_stages(component.metrics, stages)
+
+
+def _of_stages(found: Iterable[Sample], stages: Collection[str]) -> list[Sample]:
+    """Return the series of records that were accepted at these stages, or produced."""
+    outcome = "produced" if "produce" in stages else "accepted"
     return [
         sample
-        for sample in _named(component.metrics, RECORDS.name)
-        if sample.labels.get("stage") in stages and sample.labels.get("outcome") in outcome
+        for sample in _named(found, RECORDS.name)
+        if sample.labels.get("stage") in stages and sample.labels.get("outcome") == outcome
     ]
 
 

@@ -11,11 +11,12 @@ from array import array
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pixstream.page import figures
+from pixstream.processes.lag_watch import LAG_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from pixstream.metrics import Distribution
+    from pixstream.metrics import Distribution, Sample
     from pixstream.processes.run_status import SupervisorStatus
 
 Kind: TypeAlias = Literal["throughput", "latency", "lag", "lag_seconds", "freshness"]
@@ -73,12 +74,17 @@ class History:
         """Return whether it is time for the next point."""
         return self._clock is None or status.clock - self._clock >= STEP_SECONDS
 
-    def take(self, status: SupervisorStatus) -> None:
-        """Take a point from a status that was published after the last one."""
+    def take(self, status: SupervisorStatus, samples: Sequence[Sample]) -> None:
+        """Take a point.
+
+        Args:
+            status: published after that of the last point.
+            samples: those of all components, and of the supervisor itself.
+        """
         components = figures.of_components(status)
         passed = 0.0 if self._clock is None else status.clock - self._clock
         counts = {name: one.taken for name, one in components.items()}
-        latencies = figures.latencies(status)
+        latencies = figures.latencies(samples)
         self._put(
             "throughput",
             {
@@ -92,8 +98,8 @@ class History:
             "freshness",
             {n: one.freshness for n, one in components.items() if one.freshness is not None},
         )
-        self._put("lag", figures.lag(status))
-        self._put("lag_seconds", figures.lag(status, figures.LAG_SECONDS))
+        self._put("lag", figures.lag(samples))
+        self._put("lag_seconds", figures.lag(samples, LAG_SECONDS.name))
         self._counts, self._latencies, self._clock = counts, latencies, status.clock
         self._taken += 1
 

@@ -15,11 +15,13 @@ import msgspec
 from pixstream.kafka.names import DLQ, group_id
 from pixstream.page import alerts, figures
 from pixstream.page.picture import ways
+from pixstream.processes.lag_watch import LAG_SECONDS
 from pixstream.processes.run_status import READY, STALE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from pixstream.metrics import Sample
     from pixstream.page.charts import Chart
     from pixstream.page.language import Tongue
     from pixstream.page.picture import Flow
@@ -67,6 +69,7 @@ NOTHING = Values({}, {}, {}, {})
 
 def values(
     status: SupervisorStatus | None,
+    samples: Sequence[Sample],
     flow: Flow,
     drawn: Sequence[Chart],
     tongue: Tongue,
@@ -77,6 +80,7 @@ def values(
 
     Args:
         status: the last one; None: there is none yet.
+        samples: those of all components, and of the supervisor itself.
         flow: what is connected with what.
         drawn: the charts of the page; empty: it has none.
         tongue: the reader's language.
@@ -98,7 +102,7 @@ def values(
         )
         found.states[f"state:{one.name}"] = one.state if fresh else "stale"
     _replicas(found, status, tongue)
-    _flow(found, status, flow, components, tongue)
+    _flow(found, samples, flow, components, tongue)
     for chart in drawn:
         _chart(found, chart, tongue)
     # When this changes there is something that the page, as it was made, has no place for.
@@ -151,13 +155,13 @@ def _replicas(found: Values, status: SupervisorStatus | None, tongue: Tongue) ->
 
 def _flow(
     found: Values,
-    status: SupervisorStatus | None,
+    samples: Sequence[Sample],
     flow: Flow,
     components: dict[str, figures.Figures],
     tongue: Tongue,
 ) -> None:
-    behind, seconds = figures.lag(status), figures.lag(status, figures.LAG_SECONDS)
-    totals = figures.produced(status)
+    behind, seconds = figures.lag(samples), figures.lag(samples, LAG_SECONDS.name)
+    totals = figures.produced(samples)
     topics = figures.of_topics(components) | {
         DLQ: sum(one.letter_rate for one in components.values())
     }

@@ -9,25 +9,29 @@ from typing import TYPE_CHECKING
 from pixstream.config.loading import build, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from pixstream.metrics import Sample
     from pixstream.page.server import Page
     from pixstream.processes.component import ChildSpec
     from pixstream.processes.run_status import SupervisorStatus
 
 
-def opener(base: ChildSpec) -> Callable[[Callable[[], SupervisorStatus | None]], Page]:
+def opener(
+    base: ChildSpec, own: Callable[[], Sequence[Sample]] = tuple
+) -> Callable[[Callable[[], SupervisorStatus | None]], Page]:
     """Return what opens the page for `Supervisor`.
 
     Args:
         base: the configuration that every child loads; the commands of the page load it too.
+        own: returns samples of the supervisor itself, such as the lag.
     """
 
     def open_page(latest: Callable[[], SupervisorStatus | None]) -> Page:
         from pixstream.page.server import Page
 
         effective = resolve(Path(base.config_path), env=base.environment, overrides=base.overrides)
-        return Page(effective, build(effective), program(base), latest)
+        return Page(effective, build(effective), program(base), latest, own)
 
     return open_page
 

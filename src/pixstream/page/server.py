@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pixstream.config.loading import Effective, Settings
     from pixstream.config.page_settings import PageSettings
+    from pixstream.metrics import Sample
     from pixstream.processes.run_status import SupervisorStatus
 
 log = logging.getLogger("pixstream.page")
@@ -35,6 +36,7 @@ class Page:
         settings: the settings made from it.
         program: how a command of pixstream is called with the same configuration.
         latest: returns the status that the supervisor last published; None: none yet.
+        own: returns samples of the supervisor itself, such as the lag.
 
     Attributes:
         address: its URL.
@@ -49,29 +51,30 @@ class Page:
         settings: Settings,
         program: Sequence[str],
         latest: Callable[[], SupervisorStatus | None],
+        own: Callable[[], Sequence[Sample]] = tuple,
     ) -> None:
-        own = settings.page
-        tls = _tls_context(own) if own.certificate else None
-        listening = _listen(own)
+        chosen = settings.page
+        tls = _tls_context(chosen) if chosen.certificate else None
+        listening = _listen(chosen)
         port = listening.getsockname()[1]
-        host = f"[{own.host}]" if ":" in own.host else own.host
+        host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
         self.address = f"{'https' if tls else 'http'}://{host}:{port}/"
-        if own.port not in (0, port):
+        if chosen.port not in (0, port):
             log.warning(
                 "page.port %d is taken, perhaps by another `pixstream run`; the page of this one "
                 "is at %s",
-                own.port,
+                chosen.port,
                 self.address,
             )
         else:
             log.info("the operator's page is at %s", self.address)
-        self._site = Site(effective, settings, program, latest)
+        self._site = Site(effective, settings, program, latest, own)
         self._site.cookie = f"pixstream_page_{port}"
         self._server = HttpServer(
             create_app(self._site),
             listening,
             "page",
-            Terms(own.connections, networks(own.allow_from), tls),
+            Terms(chosen.connections, networks(chosen.allow_from), tls),
             grace_seconds=_GRACE_SECONDS,
             lifespan="on",
         )

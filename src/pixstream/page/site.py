@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pixstream.page import charts, live
+from pixstream.page import charts, figures, live
 from pixstream.page.calls import Caller
 from pixstream.page.history import History
 from pixstream.page.language import COOKIE, choose
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pixstream.config.loading import Effective, Settings
+    from pixstream.metrics import Sample
     from pixstream.page.charts import Chart
     from pixstream.page.language import Tongue
     from pixstream.page.live import Values
@@ -36,6 +37,7 @@ class Site:
         settings: the settings made from it.
         program: how a command of pixstream is called with the same configuration.
         latest: returns the status that the supervisor last published; None: none yet.
+        own: returns samples of the supervisor itself, such as the lag.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class Site:
         settings: Settings,
         program: Sequence[str],
         latest: Callable[[], SupervisorStatus | None],
+        own: Callable[[], Sequence[Sample]] = tuple,
     ) -> None:
         self.effective = effective
         self.settings = settings
         self.program = program
         self.latest = latest
+        self._own = own
         self.history = History()
         self._charts: tuple[int, list[Chart]] | None = None
         self._values: dict[tuple[str, bool], tuple[_Moment, Values]] = {}
@@ -97,12 +101,16 @@ class Site:
         known = self._values.get((tongue.code, with_charts))
         if known is not None and known[0][0] is status and known[0][1:] == moment[1:]:
             return known[1]
-        found = live.values(status, self.flow(), drawn, tongue, fresh=fresh)
+        found = live.values(status, self.samples(), self.flow(), drawn, tongue, fresh=fresh)
         self._values[tongue.code, with_charts] = moment, found
         return found
+
+    def samples(self) -> list[Sample]:
+        """Return every sample: of the components, and of the supervisor itself."""
+        return [*figures.samples(self.latest()), *self._own()]
 
     def sample(self) -> None:
         """Take a point of the history, if it is time."""
         status = self.latest()
         if status is not None and self.history.due(status):
-            self.history.take(status)
+            self.history.take(status, self.samples())

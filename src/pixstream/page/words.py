@@ -97,9 +97,11 @@ _FLOW = {
     ),
     "chart_throughput": Words("Throughput", "Vazão"),
     "chart_latency": Words(
-        "End-to-end latency by stage, 95 % are faster",
-        "Latência ponta a ponta por etapa, 95 % são mais rápidos",
+        "From the source's time until it is there, 95 % are faster",
+        "Do horário da fonte até chegar lá, 95 % são mais rápidos",
     ),
+    "latency_produce": Words("in Kafka", "no Kafka"),
+    "latency_write": Words("in the table", "na tabela"),
     "chart_freshness": Words("Freshness of the last batch", "Frescor do último lote"),
     "chart_lag": Words("Lag in records", "Atraso em registros"),
     "chart_lag_seconds": Words("Lag in time", "Atraso em tempo"),

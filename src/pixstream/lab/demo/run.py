@@ -31,7 +31,9 @@ from pixstream.metrics.records import (
 from pixstream.page.opening import opener
 from pixstream.patience import Patience
 from pixstream.privacy import keys
+from pixstream.processes import endpoint
 from pixstream.processes.component import ChildSpec
+from pixstream.processes.lag_watch import LagWatch
 from pixstream.processes.supervisor import Child, Supervisor, select
 
 if TYPE_CHECKING:
@@ -143,8 +145,22 @@ class Demo:
         )
         components = select(settings.components, [])
         errors = (self._place.logs / "components.err").open("ab")
-        supervisor = Supervisor(base, components, settings.supervisor, errors)
-        supervisor.open_page = opener(base)
+        lag_watch = LagWatch(
+            lambda: kafka.connect(settings.kafka).admin(),
+            {
+                group_id(name): [EVENT_TOPICS[category] for category in reader.categories]
+                for name, reader in settings.readers.items()
+            },
+            settings.metrics.lag_seconds,
+        )
+        supervisor = Supervisor(
+            base,
+            components,
+            settings.supervisor,
+            errors,
+            serve=endpoint.opener(settings.metrics, lag_watch),
+        )
+        supervisor.open_page = opener(base, lag_watch.samples)
         return supervisor
 
     def _work(self, supervisor: Supervisor, feeder: Feeder, admin: Admin) -> None:
