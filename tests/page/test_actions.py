@@ -55,6 +55,24 @@ def test_a_reason_is_one_word_whatever_it_begins_with(tmp_path: Path) -> None:
     assert asked == [[*expected, "--why=--with=/etc/passwd", "--reason=not_a_pix"]]
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/letters?reason=not_a_pix&component=webhook", {"reason", "component"}),
+        ("/letters/try?reason=not_a_pix&component=webhook", {"reason", "component"}),
+        (f"/letters/{LETTER}", {"id"}),
+    ],
+)
+def test_a_form_names_all_that_was_chosen(tmp_path: Path, path: str, fields: set[str]) -> None:
+    with Pages(tmp_path).client() as client:
+        log_in(client)
+        for form in client.get(path).text.split('action="/letters/act"')[1:]:
+            names = set(re.findall('type="hidden" name="([a-z]+)"', form.split("</form>")[0]))
+            assert names == {"csrf", "verb", *fields}
+        assert 'value="discard"' in client.get("/letters?reason=not_a_pix").text
+        assert 'action="/letters/act"' not in client.get("/letters").text
+
+
 def test_nobody_acts_without_a_login(tmp_path: Path) -> None:
     pages = Pages(tmp_path)
     with pages.client() as client:

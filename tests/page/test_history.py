@@ -100,6 +100,24 @@ def test_a_chart_draws_the_largest_and_says_how_many_more_there_are() -> None:
     assert chart.lines[-1].last == 11.0
 
 
+@pytest.mark.parametrize(
+    ("value", "time", "top"),
+    [
+        (0.0, False, 1.0),
+        (11.0, False, 20.0),
+        (0.03, True, 0.05),
+        (59.0, True, 100.0),
+        (900.0, True, 1_200.0),
+        (5_000.0, True, 7_200.0),
+        (60.0, False, 100.0),
+    ],
+)
+def test_the_upper_edge_is_a_round_number_also_of_minutes(
+    value: float, top: float, *, time: bool
+) -> None:
+    assert charts._round_up(value, time=time) == pytest.approx(top)
+
+
 def test_a_gap_stays_a_gap() -> None:
     past = History()
     for number in range(6):

@@ -105,7 +105,8 @@ def test_what_is_sent_has_its_place_on_the_page(pages: Pages) -> None:
 
 def test_the_picture_says_what_is_behind_and_how_fresh(pages: Pages) -> None:
     texts = pages.site.values(EN).texts
-    assert texts["note:delta_lake"] == "lag 6 · fresh to 500 ms"
+    assert texts["note:delta_lake"] == "lag 6"
+    assert texts["fresh:delta_lake"] == "fresh to 500 ms"
     assert texts["note:webhook"] == "letters: 3"
     assert texts["rate:pix.pagamentos"] == "2/s"
     assert pages.site.values(EN).weights["webhook>pix.pagamentos"] == "1"

@@ -17,6 +17,7 @@ MOST_LINES = 8
 """As many as can be told apart; the largest are drawn."""
 
 _DRAWN = 120
+_TIMES = frozenset({"latency", "freshness", "lag_seconds"})
 _LEAST = 60
 """Points: the axis is at least five minutes long."""
 
@@ -62,7 +63,8 @@ def charts(history: History) -> list[Chart]:
 def _chart(history: History, kind: Kind) -> Chart:
     series = history.series(kind)
     chosen = sorted(series, key=lambda name: -_largest(series[name]))[:MOST_LINES]
-    top = _round_up(max((_largest(series[name]) for name in chosen), default=0.0))
+    largest = max((_largest(series[name]) for name in chosen), default=0.0)
+    top = _round_up(largest, time=kind in _TIMES)
     across = min(max(history.points, _LEAST), POINTS)
     lines = [
         Line(name, _path(series[name], across, top), _last(series[name])) for name in sorted(chosen)
@@ -95,9 +97,13 @@ def _last(values: Sequence[float]) -> float | None:
     return None if not values or math.isnan(values[-1]) else values[-1]
 
 
-def _round_up(value: float) -> float:
-    """Return 1, 2 or 5 times a power of ten, not below the value."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1.0, 2.0, 5.0, 10.0) if step * power >= value * 0.999)
+def _round_up(value: float, *, time: bool) -> float:
+    """Return a round number, not below the value: 1, 2 or 5 of a unit, or of a unit of time."""
+    units = [60.0, 3_600.0, 86_400.0] if time else []
+    unit = max((one for one in units if one <= value * 0.999), default=1.0)
+    share = value / unit
+    if share <= 0:
+        return unit
+    power = 10.0 ** math.floor(math.log10(share))
+    steps = (1.0, 2.0, 5.0, 10.0)
+    return unit * next(step * power for step in steps if step * power >= share * 0.999)

@@ -184,9 +184,10 @@ def _flow(
         if group in seconds:
             notes.append(tongue.duration(seconds[group]))
         fresh = components[reader].freshness if reader in components else None
-        if fresh is not None:
-            notes.append(tongue.t("note_fresh", time=tongue.duration(fresh)))
         found.texts[f"note:{reader}"] = " · ".join(notes)
+        found.texts[f"fresh:{reader}"] = (
+            "" if fresh is None else tongue.t("note_fresh", time=tongue.duration(fresh))
+        )
     for key, start, end in ways(flow):
         found.weights[key] = str(_weight(start, end, components, topics))
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from pixstream.config.settings import Settings
 
-WIDTH, BOX_WIDTH, BOX_HEIGHT, GAP, HEAD = 1060, 250, 66, 18, 30
+WIDTH, BOX_WIDTH, GAP, HEAD = 1060, 250, 18, 30
+HEIGHTS = {"source": 66, "topic": 66, "reader": 88}
+"""Of a box, by its kind: a reader has a line more."""
+
 NARROW_WIDTH, NARROW_GAP, BAND_GAP = 360, 10, 62
 
 
@@ -93,16 +96,15 @@ def ways(flow: Flow) -> list[tuple[str, str, str]]:
 def wide(flow: Flow) -> Picture:
     """Return the flow from left to right."""
     columns = _columns(flow)
-    rows = max(len(names) for _, _, names in columns)
-    height = HEAD + rows * (BOX_HEIGHT + GAP)
+    height = HEAD + max(len(names) * (HEIGHTS[kind] + GAP) for _, kind, names in columns)
     boxes: dict[str, Box] = {}
     headings = []
     for number, (heading, kind, names) in enumerate(columns):
         x = number * (WIDTH - BOX_WIDTH) / 2
         headings.append(Heading(heading, x, 16))
-        spare = height - HEAD - len(names) * (BOX_HEIGHT + GAP)
+        spare = height - HEAD - len(names) * (HEIGHTS[kind] + GAP)
         for row, name in enumerate(names):
-            y = HEAD + spare / 2 + row * (BOX_HEIGHT + GAP)
+            y = HEAD + spare / 2 + row * (HEIGHTS[kind] + GAP)
             boxes[name] = _box(name, kind, x, y, BOX_WIDTH)
     lines = [Way(key, _curve(boxes[a], boxes[b])) for key, a, b in ways(flow)]
     return Picture(WIDTH, height, list(boxes.values()), lines, headings)
@@ -121,7 +123,7 @@ def narrow(flow: Flow) -> Picture:
         y += HEAD
         for name in names:
             boxes.append(_box(name, kind, 0, y, NARROW_WIDTH))
-            y += BOX_HEIGHT + NARROW_GAP
+            y += HEIGHTS[kind] + NARROW_GAP
     return Picture(NARROW_WIDTH, y, boxes, lines, headings)
 
 
@@ -135,7 +137,7 @@ def _columns(flow: Flow) -> list[tuple[str, str, list[str]]]:
 
 def _box(name: str, kind: str, x: float, y: float, width: float) -> Box:
     href = f"/components/{name}" if kind != "topic" else "/letters" if name == DLQ else "/topics"
-    return Box(name, kind, href, x, y, width, BOX_HEIGHT)
+    return Box(name, kind, href, x, y, width, HEIGHTS[kind])
 
 
 def _curve(start: Box, end: Box) -> str:
