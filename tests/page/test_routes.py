@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from pixstream.page.rendering import PLACES
-from pixstream.page.views import trace
 from pixstream.page.words import WORDS
 from tests.page.kit import ANSWERS, LETTER, TOKEN, Pages, component, running, status
 
@@ -235,10 +234,7 @@ def test_a_form_that_is_too_long_for_a_form_is_refused(pages: Pages) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["--reveal", "a b", "x" * 121, "../etc"])
-def test_only_an_identifier_is_traced(
-    pages: Pages, monkeypatch: pytest.MonkeyPatch, wanted: str
-) -> None:
-    monkeypatch.setattr(trace, "COMMAND", "pixstream.cli.lag")
+def test_only_an_identifier_is_traced(pages: Pages, wanted: str) -> None:
     text = pages.client().get("/trace", params={"id": wanted}).text
     assert WORDS["trace_odd"].en in text
     assert pages.asked() == []
@@ -258,8 +254,7 @@ TRACE = {
 }
 
 
-def test_a_trace_is_what_the_command_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace, "COMMAND", "pixstream.cli.lag")
+def test_a_trace_is_what_the_command_says(tmp_path: Path) -> None:
     pages = Pages(tmp_path, answers={"trace": TRACE})
     text = pages.client().get("/trace", params={"id": "pix.pagamentos/0/17"}).text
     for part in ("2026-11-24 12:00:00 UTC", "told", "by &lt;webhook&gt;", "no such folder"):
@@ -267,13 +262,8 @@ def test_a_trace_is_what_the_command_says(tmp_path: Path, monkeypatch: pytest.Mo
     assert pages.asked() == [["trace", "--format", "json", "--", "pix.pagamentos/0/17"]]
 
 
-def test_a_trace_of_nothing_and_one_that_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trace, "COMMAND", "pixstream.cli.lag")
+def test_a_trace_of_nothing_and_one_that_fails(tmp_path: Path) -> None:
     nothing = Pages(tmp_path, answers={"trace": {"asked": "E1", "found": False}})
     assert WORDS["trace_nothing"].en in nothing.client().get("/trace?id=E1").text
     failing = Pages(tmp_path, answers={})
     assert "error: no broker" in failing.client().get("/trace?id=E1").text
-    monkeypatch.setattr(trace, "COMMAND", "pixstream.cli.no_such_command")
-    assert WORDS["trace_none"].en in failing.client().get("/trace?id=E1").text

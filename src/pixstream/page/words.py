@@ -280,9 +280,6 @@ _TRACE = {
     "step_delta": Words("table", "tabela"),
     "step_letter": Words("dead letter", "dead letter"),
     "step_mark": Words("decision", "decisão"),
-    "trace_none": Words(
-        "This release has no command trace.", "Esta versão não tem o comando trace."
-    ),
 }
 
 _JOBS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 
     from pixstream.page.calls import Answer
     from pixstream.page.site import Site
-
-COMMAND = "pixstream.cli.trace"
-"""The module of the command; a release without it has no search."""
 
 STEPS = ("happened", "told", "kafka", "delta", "letter", "mark")
 """The kinds of steps that have a word of their own."""
@@ -68,13 +64,12 @@ def routes(site: Site) -> list[Route]:
 
     async def show(request: Request) -> Response:
         wanted = request.query_params.get("id", "").strip()
-        possible = importlib.util.find_spec(COMMAND) is not None
         odd = bool(wanted) and not _IDENTIFIER.fullmatch(wanted)
         found: dict[str, Any] = {"answer": None, "trace": None}
-        if possible and wanted and not odd:
+        if wanted and not odd:
             answer = await site.caller.ask("trace", "--format", "json", "--", wanted)
             found = {"answer": answer, "trace": _trace(answer)}
-        return render(site, request, "trace", wanted=wanted, possible=possible, odd=odd, **found)
+        return render(site, request, "trace", wanted=wanted, odd=odd, **found)
 
     return [Route("/trace", show)]
 
