@@ -61,9 +61,37 @@ def test_an_address_list_is_a_guard_for_metrics_too(configure: Path) -> None:
     assert exposed(listed, []) == []
 
 
-def test_what_is_no_network_is_a_wrong_setting(configure: Path) -> None:
-    with pytest.raises(ConfigError, match="allow_from"):
-        load(configure, overrides=["metrics.allow_from=[prometheus.example.com]"])
+@pytest.mark.parametrize(
+    ("guard", "exposures"),
+    [
+        ([], 1),
+        (["page.token=sixteen-characters"], 1),  # it guards actions, not reading
+        (["page.allow_from=[0.0.0.0/0]"], 1),
+        (["page.allow_from=[10.0.0.0/8]"], 0),
+        (["page.open=true"], 0),
+        (["page.enabled=false"], 0),
+    ],
+)
+def test_the_operator_s_page_for_everybody_must_be_meant(
+    configure: Path, guard: list[str], exposures: int
+) -> None:
+    overrides = ["metrics.enabled=false", f"page.host={EVERYWHERE}", *guard]
+    found = exposed(load(configure, env="prod", overrides=overrides), [])
+    assert len(found) == exposures
+    assert all(text.startswith("page: everybody who reaches port 9490") for text in found)
+
+
+@pytest.mark.parametrize("section", ["metrics", "page"])
+def test_what_is_no_network_is_a_wrong_setting(configure: Path, section: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{section}\.allow_from"):
+        load(configure, overrides=[f"{section}.allow_from=[prometheus.example.com]"])
+
+
+@pytest.mark.parametrize("token", ["short", "fifteen-letters"])
+def test_a_short_token_of_the_page_is_refused_and_not_shown(configure: Path, token: str) -> None:
+    with pytest.raises(ConfigError, match=r"page\.token") as caught:
+        load(configure, overrides=[f"page.token={token}"])
+    assert token not in str(caught.value)
 
 
 @pytest.mark.usefixtures("configure")

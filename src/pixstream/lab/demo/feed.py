@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 300.0
 """Generous timeout: the bank runs in this process and always answers, however busy."""
 
-TRICKLE_FACTS, TRICKLE_SECONDS = 1_000_000, 0.05
-"""What goes on arriving while a finished demo is kept: at most so many facts, one each time."""
+TRICKLE_FACTS, TRICKLE_SECONDS = 1_000_000, 0.5
+"""While a finished demo is kept: so many facts at most, and the pause after each piece of them."""
 
 STRAY_SHARE = 1000
 """One in this many facts is a stray record, which another program writes to a topic."""
