@@ -67,6 +67,18 @@ TOPICS = [
     },
     {"name": "pix.estornos", "declared": True, "state": None},
 ]
+TRACE = {
+    "asked": "E1",
+    "found": True,
+    "payments": [
+        {
+            "payment": "E1",
+            "steps": [{"time": "2026-11-24T12:00:00Z", "step": "told", "text": "by <webhook>"}],
+        }
+    ],
+    "looked": [{"where": "pix.pagamentos", "when": "2026-11-24", "note": ""}],
+    "problems": ["table estornos: no such folder"],
+}
 ANSWERS: dict[str, object] = {
     "dead-letters list --count": {"reasons": {"not_a_pix": 2, "field_invalid": 1}, "total": 3},
     "dead-letters list": LETTERS[0],
@@ -77,6 +89,7 @@ ANSWERS: dict[str, object] = {
     "offsets show": [OFFSETS],
     "topics list": TOPICS,
     "lag": LAG,
+    "trace": TRACE,
 }
 """What a command prints, by how its words begin; the longest fits."""
 

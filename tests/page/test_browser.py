@@ -40,6 +40,7 @@ PATHS = [
     "/letters?reason=not_a_pix",
     f"/letters/{LETTER}",
     "/letters/try?reason=not_a_pix",
+    "/trace?id=E1",
     "/login",
 ]
 
@@ -202,6 +203,9 @@ def test_a_letter_is_replayed_by_keyboard_alone(
     page.wait_for_url(f"**/letters/{LETTER}")
     press_until(page, "summary")
     page.keyboard.press("Enter")
+    if scripts:
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
     press_until(page, "#why-replay")
     page.keyboard.type("ticket 4711")
     page.keyboard.press("Enter")

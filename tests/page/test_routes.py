@@ -9,7 +9,7 @@ import pytest
 
 from pixstream.page.rendering import PLACES
 from pixstream.page.words import WORDS
-from tests.page.kit import ANSWERS, LETTER, TOKEN, Pages, component, running, status
+from tests.page.kit import ANSWERS, LETTER, TOKEN, TRACE, Pages, component, running, status
 
 PATHS = [
     *("/" if place == "flow" else f"/{place}" for place in PLACES),
@@ -18,6 +18,7 @@ PATHS = [
     "/letters?reason=not_a_pix",
     f"/letters/{LETTER}",
     "/letters/try?reason=not_a_pix",
+    "/trace?id=E1",
     "/login",
 ]
 
@@ -238,20 +239,6 @@ def test_only_an_identifier_is_traced(pages: Pages, wanted: str) -> None:
     text = pages.client().get("/trace", params={"id": wanted}).text
     assert WORDS["trace_odd"].en in text
     assert pages.asked() == []
-
-
-TRACE = {
-    "asked": "E1",
-    "found": True,
-    "payments": [
-        {
-            "payment": "E1",
-            "steps": [{"time": "2026-11-24T12:00:00Z", "step": "told", "text": "by <webhook>"}],
-        }
-    ],
-    "looked": [{"where": "pix.pagamentos", "when": "2026-11-24", "note": ""}],
-    "problems": ["table estornos: no such folder"],
-}
 
 
 def test_a_trace_is_what_the_command_says(tmp_path: Path) -> None:
