@@ -23,6 +23,7 @@ def embedded_broker(settings: Settings) -> EmbeddedBroker:
         heap=settings.broker.heap,
         properties=settings.broker.properties,
         port=settings.broker.port,
+        metrics_port=settings.broker.metrics_port,
     )
 
 

@@ -131,6 +131,13 @@ class BrokerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=65535)] | None,
         Meta(description="port of 127.0.0.1 for clients; null: a free one, kept once it is chosen"),
     ] = None
+    metrics_port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None,
+        Meta(
+            description="port of 127.0.0.1 where the JMX exporter serves Kafka's own metrics to "
+            "Prometheus; 0: a free one, kept once it is chosen; null: no exporter"
+        ),
+    ] = None
     properties: Annotated[
         dict[str, str],
         Meta(

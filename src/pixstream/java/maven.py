@@ -34,7 +34,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Jar:
-    """One line of the lock file: `group:artifact:version size sha256`, the size in bytes."""
+    """One line of the lock file: `group:artifact:version size sha256`, the size in bytes.
+
+    An artifact that is not a jar names its type last, as Maven does: `group:artifact:version:zip`.
+    """
 
     coordinates: str
     size: int
@@ -43,13 +46,13 @@ class Jar:
     @property
     def filename(self) -> str:
         """The name of the file, both in the repository and in the cache."""
-        _, artifact, version = self.coordinates.split(":")
-        return f"{artifact}-{version}.jar"
+        _, artifact, version, *kind = self.coordinates.split(":")
+        return f"{artifact}-{version}.{kind[0] if kind else 'jar'}"
 
     @property
     def path(self) -> str:
         """The path in any repository of Maven's layout."""
-        group, artifact, version = self.coordinates.split(":")
+        group, artifact, version, *_ = self.coordinates.split(":")
         return f"{group.replace('.', '/')}/{artifact}/{version}/{self.filename}"
 
 

@@ -19,6 +19,9 @@ HOST = "127.0.0.1"
 MAIN_LISTENER = "PLAINTEXT"
 """The listener that always exists: local clients, the broker and its controller use it."""
 
+METRICS_PORT = "METRICS"
+"""The name of the port of the broker's own metrics among the ports; it is no listener of Kafka."""
+
 OWN_PROPERTIES = frozenset(
     {
         *("process.roles", "node.id", "controller.listener.names", "inter.broker.listener.name"),
@@ -59,6 +62,12 @@ def address(data_dir: Path) -> str | None:
     if state.pid is None or find(state.pid, files) is None:
         return None
     return f"{HOST}:{state.ports[MAIN_LISTENER]}"
+
+
+def metrics_address(data_dir: Path) -> str | None:
+    """Return `host:port` of the JMX exporter of this broker; None: it has never had one."""
+    port = load_state(BrokerFiles((data_dir / "kafka").resolve()).state).ports.get(METRICS_PORT)
+    return None if port is None else f"{HOST}:{port}"
 
 
 @dataclass(frozen=True)
@@ -114,13 +123,18 @@ class BrokerState:
 
     Args:
         cluster_id: the id that the data directories were formatted with.
-        ports: one per listener.
+        ports: one per listener, and that of the metrics if the broker exports them.
         pid: the process of the last start.
     """
 
     cluster_id: str
     ports: Mapping[str, int] = field(default_factory=dict)
     pid: int | None = None
+
+    @property
+    def listeners(self) -> dict[str, int]:
+        """The ports that are Kafka's own."""
+        return {name: port for name, port in self.ports.items() if name != METRICS_PORT}
 
     def save(self, file: Path) -> None:
         """Replace the file atomically: a reader never sees half of it."""

@@ -25,5 +25,7 @@ def status_command(root: Root) -> int:
     click.echo(f"Apache Kafka {found.version}: {'running' if found.running else 'not running'}")
     if found.running:
         click.echo(f"address  {found.bootstrap}\npid      {found.pid}")
+        if found.metrics:
+            click.echo(f"metrics  {found.metrics}")
     click.echo(f"data     {found.data_dir}\nlog      {found.log_file}")
     return 0 if found.running else 1

@@ -18,7 +18,15 @@ import psutil
 from pixstream.errors import BrokerError
 from pixstream.java.maven import Progress
 from pixstream.java.runtime import MINIMUM_VERSION, find_java
-from pixstream.kafka.embedded import HOST, MAIN_LISTENER, BrokerFiles, find, load_state
+from pixstream.kafka.embedded import (
+    HOST,
+    MAIN_LISTENER,
+    METRICS_PORT,
+    BrokerFiles,
+    find,
+    load_state,
+)
+from pixstream.lab.broker.agent import Agent
 from pixstream.lab.broker.jars import BROKER_JARS, KAFKA_VERSION
 from pixstream.lab.broker.launch import answers, launch
 from pixstream.lab.broker.process import Jvm, end, kill
@@ -31,14 +39,15 @@ _log = logging.getLogger(__name__)
 class BrokerStatus:
     """The state of the broker of one data directory.
 
-    `bootstrap` and `listeners` (address per listener) stay the same at the next start; they are
-    None and empty before the first one.
+    `bootstrap`, `listeners` (address per listener) and `metrics` (the JMX exporter's page; None:
+    none) stay the same at the next start; they are None and empty before the first one.
     """
 
     running: bool
     pid: int | None
     bootstrap: str | None
     listeners: Mapping[str, str]
+    metrics: str | None
     version: str
     data_dir: Path
     log_file: Path
@@ -57,6 +66,8 @@ class EmbeddedBroker:
         proxy_port: port of a proxy; opens a listener PROXIED for its clients, to test the effects
             of a bad network.
         port: port of the main listener; None: a free one at the first start, then the same.
+        metrics_port: port of the JMX exporter, for Prometheus; 0: a free one at the first start,
+            then the same; None: no exporter.
     """
 
     def __init__(
@@ -68,6 +79,7 @@ class EmbeddedBroker:
         properties: Mapping[str, str] | None = None,
         proxy_port: int | None = None,
         port: int | None = None,
+        metrics_port: int | None = None,
     ) -> None:
         directory = data_dir.resolve()
         if "," in str(directory):
@@ -80,6 +92,11 @@ class EmbeddedBroker:
         self._port_names = ports_needed([*listeners, *([PROXIED] if proxy_port else [])])
         self._proxy_port = proxy_port
         self._port = port
+        self._exports = metrics_port is not None
+        if self._exports:
+            self._port_names += (METRICS_PORT,)
+        demanded = {MAIN_LISTENER: port, METRICS_PORT: metrics_port}
+        self._fixed = {name: number for name, number in demanded.items() if number}
         self._properties = dict(properties or {})
 
     def start(self, *, timeout: float = 60.0, progress: Progress | None = None) -> str:
@@ -103,14 +120,15 @@ class EmbeddedBroker:
             with self._exclusively():
                 process = self._process()
                 if process is None:
-                    jvm = Jvm(_java(), BROKER_JARS.ensure(progress), self._heap, files)
+                    agent = Agent.ensure(progress) if self._exports else None
+                    jvm = Jvm(_java(), BROKER_JARS.ensure(progress), self._heap, files, agent)
                     process = launch(
                         jvm,
                         self._port_names,
                         self._properties,
                         timeout,
                         self._proxy_port,
-                        self._port,
+                        self._fixed,
                     )
                 elif not answers(process, files, timeout):
                     raise BrokerError(
@@ -169,13 +187,17 @@ class EmbeddedBroker:
 
     def status(self) -> BrokerStatus:
         """Return the state of the process and the saved ports."""
-        process, ports = self._process(), load_state(self._files.state).ports
-        listeners = {name: f"{HOST}:{port}" for name, port in ports.items() if name != CONTROLLER}
+        process, state = self._process(), load_state(self._files.state)
+        listeners = {
+            name: f"{HOST}:{port}" for name, port in state.listeners.items() if name != CONTROLLER
+        }
+        metrics = state.ports.get(METRICS_PORT)
         return BrokerStatus(
             running=process is not None,
             pid=process.pid if process else None,
             bootstrap=listeners.get(MAIN_LISTENER),
             listeners=listeners,
+            metrics=None if metrics is None else f"http://{HOST}:{metrics}/metrics",
             version=KAFKA_VERSION,
             data_dir=self._files.directory,
             log_file=self._files.log,

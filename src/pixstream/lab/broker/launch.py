@@ -11,7 +11,14 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from pixstream.errors import BrokerError
-from pixstream.kafka.embedded import HOST, MAIN_LISTENER, BrokerFiles, is_alive, load_state
+from pixstream.kafka.embedded import (
+    HOST,
+    MAIN_LISTENER,
+    METRICS_PORT,
+    BrokerFiles,
+    is_alive,
+    load_state,
+)
 from pixstream.lab.broker.ports import choose_ports
 from pixstream.lab.broker.process import Jvm, kill
 from pixstream.lab.broker.properties import server_properties
@@ -36,17 +43,18 @@ def launch(
     properties: Mapping[str, str],
     timeout: float,
     proxy_port: int | None = None,
-    port: int | None = None,
+    fixed: Mapping[str, int] | None = None,
 ) -> psutil.Process:
     """Start the broker and return its process when it answers.
 
     Args:
         jvm: the Java and the files of the broker.
-        port_names: the listeners that need a port; a port lost at the last moment is replaced.
+        port_names: what needs a port; a port lost at the last moment is replaced.
         properties: Kafka's settings, which override the ones set here.
         timeout: seconds that Kafka may idle without an answer.
         proxy_port: port of the proxy in front of the listener PROXIED; None: no proxy.
-        port: port of the main listener; None: the former one, or a free one.
+        fixed: the ports that the configuration demands, by name; the others are the former ones,
+            or free ones.
 
     Raises:
         BrokerError: it exited or did not answer; no process is left behind.
@@ -58,7 +66,7 @@ def launch(
         directory.mkdir(exist_ok=True)
     for _ in range(_STARTS):
         began = time.time()
-        process = _run(jvm, port_names, properties, proxy_port, port)
+        process = _run(jvm, port_names, properties, proxy_port, fixed or {})
         try:
             answered = answers(process, files, timeout)
         except BaseException:  # interrupted: leave no half-started process behind
@@ -87,21 +95,20 @@ def _run(
     port_names: Sequence[str],
     properties: Mapping[str, str],
     proxy_port: int | None,
-    port: int | None,
+    fixed: Mapping[str, int],
 ) -> psutil.Process:
     """Write the settings with free ports, prepare the data directories once, start Java."""
     files, state = jvm.files, load_state(jvm.files.state)
-    fixed = {} if port is None else {MAIN_LISTENER: port}
     state = replace(state, ports=choose_ports(port_names, state.ports, fixed), pid=None)
     state.save(files.state)
     files.properties.touch(mode=0o600)
     files.properties.write_text(
-        server_properties(files.topics, files.metadata, state.ports, properties, proxy_port),
+        server_properties(files.topics, files.metadata, state.listeners, properties, proxy_port),
         "ascii",
     )
     if not all((data / "meta.properties").exists() for data in (files.topics, files.metadata)):
         jvm.format(state.cluster_id)
-    pid = jvm.run()
+    pid = jvm.run(state.ports.get(METRICS_PORT))
     replace(state, pid=pid).save(files.state)
     return psutil.Process(pid)
 

@@ -6,11 +6,12 @@ import socket
 from collections.abc import Collection, Mapping, Sequence
 
 from pixstream.errors import BrokerError
-from pixstream.kafka.embedded import HOST
+from pixstream.kafka.embedded import HOST, METRICS_PORT
 
 # Below the ephemeral ports for outgoing connections (Linux: from 32768): otherwise a client that
 # retries while the broker is down could be given, and so occupy, the broker's own port.
 _PORTS = range(20_000, 30_000)
+_SETTINGS = {METRICS_PORT: "broker.metrics_port"}
 _log = logging.getLogger(__name__)
 
 
@@ -31,8 +32,8 @@ def choose_ports(
     for name, demanded in ports.items():
         if not _is_free(demanded):
             raise BrokerError(
-                f"port {demanded} (broker.port) of the listener {name} is used by another program; "
-                "stop that program, or set another port"
+                f"port {demanded} ({_SETTINGS.get(name, 'broker.port')}) of the listener {name} is "
+                "used by another program; stop that program, or set another port"
             )
     for name in names:
         if name in ports:

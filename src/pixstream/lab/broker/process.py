@@ -11,6 +11,7 @@ import psutil
 
 from pixstream.errors import BrokerError
 from pixstream.kafka.embedded import MAIN_CLASS, BrokerFiles
+from pixstream.lab.broker.agent import Agent
 
 _STORAGE_TOOL = "kafka.tools.StorageTool"
 _FORMAT_SECONDS = 600
@@ -30,12 +31,14 @@ class Jvm:
         jars: the class path.
         heap: the largest heap, in Java's notation ("512m").
         files: the broker's files.
+        agent: of the broker alone, never of the format step; None: no exporter of metrics.
     """
 
     java: Path
     jars: Sequence[Path]
     heap: str
     files: BrokerFiles
+    agent: Agent | None = None
 
     def format(self, cluster_id: str) -> None:
         """Prepare the empty data directories, or finish an interrupted preparation.
@@ -62,9 +65,17 @@ class Jvm:
                     f"output is in {self.files.output}."
                 ) from error
 
-    def run(self) -> int:
-        """Start the broker in its own session, so that it outlives us; return its pid."""
-        command = [*self._command(), MAIN_CLASS, str(self.files.properties)]
+    def run(self, metrics_port: int | None = None) -> int:
+        """Start the broker in its own session, so that it outlives us; return its pid.
+
+        Args:
+            metrics_port: where the agent serves the broker's metrics.
+        """
+        command = self._command()
+        if self.agent is not None and metrics_port is not None:
+            command.append(self.agent.option(metrics_port))
+        # The process is found by these two, see `kafka.embedded.find`: they stay the last.
+        command += [MAIN_CLASS, str(self.files.properties)]
         truncate = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         return os.posix_spawn(
             command[0],
