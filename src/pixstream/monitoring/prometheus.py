@@ -1,0 +1,141 @@
+"""Prometheus: its configuration, and what it scrapes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from pixstream.monitoring import files
+from pixstream.monitoring.missing import Missing
+from pixstream.monitoring.ports import HOST
+from pixstream.monitoring.process import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+NAME = "prometheus"
+SCRAPE_SECONDS = 5
+_MISSING = Missing(
+    NAME,
+    "Prometheus",
+    "apt-get install prometheus",
+    "no metrics are kept and no alert is evaluated",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What is scraped: `host:port` of each page, by job.
+
+    Attributes:
+        pixstream: every `pixstream run`.
+        kafka: the JMX exporter of each broker.
+    """
+
+    pixstream: Sequence[str] = ()
+    kafka: Sequence[str] = ()
+
+    def write(self, directory: Path) -> None:
+        """Write a file for each job; Prometheus notices a changed one by itself."""
+        directory.mkdir(parents=True, exist_ok=True)
+        for job, addresses in (("pixstream", self.pixstream), ("kafka", self.kafka)):
+            groups = [{"targets": list(addresses)}] if addresses else []
+            part = directory / f"{job}.part"
+            part.write_text(json.dumps(groups), "utf-8")
+            part.replace(directory / f"{job}.json")
+
+
+def configuration(targets: Path, own: str, alertmanager: str | None) -> str:
+    """Return the text of prometheus.yml.
+
+    Args:
+        targets: directory of `pixstream.json` and `kafka.json`, see `Targets`.
+        own: `host:port` of this Prometheus.
+        alertmanager: that of Alertmanager; None: alerts are only shown.
+    """
+    found = [
+        {"job_name": job, "file_sd_configs": [{"files": [str(targets / f"{job}.json")]}]}
+        for job in ("pixstream", "kafka")
+    ]
+    static = [("prometheus", own), ("alertmanager", alertmanager)]
+    settings: dict[str, Any] = {
+        "global": {
+            "scrape_interval": f"{SCRAPE_SECONDS}s",
+            "evaluation_interval": f"{SCRAPE_SECONDS}s",
+        },
+        "rule_files": [str(files.path("prometheus/rules") / "*.yml")],
+        "scrape_configs": [
+            *found,
+            *(
+                {"job_name": job, "static_configs": [{"targets": [address]}]}
+                for job, address in static
+                if address is not None
+            ),
+        ],
+    }
+    if alertmanager is not None:
+        settings["alerting"] = {
+            "alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]
+        }
+    return "# Made by `pixstream monitoring up`.\n" + yaml.safe_dump(settings, sort_keys=False)
+
+
+def server(
+    directory: Path, port: int, targets: Targets, alertmanager: str | None
+) -> Server | Missing:
+    """Write the files of Prometheus and return how it is run.
+
+    Args:
+        directory: of its files; created.
+        port: where it listens.
+        targets: what it scrapes.
+        alertmanager: `host:port`; None: none runs.
+    """
+    program = shutil.which("prometheus")
+    if program is None:
+        return _MISSING
+    directory.mkdir(parents=True, exist_ok=True)
+    targets.write(directory / "targets")
+    file = directory / "prometheus.yml"
+    own = f"{HOST}:{port}"
+    file.write_text(configuration(directory / "targets", own, alertmanager), "utf-8")
+    return Server(
+        name=NAME,
+        what="Prometheus: metrics and rules; its page is at /classic/graph",
+        command=[
+            program,
+            f"--config.file={file}",
+            f"--storage.tsdb.path={directory / 'data'}",
+            "--storage.tsdb.retention.time=15d",
+            f"--web.listen-address={own}",
+            "--log.level=warn",
+        ],
+        directory=directory,
+        address=f"http://{own}",
+        ready="/-/ready",
+        rereads=signal.SIGHUP,
+    )
+
+
+def families(
+    metadata: Mapping[str, Sequence[Mapping[str, str]]], series: Sequence[str]
+) -> set[str]:
+    """Return pixstream's families with data: what /api/v1/metadata names and some series has.
+
+    Args:
+        metadata: family → its descriptions.
+        series: names of series; a histogram's end in _bucket, _count and _sum.
+    """
+    names = set(series)
+    return {
+        family
+        for family in metadata
+        if family.startswith("pix_") and names & {family, f"{family}_count", f"{family}_total"}
+    }

@@ -1,0 +1,234 @@
+"""All servers of one data directory: started together, looked at, stopped, by any process.
+
+They outlive the command that starts them. `up` may be repeated: what runs is left alone, reads its
+configuration again, and what does not run is started.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from pixstream.errors import ArtefactError, MonitoringError
+from pixstream.monitoring import alertmanager, log_lines, opensearch, prometheus
+from pixstream.monitoring.missing import Missing
+from pixstream.monitoring.ports import Ports
+from pixstream.monitoring.process import Processes, Seen, Server
+from pixstream.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from pixstream.config.settings import MonitoringSettings
+    from pixstream.java.maven import Progress
+    from pixstream.monitoring.prometheus import Targets
+
+STOP_SECONDS = 60.0
+"""A server that idles for so long after SIGTERM is killed."""
+
+START_SECONDS = 120.0
+"""A server that idles for so long without an answer hangs."""
+
+ORDER = (log_lines.RSYSLOG, log_lines.SHIPPER, prometheus.NAME, alertmanager.NAME, opensearch.NAME)
+"""The order in which they are stopped: who sends before who receives."""
+
+_ASK_SECONDS = 5.0
+_PAUSE_SECONDS = 0.1
+
+
+@dataclass
+class Begun:
+    """What `up` did.
+
+    Attributes:
+        missing: programs that this machine lacks.
+        failed: what went wrong with the others, a sentence each.
+        notes: what a person should know besides.
+    """
+
+    missing: list[Missing] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Monitoring:
+    """The servers of one directory.
+
+    Args:
+        directory: of all their files, `DATA_DIR/monitoring`.
+        settings: the `monitoring` section.
+    """
+
+    def __init__(self, directory: Path, settings: MonitoringSettings) -> None:
+        self._directory = directory.resolve()
+        self._settings = settings
+        self._processes = Processes(self._directory / "run")
+
+    def up(
+        self, targets: Targets, logs: Sequence[Path | str] = (), progress: Progress | None = None
+    ) -> Begun:
+        """Start every server that does not run and wait until each works.
+
+        Args:
+            targets: what Prometheus scrapes.
+            logs: log files to ship, with wildcards.
+            progress: called while something is downloaded, once a user.
+
+        Returns:
+            What could not be started; everything else works.
+        """
+        begun = Begun()
+        with self._exclusively():
+            ports = Ports(self._directory / "ports.json")
+
+            def port(name: str) -> int:
+                return ports.of(name, in_use=self._processes.find(name) is not None)
+
+            settings, folder = self._settings, self._directory
+            alerts = alertmanager.server(
+                folder / "alertmanager",
+                port(alertmanager.NAME),
+                settings.alert_webhook,
+            )
+            sends_to = None if isinstance(alerts, Missing) else _authority(alerts)
+            waiting = [
+                *self._begin(begun, lambda: alerts),
+                *self._begin(
+                    begun,
+                    lambda: prometheus.server(
+                        folder / "prometheus", port(prometheus.NAME), targets, sends_to
+                    ),
+                ),
+                *self._begin(
+                    begun,
+                    lambda: opensearch.server(
+                        folder / "opensearch",
+                        port(opensearch.NAME),
+                        # The second port of the same process.
+                        ports.of("transport", in_use=self._runs(opensearch.NAME)),
+                        settings.opensearch_heap,
+                        progress,
+                    ),
+                ),
+            ]
+            working = self._wait(waiting, begun)
+            store = next((one for one in working if one.name == opensearch.NAME), None)
+            if store is not None:
+                self._ship(begun, store.address, logs)
+        return begun
+
+    def status(self) -> list[Seen]:
+        """Return every server that was started and not stopped, running or not."""
+        return self._processes.seen()
+
+    def down(self) -> list[str]:
+        """Stop every server, also those of an `up` that was killed; return the names.
+
+        Raises:
+            MonitoringError: one belongs to another user, or cannot be killed.
+        """
+        if not self._directory.is_dir():
+            return []
+        with self._exclusively():
+            begun = {seen.name for seen in self.status()}
+            names = [*(n for n in ORDER if n in begun), *sorted(begun - set(ORDER))]
+            return [name for name in names if self._processes.stop(name, STOP_SECONDS)]
+
+    def _runs(self, name: str) -> bool:
+        return self._processes.find(name) is not None
+
+    def _begin(self, begun: Begun, make: Callable[[], Server | Missing]) -> list[Server]:
+        """Start one server, or have it read its configuration again; note why it cannot."""
+        try:
+            server = make()
+        except (ArtefactError, OSError) as error:
+            begun.failed.append(str(error))
+            return []
+        if isinstance(server, Missing):
+            begun.missing.append(server)
+            return []
+        if not self._runs(server.name):
+            self._processes.start(server)
+        elif server.rereads is not None:
+            self._processes.signal(server.name, server.rereads)
+        return [server]
+
+    def _wait(self, servers: Sequence[Server], begun: Begun) -> list[Server]:
+        """Wait until each server works, has ended or hangs; return those that work."""
+        working: list[Server] = []
+        waiting = list(servers)
+        patience = Patience(START_SECONDS)
+        with httpx2.Client(timeout=_ASK_SECONDS, trust_env=False) as client:
+            while waiting:
+                for server in list(waiting):
+                    if not self._runs(server.name):
+                        begun.failed.append(self._ended(server))
+                    elif not server.ready or _works(client, server):
+                        working.append(server)
+                    elif patience.exhausted:
+                        begun.failed.append(
+                            f"{server.name} runs but does not answer at {server.address}; see "
+                            f"{self._processes.log(server.name)}"
+                        )
+                    else:
+                        continue
+                    waiting.remove(server)
+                patience.saw(len(waiting))
+                time.sleep(_PAUSE_SECONDS if waiting else 0)
+        return working
+
+    def _ended(self, server: Server) -> str:
+        log = self._processes.log(server.name)
+        said = log.read_text("utf-8", "replace").strip().splitlines() if log.exists() else []
+        last = f": {said[-1][:300]}" if said else ""
+        return f"{server.name} ended during its start{last} (all of it is in {log})"
+
+    def _ship(self, begun: Begun, store: str, logs: Sequence[Path | str]) -> None:
+        """Prepare the store for log lines, and start what sends them."""
+        if not logs:
+            begun.notes.append(
+                "no log lines are shipped: pixstream logs to its standard error. Set logging.file"
+            )
+            return
+        try:
+            log_lines.prepare(store)
+        except (httpx2.HTTPError, MonitoringError) as error:
+            begun.failed.append(f"OpenSearch does not take the index template: {error}")
+            return
+        before = log_lines.written(self._directory)
+        server = log_lines.server(self._directory, store, logs)
+        if before != log_lines.written(self._directory):
+            self._processes.stop(server.name, STOP_SECONDS)
+        self._wait(self._begin(begun, lambda: server), begun)
+
+    @contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        """Serialise `up` and `down` of one directory."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            lock = (self._directory / "lock").open("w")
+        except OSError as error:
+            raise MonitoringError(
+                f"{self._directory} cannot be written: {error.strerror}. Nothing was started. Free "
+                "disk space, or let this user write there"
+            ) from None
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _authority(server: Server) -> str:
+    return server.address.removeprefix("http://")
+
+
+def _works(client: httpx2.Client, server: Server) -> bool:
+    try:
+        return client.get(server.address + server.ready).is_success
+    except httpx2.TransportError:
+        return False
