@@ -69,7 +69,7 @@ def test_every_option_is_explained(names: tuple[str, ...]) -> None:
 
 def test_the_list_of_commands_is_complete() -> None:
     assert {names[0] for names in EVERY if names} == set(COMMANDS)
-    assert len(GROUPS) == 7
+    assert len(GROUPS) == 8
 
 
 def test_the_list_of_commands_is_printed_without_importing_one() -> None:

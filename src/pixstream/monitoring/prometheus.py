@@ -113,7 +113,7 @@ def server(
             program,
             f"--config.file={file}",
             f"--storage.tsdb.path={directory / 'data'}",
-            "--storage.tsdb.retention.time=15d",
+            "--storage.tsdb.retention.time=35d",
             f"--web.listen-address={own}",
             "--log.level=warn",
         ],
