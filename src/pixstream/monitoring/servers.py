@@ -84,42 +84,38 @@ class Monitoring:
             What could not be started; everything else works.
         """
         begun = Begun()
+        settings, folder = self._settings, self._directory
         with self._exclusively():
-            ports = Ports(self._directory / "ports.json")
+            ports = Ports(folder / "ports.json")
 
-            def port(name: str) -> int:
-                return ports.of(name, in_use=self._processes.find(name) is not None)
+            def port(name: str, of: str = "") -> int:
+                return ports.of(name, in_use=self._processes.find(of or name) is not None)
 
-            settings, folder = self._settings, self._directory
-            alerts = alertmanager.server(
-                folder / "alertmanager",
-                port(alertmanager.NAME),
-                settings.alert_webhook,
+            alerts = self._begin(
+                begun,
+                lambda: alertmanager.server(
+                    folder / alertmanager.NAME, port(alertmanager.NAME), settings.alert_webhook
+                ),
             )
-            sends_to = None if isinstance(alerts, Missing) else _authority(alerts)
-            waiting = [
-                *self._begin(begun, lambda: alerts),
-                *self._begin(
-                    begun,
-                    lambda: prometheus.server(
-                        folder / "prometheus", port(prometheus.NAME), targets, sends_to
-                    ),
+            told = alerts.address.removeprefix("http://") if alerts else None
+            metrics = self._begin(
+                begun,
+                lambda: prometheus.server(
+                    folder / prometheus.NAME, port(prometheus.NAME), targets, told
                 ),
-                *self._begin(
-                    begun,
-                    lambda: opensearch.server(
-                        folder / "opensearch",
-                        port(opensearch.NAME),
-                        # The second port of the same process.
-                        ports.of("transport", in_use=self._runs(opensearch.NAME)),
-                        settings.opensearch_heap,
-                        progress,
-                    ),
+            )
+            store = self._begin(
+                begun,
+                lambda: opensearch.server(
+                    folder / opensearch.NAME,
+                    port(opensearch.NAME),
+                    port("transport", of=opensearch.NAME),
+                    settings.opensearch_heap,
+                    progress,
                 ),
-            ]
-            working = self._wait(waiting, begun)
-            store = next((one for one in working if one.name == opensearch.NAME), None)
-            if store is not None:
+            )
+            working = self._wait([one for one in (alerts, metrics, store) if one], begun)
+            if store is not None and store in working:
                 self._ship(begun, store.address, logs)
         return begun
 
@@ -143,21 +139,24 @@ class Monitoring:
     def _runs(self, name: str) -> bool:
         return self._processes.find(name) is not None
 
-    def _begin(self, begun: Begun, make: Callable[[], Server | Missing]) -> list[Server]:
+    def _begin(self, begun: Begun, make: Callable[[], Server | Missing]) -> Server | None:
         """Start one server, or have it read its configuration again; note why it cannot."""
         try:
             server = make()
+        except ModuleNotFoundError as error:
+            begun.failed.append(f'{error.msg}: pip install "pixstream[lab]"')
+            return None
         except (ArtefactError, OSError) as error:
             begun.failed.append(str(error))
-            return []
+            return None
         if isinstance(server, Missing):
             begun.missing.append(server)
-            return []
+            return None
         if not self._runs(server.name):
             self._processes.start(server)
         elif server.rereads is not None:
             self._processes.signal(server.name, server.rereads)
-        return [server]
+        return server
 
     def _wait(self, servers: Sequence[Server], begun: Begun) -> list[Server]:
         """Wait until each server works, has ended or hangs; return those that work."""
@@ -198,14 +197,15 @@ class Monitoring:
             return
         try:
             log_lines.prepare(store)
-        except (httpx2.HTTPError, MonitoringError) as error:
+        except MonitoringError as error:
             begun.failed.append(f"OpenSearch does not take the index template: {error}")
             return
-        before = log_lines.written(self._directory)
-        server = log_lines.server(self._directory, store, logs)
-        if before != log_lines.written(self._directory):
-            self._processes.stop(server.name, STOP_SECONDS)
-        self._wait(self._begin(begun, lambda: server), begun)
+        server, changed = log_lines.server(self._directory, store, logs)
+        for name in (log_lines.RSYSLOG, log_lines.SHIPPER):
+            if changed or name != server.name:
+                self._processes.stop(name, STOP_SECONDS)
+        self._begin(begun, lambda: server)
+        self._wait([server], begun)
 
     @contextmanager
     def _exclusively(self) -> Iterator[None]:
@@ -221,10 +221,6 @@ class Monitoring:
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _authority(server: Server) -> str:
-    return server.address.removeprefix("http://")
 
 
 def _works(client: httpx2.Client, server: Server) -> bool:
