@@ -48,7 +48,7 @@ rootLogger.appenderRef.console.ref = console
 
 _MISSING = Missing(
     NAME,
-    f"Java 17 to {_NEWEST_JAVA}, which OpenSearch {VERSION} needs",
+    f"Java 17 to {_NEWEST_JAVA} for OpenSearch {VERSION}",
     "apt-get install openjdk-17-jre-headless",
     "no log lines are kept",
 )

@@ -17,7 +17,6 @@ from pixstream.monitoring.ports import HOST
 from pixstream.monitoring.process import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 NAME = "prometheus"
@@ -122,20 +121,3 @@ def server(
         ready="/-/ready",
         rereads=signal.SIGHUP,
     )
-
-
-def families(
-    metadata: Mapping[str, Sequence[Mapping[str, str]]], series: Sequence[str]
-) -> set[str]:
-    """Return pixstream's families with data: what /api/v1/metadata names and some series has.
-
-    Args:
-        metadata: family → its descriptions.
-        series: names of series; a histogram's end in _bucket, _count and _sum.
-    """
-    names = set(series)
-    return {
-        family
-        for family in metadata
-        if family.startswith("pix_") and names & {family, f"{family}_count", f"{family}_total"}
-    }

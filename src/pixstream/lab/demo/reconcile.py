@@ -18,6 +18,7 @@ from pixstream.event import routing
 from pixstream.event.categories import Category
 from pixstream.kafka.names import DLQ, EVENT_TOPICS, POSITIONS
 from pixstream.lab.demo import tables
+from pixstream.lab.demo.monitored import Monitored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,12 +73,14 @@ class Outcome(msgspec.Struct, kw_only=True):
     clear_identifiers: int
     seconds: float
     spark_equal: bool | msgspec.UnsetType = msgspec.UNSET
+    monitoring: Monitored | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def ok(self) -> bool:
-        """Whether the three counts that must be zero are zero and Spark's tables are equal."""
+        """Whether what must be zero is zero, Spark's tables are equal, and monitoring saw all."""
         counts = self.lost or self.duplicates or self.clear_identifiers
-        return not counts and self.spark_equal is not False
+        seen = self.monitoring is msgspec.UNSET or self.monitoring.ok
+        return not counts and self.spark_equal is not False and seen
 
 
 class TableCount(msgspec.Struct, kw_only=True):
