@@ -42,6 +42,7 @@ def checks() -> dict[str, list[dict[str, Any]]]:
 
 
 ALERTS = alerts()
+LISTED = {name: ALERTS[name] for name in sorted(ALERTS)}
 CHECKS = checks()
 
 
@@ -106,6 +107,12 @@ def test_every_runbook_says_what_it_means_where_to_look_and_what_to_do(
     assert all(part.strip() for part in re.split(r"^#.*$", text, flags=re.MULTILINE)[1:])
     for alert in re.findall(r"\b(?:Pix|Kafka|Disk|Clock)[A-Z]\w+", text):
         assert alert in ALERTS
+
+
+def test_the_page_about_monitoring_lists_every_alert_with_its_severity() -> None:
+    text = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+    listed = re.findall(r"^\| \[(\w+)\]\(runbooks/(\w+)\.md\) \| (\w+) \|", text, re.MULTILINE)
+    assert listed == [(name, name, rule["labels"]["severity"]) for name, rule in LISTED.items()]
 
 
 def test_promtool_finds_nothing_wrong_with_the_rules() -> None:

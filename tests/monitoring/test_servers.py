@@ -111,7 +111,9 @@ class Running:
         self.log = directory / "logs" / "pixstream.log"
         self.log.parent.mkdir()
         self.log.touch()
-        self.settings = MonitoringSettings(alert_webhook=f"http://{site.address}/alerts")
+        self.settings = MonitoringSettings(
+            alert_webhook=f"http://{site.address}/alerts", log_store="opensearch"
+        )
         self.servers = Monitoring(self.directory, self.settings)
         self.targets = Targets(pixstream=[site.address], kafka=[site.address])
 

@@ -94,7 +94,7 @@ class Site:
         settings = ShipperSettings(
             patterns=[f"{self.file}*"],
             url=self._store.url,
-            stream="logs",
+            path="/logs/_bulk",
             positions=str(self.positions),
         )
         one = Shipper(settings)
@@ -158,7 +158,7 @@ def test_a_store_that_is_away_is_waited_for(site: Site, tmp_path: Path) -> None:
     settings = ShipperSettings(
         patterns=[str(site.file)],
         url="http://127.0.0.1:9",
-        stream="logs",
+        path="/logs/_bulk",
         positions=str(tmp_path / "other.json"),
     )
     away = Shipper(settings)

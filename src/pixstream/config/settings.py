@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -158,6 +158,13 @@ class MonitoringSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
             "alerts are only shown"
         ),
     ] = None
+    log_store: Annotated[
+        Literal["auto", "opensearch", "victorialogs"],
+        Meta(
+            description="what keeps log lines; auto: VictoriaLogs, which has a page, where "
+            "`victoria-logs` is on PATH, otherwise OpenSearch, which holds each line once"
+        ),
+    ] = "auto"
     opensearch_heap: Annotated[
         str,
         Meta(

@@ -15,16 +15,23 @@ from pixstream.errors import MonitoringError
 from pixstream.monitoring.index import DATA_STREAM, requests
 from pixstream.monitoring.process import Server
 from pixstream.monitoring.shipper import ShipperSettings
-from pixstream.monitoring.shipping import rsyslog_conf
+from pixstream.monitoring.shipping import VICTORIALOGS_PREFIX, rsyslog_conf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from pixstream.monitoring.shipping import Store
+
 RSYSLOG, SHIPPER = "rsyslog", "shipper"
 INSTALL_RSYSLOG = "apt-get install rsyslog rsyslog-elasticsearch"
 _SUPERUSERS = os.pathsep.join(("", "/usr/local/sbin", "/usr/sbin"))
 """Where the program is, also for those who have not the path of root."""
+
+VICTORIALOGS_BULK = (
+    f"{VICTORIALOGS_PREFIX}/_bulk"
+    "?_msg_field=message&_time_field=@timestamp&_stream_fields=service.name,service.node.name"
+)
 
 _CHECK_SECONDS = 60
 
@@ -48,20 +55,23 @@ def prepare(store: str) -> None:
                 raise MonitoringError(f"{store}{path}: HTTP {answer.status_code}")
 
 
-def server(directory: Path, store: str, logs: Sequence[Path | str]) -> tuple[Server, bool]:
+def server(
+    directory: Path, address: str, logs: Sequence[Path | str], store: Store = "opensearch"
+) -> tuple[Server, bool]:
     """Write the configuration of what ships; return how it is run, and whether that is news.
 
     Args:
         directory: of all servers.
-        store: URL of the store.
+        address: URL of the store.
         logs: files, with wildcards in their names.
+        store: what it is.
     """
     rsyslog = shutil.which("rsyslogd", path=os.environ.get("PATH", "") + _SUPERUSERS)
     if rsyslog is not None:
         folder = directory / RSYSLOG
         (folder / "work").mkdir(parents=True, exist_ok=True)
         file = folder / "rsyslog.conf"
-        changed = _write(file, rsyslog_conf(logs, store, folder / "work").encode())
+        changed = _write(file, rsyslog_conf(logs, address, folder / "work", store=store).encode())
         if _accepts(rsyslog, file):
             return _of_rsyslog(rsyslog, folder, file), changed
     folder = directory / SHIPPER
@@ -69,8 +79,8 @@ def server(directory: Path, store: str, logs: Sequence[Path | str]) -> tuple[Ser
     file = folder / "shipper.json"
     settings = ShipperSettings(
         patterns=[str(path) for path in logs],
-        url=store,
-        stream=DATA_STREAM,
+        url=address,
+        path=VICTORIALOGS_BULK if store == "victorialogs" else f"/{DATA_STREAM}/_bulk",
         positions=str(folder / "positions.json"),
     )
     changed = _write(file, msgspec.json.encode(settings))

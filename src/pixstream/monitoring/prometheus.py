@@ -59,10 +59,6 @@ def configuration(targets: Path, own: str, alertmanager: str | None) -> str:
         own: `host:port` of this Prometheus.
         alertmanager: that of Alertmanager; None: alerts are only shown.
     """
-    found = [
-        {"job_name": job, "file_sd_configs": [{"files": [str(targets / f"{job}.json")]}]}
-        for job in ("pixstream", "kafka")
-    ]
     static = [("prometheus", own), ("alertmanager", alertmanager)]
     settings: dict[str, Any] = {
         "global": {
@@ -71,7 +67,7 @@ def configuration(targets: Path, own: str, alertmanager: str | None) -> str:
         },
         "rule_files": [str(files.path("prometheus/rules") / "*.yml")],
         "scrape_configs": [
-            *found,
+            *_found(targets),
             *(
                 {"job_name": job, "static_configs": [{"targets": [address]}]}
                 for job, address in static
@@ -84,6 +80,27 @@ def configuration(targets: Path, own: str, alertmanager: str | None) -> str:
             "alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]
         }
     return "# Made by `pixstream monitoring up`.\n" + yaml.safe_dump(settings, sort_keys=False)
+
+
+def targets_in(directory: Path) -> Path:
+    """Return where the files of its targets are, below its directory."""
+    return directory / "targets"
+
+
+def scraping(targets: Path) -> str:
+    """Return a configuration that only scrapes, for another server that reads this format."""
+    settings = {
+        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s"},
+        "scrape_configs": _found(targets),
+    }
+    return "# Made by `pixstream monitoring up`.\n" + yaml.safe_dump(settings, sort_keys=False)
+
+
+def _found(targets: Path) -> list[dict[str, Any]]:
+    return [
+        {"job_name": job, "file_sd_configs": [{"files": [str(targets / f"{job}.json")]}]}
+        for job in ("pixstream", "kafka")
+    ]
 
 
 def server(
@@ -101,10 +118,10 @@ def server(
     if program is None:
         return _MISSING
     directory.mkdir(parents=True, exist_ok=True)
-    targets.write(directory / "targets")
+    targets.write(targets_in(directory))
     file = directory / "prometheus.yml"
     own = f"{HOST}:{port}"
-    file.write_text(configuration(directory / "targets", own, alertmanager), "utf-8")
+    file.write_text(configuration(targets_in(directory), own, alertmanager), "utf-8")
     return Server(
         name=NAME,
         what="Prometheus: metrics and rules; its page is at /classic/graph",

@@ -10,12 +10,12 @@ import fcntl
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import httpx2
 
 from pixstream.errors import ArtefactError, MonitoringError
-from pixstream.monitoring import alertmanager, log_lines, opensearch, prometheus
+from pixstream.monitoring import alertmanager, log_lines, opensearch, prometheus, victoria
 from pixstream.monitoring.missing import Missing
 from pixstream.monitoring.ports import Ports
 from pixstream.monitoring.process import Processes, Seen, Server
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pixstream.config.settings import MonitoringSettings
     from pixstream.java.maven import Progress
     from pixstream.monitoring.prometheus import Targets
+    from pixstream.monitoring.shipping import Store
 
 STOP_SECONDS = 60.0
 """A server that idles for so long after SIGTERM is killed."""
@@ -35,7 +36,12 @@ STOP_SECONDS = 60.0
 START_SECONDS = 120.0
 """A server that idles for so long without an answer hangs."""
 
-ORDER = (log_lines.RSYSLOG, log_lines.SHIPPER, prometheus.NAME, alertmanager.NAME, opensearch.NAME)
+OPENSEARCH: Final = "opensearch"
+
+ORDER = (
+    *(log_lines.RSYSLOG, log_lines.SHIPPER, prometheus.NAME, alertmanager.NAME),
+    *(opensearch.NAME, victoria.METRICS, victoria.LOGS),
+)
 """The order in which they are stopped: who sends before who receives."""
 
 _ASK_SECONDS = 5.0
@@ -104,19 +110,18 @@ class Monitoring:
                     folder / prometheus.NAME, port(prometheus.NAME), targets, told
                 ),
             )
-            store = self._begin(
+            page = self._begin(
                 begun,
-                lambda: opensearch.server(
-                    folder / opensearch.NAME,
-                    port(opensearch.NAME),
-                    port("transport", of=opensearch.NAME),
-                    settings.opensearch_heap,
-                    progress,
+                lambda: victoria.metrics_server(
+                    folder / victoria.METRICS,
+                    port(victoria.METRICS),
+                    prometheus.targets_in(folder / prometheus.NAME),
                 ),
             )
-            working = self._wait([one for one in (alerts, metrics, store) if one], begun)
+            store = self._begin(begun, lambda: self._store(port, progress))
+            working = self._wait([one for one in (alerts, metrics, page, store) if one], begun)
             if store is not None and store in working:
-                self._ship(begun, store.address, logs)
+                self._ship(begun, store, logs)
         return begun
 
     def status(self) -> list[Seen]:
@@ -136,10 +141,27 @@ class Monitoring:
             names = [*(n for n in ORDER if n in begun), *sorted(begun - set(ORDER))]
             return [name for name in names if self._processes.stop(name, STOP_SECONDS)]
 
+    def _store(self, port: Callable[..., int], progress: Progress | None) -> Server | Missing:
+        """Return how the store of log lines is run."""
+        wanted = self._settings.log_store
+        if wanted != OPENSEARCH:
+            found = victoria.logs_server(self._directory / victoria.LOGS, port(victoria.LOGS))
+            if found is not None:
+                return found
+            if wanted == victoria.LOGS:
+                return victoria.MISSING_LOGS
+        return opensearch.server(
+            self._directory / opensearch.NAME,
+            port(opensearch.NAME),
+            port("transport", of=opensearch.NAME),
+            self._settings.opensearch_heap,
+            progress,
+        )
+
     def _runs(self, name: str) -> bool:
         return self._processes.find(name) is not None
 
-    def _begin(self, begun: Begun, make: Callable[[], Server | Missing]) -> Server | None:
+    def _begin(self, begun: Begun, make: Callable[[], Server | Missing | None]) -> Server | None:
         """Start one server, or have it read its configuration again; note why it cannot."""
         try:
             server = make()
@@ -151,6 +173,8 @@ class Monitoring:
             return None
         if isinstance(server, Missing):
             begun.missing.append(server)
+            return None
+        if server is None:
             return None
         if not self._runs(server.name):
             self._processes.start(server)
@@ -188,19 +212,21 @@ class Monitoring:
         last = f": {said[-1][:300]}" if said else ""
         return f"{server.name} ended during its start{last} (all of it is in {log})"
 
-    def _ship(self, begun: Begun, store: str, logs: Sequence[Path | str]) -> None:
+    def _ship(self, begun: Begun, store: Server, logs: Sequence[Path | str]) -> None:
         """Prepare the store for log lines, and start what sends them."""
         if not logs:
             begun.notes.append(
                 "no log lines are shipped: pixstream logs to its standard error. Set logging.file"
             )
             return
-        try:
-            log_lines.prepare(store)
-        except MonitoringError as error:
-            begun.failed.append(f"OpenSearch does not take the index template: {error}")
-            return
-        server, changed = log_lines.server(self._directory, store, logs)
+        kind: Store = "victorialogs" if store.name == victoria.LOGS else OPENSEARCH
+        if kind == OPENSEARCH:
+            try:
+                log_lines.prepare(store.address)
+            except MonitoringError as error:
+                begun.failed.append(f"OpenSearch does not take the index template: {error}")
+                return
+        server, changed = log_lines.server(self._directory, store.address, logs, kind)
         for name in (log_lines.RSYSLOG, log_lines.SHIPPER):
             if changed or name != server.name:
                 self._processes.stop(name, STOP_SECONDS)

@@ -44,8 +44,8 @@ class ShipperSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     url: str
     """Of OpenSearch."""
 
-    stream: str
-    """Data stream or index."""
+    path: str
+    """Where it takes bulk requests: `/DATA_STREAM/_bulk`."""
 
     positions: str
     """Where it keeps how far it has read."""
@@ -142,7 +142,7 @@ class Shipper:
             parts += [msgspec.json.encode({"create": {"_id": line.id}}), line.document]
         try:
             answer = self._client.post(
-                f"/{self._settings.stream}/_bulk",
+                self._settings.path,
                 content=b"\n".join(parts) + b"\n",
                 headers={"Content-Type": "application/x-ndjson"},
             )
