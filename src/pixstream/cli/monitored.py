@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pixstream.kafka import embedded
-from pixstream.monitoring.prometheus import Targets
-from pixstream.monitoring.servers import Monitoring
+from pixstream.logs.settings import COMPONENT
 from pixstream.processes import run_status
 
 if TYPE_CHECKING:
@@ -18,17 +17,23 @@ if TYPE_CHECKING:
 
     from pixstream.config.settings import Settings
     from pixstream.monitoring.process import Seen
+    from pixstream.monitoring.prometheus import Targets
+    from pixstream.monitoring.servers import Monitoring
 
 _MB = 10**6
 
 
 def servers(settings: Settings) -> Monitoring:
     """Return the servers of this configuration's data directory, running or not."""
+    from pixstream.monitoring.servers import Monitoring
+
     return Monitoring(Path(settings.data_dir) / "monitoring", settings.monitoring)
 
 
 def targets(settings: Settings) -> Targets:
     """Return what to scrape: the configured port, what runs now elsewhere, the embedded broker."""
+    from pixstream.monitoring.prometheus import Targets
+
     found: list[str] = []
     if settings.metrics.enabled and settings.metrics.port:
         host = settings.metrics.host
@@ -48,7 +53,8 @@ def log_files(settings: Settings) -> list[str]:
     """Return the log files to ship, with wildcards for renamed ones; empty: there are none."""
     if settings.logging.file is None:
         return []
-    return [f"{Path(settings.logging.file).absolute()}*"]
+    file = str(Path(settings.logging.file).absolute())
+    return [file.replace(COMPONENT, "*") + "*"]
 
 
 def table(seen: Sequence[Seen]) -> Table:
