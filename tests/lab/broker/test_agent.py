@@ -1,5 +1,7 @@
 """The JMX exporter on the embedded broker: what Kafka itself tells Prometheus."""
 
+import json
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +10,8 @@ import httpx2
 import psutil
 import pytest
 from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 
 from pixstream.errors import BrokerError
@@ -55,8 +59,6 @@ def test_its_port_is_no_listener_of_kafka() -> None:
 
 
 def test_a_port_that_another_program_uses_is_refused_by_the_name_of_its_setting() -> None:
-    import socket
-
     with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(BrokerError, match=r"broker\.metrics_port"):
@@ -70,20 +72,16 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroke
     bootstrap = control.start()
     topic = f"measured-{uuid.uuid4()}"
     try:
-        control_topic(bootstrap, topic)
+        use(bootstrap, topic)
         yield control
     finally:
         control.kill()
 
 
-def control_topic(bootstrap: str, topic: str) -> None:
+def use(bootstrap: str, topic: str) -> None:
     """Create a topic, write a record and read it."""
-    from confluent_kafka.admin import AdminClient
-    from confluent_kafka.cimpl import NewTopic
-
-    AdminClient({"bootstrap.servers": bootstrap}).create_topics([NewTopic(topic, 1, 1)])[
-        topic
-    ].result(60)
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(60)
     producer = Producer({"bootstrap.servers": bootstrap})
     producer.produce(topic, b"a record")
     assert producer.flush(60) == 0
@@ -153,8 +151,6 @@ def test_its_port_stays_and_other_commands_find_it(measured: EmbeddedBroker) -> 
 
 
 def _port(state: Path) -> int:
-    import json
-
     return int(json.loads(state.read_text("utf-8"))["ports"][METRICS_PORT])
 
 

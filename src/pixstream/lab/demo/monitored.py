@@ -132,9 +132,9 @@ class Watch:
             self.problems.append(f"{seen.log_lines_missing:,} log lines are not in OpenSearch")
 
     def _await_scrape(self, server: Prometheus, moment: float) -> None:
-        """Wait until Prometheus has asked every target, and its rules, after a moment."""
+        """Wait until Prometheus has read our page after a moment, and has looked at its rules."""
         patience = Patience(IDLE_SECONDS)
-        oldest = 'min(timestamp(up{job=~"pixstream|kafka"}))'
+        oldest = 'min(timestamp(up{job="pixstream"}))'
         while not patience.exhausted:
             found = server.query(oldest)
             if found and float(found[0]["value"][1]) > moment + SCRAPE_SECONDS:
