@@ -178,6 +178,12 @@ def _command(java: Path, home: Path, place: Path, heap: str) -> list[str | Path]
         f"-Djava.util.concurrent.ForkJoinPool.common.threadFactory={factory}",
         f"-Djava.io.tmpdir={place / 'tmp'}",
         "-Dlog4j2.disable.jmx=true",
+        # As its script sets them; without these five it waits 30 s before it ends.
+        "-Dlog4j.shutdownHookEnabled=false",
+        "-Dio.netty.noUnsafe=true",
+        "-Dio.netty.noKeySetOptimization=true",
+        "-Dio.netty.recycler.maxCapacityPerThread=0",
+        "-Dio.netty.allocator.numDirectArenas=0",
         f"-Dopensearch.path.home={home}",
         f"-Dopensearch.path.conf={place / 'config'}",
         "-Dopensearch.distribution.type=tar",
