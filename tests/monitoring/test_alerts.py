@@ -174,5 +174,19 @@ def test_inhibition_names_alerts_that_exist() -> None:
                 assert all(f"{label}=" in labels for labels in firing), name
 
 
+def test_rules_ask_for_metrics_that_exist() -> None:
+    reference = (ROOT / "docs" / "reference" / "metrics.md").read_text("utf-8")
+    declared = set(re.findall(r"^\| `(pix_\w+)`", reference, re.MULTILINE))
+    expressions = " ".join(
+        rule["expr"]
+        for file in RULES
+        for group in yaml.safe_load(file.read_text("utf-8"))["groups"]
+        for rule in group["rules"]
+    )
+    asked = set(re.findall(r"\bpix_\w+", expressions)) - {"pix_"}
+    assert len(asked) > 20
+    assert {re.sub("_(bucket|count|sum)$", "", name) for name in asked} <= declared
+
+
 def test_the_rules_are_where_prometheus_is_told_to_look() -> None:
     assert files.path("prometheus/rules") == FOLDER / "rules"

@@ -92,7 +92,7 @@ def _needed() -> None:
     for name, package in PACKAGES.items():
         if shutil.which(name) is None:
             pytest.skip(f"{name} is not installed: apt-get install {package}")
-    if find_java(newest=23) is None:
+    if find_java(newest=opensearch.NEWEST_JAVA) is None:
         pytest.skip("no Java 17 to 23: apt-get install openjdk-17-jre-headless")
 
 

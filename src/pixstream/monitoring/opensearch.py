@@ -33,7 +33,7 @@ NOBODY = 65534
 FOR_ROOT = Path("/var/lib/pixstream")
 """Where its files are if root's own data_dir is closed to nobody; only root may write there."""
 
-_NEWEST_JAVA = 23
+NEWEST_JAVA = 23
 """Its security manager is not in a newer one."""
 
 _LOGGING = """\
@@ -48,7 +48,7 @@ rootLogger.appenderRef.console.ref = console
 
 _MISSING = Missing(
     NAME,
-    f"Java 17 to {_NEWEST_JAVA} for OpenSearch {VERSION}",
+    f"Java 17 to {NEWEST_JAVA} for OpenSearch {VERSION}",
     "apt-get install openjdk-17-jre-headless",
     "no log lines are kept",
 )
@@ -79,7 +79,7 @@ def server(
         ArtefactError: it cannot be fetched.
     """
     user = NOBODY if os.geteuid() == 0 else None
-    java = find_java(newest=_NEWEST_JAVA)
+    java = find_java(newest=NEWEST_JAVA)
     if java is None or (user is not None and not _is_open(java.resolve())):
         return _MISSING
     place = home_of(directory, user)

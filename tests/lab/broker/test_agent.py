@@ -1,6 +1,7 @@
 """The JMX exporter on the embedded broker: what Kafka itself tells Prometheus."""
 
 import json
+import re
 import socket
 import uuid
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from pixstream.lab.broker.agent import AGENT_JARS, AGENT_VERSION, Agent
 from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.lab.broker.ports import choose_ports
 from pixstream.lab.demo.place import free_port
+from pixstream.monitoring import files
 from pixstream.testing.waiting import wait_for
 
 Page = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -136,6 +138,10 @@ def test_the_page_says_what_alerts_and_dashboards_ask_a_broker(measured: Embedde
         "counter",
     }
     assert types["kafka_server_brokertopicmetrics_bytesin"] == "counter"
+    rules = files.path("prometheus/rules/kafka.yml").read_text("utf-8")
+    asked = set(re.findall(r"\bkafka_\w+", rules))
+    assert len(asked) > 5
+    assert asked <= {name for name, _ in samples}
 
 
 @pytest.mark.broker

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 import pytest
 
+from pixstream.java.runtime import find_java
+from pixstream.monitoring import opensearch
 from pixstream.spark import session
 from pixstream.testing.waiting import wait_for
 
@@ -78,6 +82,36 @@ def test_a_demo_that_is_kept_serves_the_operator_s_page_until_ctrl_c(tmp_path: P
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait() == 0
+
+
+def test_its_servers_have_seen_every_metric_and_each_log_line_once(tmp_path: Path) -> None:
+    for name, package in (("prometheus",) * 2, ("prometheus-alertmanager",) * 2):
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed: apt-get install {package}")
+    if find_java(newest=opensearch.NEWEST_JAVA) is None:
+        pytest.skip("no Java 17 to 23: apt-get install openjdk-17-jre-headless")
+    directory = tmp_path / "demo"
+    try:
+        line, said = run(directory, 2000, "--monitoring")
+    finally:  # for root, its files may be elsewhere
+        user = opensearch.NOBODY if os.geteuid() == 0 else None
+        shutil.rmtree(opensearch.home_of(directory / "monitoring" / "opensearch", user))
+    seen = line["monitoring"]
+    assert seen["metrics"] > 30
+    assert seen["log_lines"] > 10
+    zeros = {name: count for name, count in seen.items() if name not in {"metrics", "log_lines"}}
+    assert set(zeros.values()) == {0}
+    assert {"alerts_firing", "log_lines_missing"} <= set(zeros)
+    assert "Prometheus: metrics and rules" in said
+    left = [p for p in psutil.process_iter() if str(directory) in " ".join(_cmdline(p))]
+    assert left == []
+
+
+def _cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 @pytest.mark.campaign
