@@ -1,5 +1,6 @@
 """The servers of monitoring, started for real: metrics to alerts, log lines to the store."""
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import pytest
 
 from pixstream.config.settings import MonitoringSettings
 from pixstream.java.runtime import find_java
-from pixstream.monitoring import log_lines, opensearch, prometheus
+from pixstream.monitoring import log_lines, opensearch, prometheus, victoria
 from pixstream.monitoring.asking import LogStore, Prometheus
 from pixstream.monitoring.process import Processes
 from pixstream.monitoring.prometheus import Targets
@@ -147,7 +148,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Ru
 
 
 def test_every_server_works_and_together_they_are_small(running: Running) -> None:
-    seen = {one.name: one for one in running.servers.status()}
+    seen = {one.name: one for one in running.servers.status() if one.name != victoria.METRICS}
     ships = log_lines.RSYSLOG if "rsyslog" in seen else log_lines.SHIPPER
     assert set(seen) == {"prometheus", "alertmanager", "opensearch", ships}
     assert all(one.process for one in seen.values())
@@ -215,6 +216,59 @@ def test_a_server_that_ended_is_started_again_on_its_port_with_its_data(running:
         wait_for(lambda: store.count() == held + 1, "a further line", progress=store.count)
 
 
+def test_without_rsyslog_our_own_shipper_goes_on_and_no_line_is_there_twice(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LogStore(running.address(opensearch.NAME)) as store:
+        held = store.count()
+        paths = os.environ["PATH"].split(os.pathsep)
+        without = [path for path in paths if not Path(path, "rsyslogd").exists()]
+        monkeypatch.setenv("PATH", os.pathsep.join(without))
+        monkeypatch.setattr(log_lines, "_SUPERUSERS", "")
+        running.up()
+        names = {one.name for one in running.servers.status()}
+        assert names - {victoria.METRICS} == {
+            *("prometheus", "alertmanager", "opensearch", "shipper")
+        }
+        running.write(200, 201)
+        positions = running.directory / "shipper" / "positions.json"
+        wait_for(positions.exists, "the shipper's first lines")
+        wait_for(lambda: store.count() == held + 2, "two more lines", progress=store.count)
+        ids = [line["event.id"] for line in store.lines()]
+        assert len(ids) == len(set(ids)) == held + 2
+
+
+def test_victoria_takes_its_place_where_it_is(directory: Path) -> None:
+    for name in ("victoria-logs", "victoria-metrics"):
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not on PATH: it is built with `go install`")
+    directory.mkdir(parents=True)
+    log = directory / "pixstream.log"
+    line = {"@timestamp": f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}", "message": "hello"}
+    log.write_text(json.dumps({**line, "event.id": "1"}) + "\n", "utf-8")
+    servers = Monitoring(directory, MonitoringSettings())
+    begun = servers.up(Targets(), [log])
+    assert (begun.missing, begun.failed) == ([], [])
+    addresses = {one.name: one.address for one in servers.status()}
+    assert "opensearch" not in addresses
+    for name, page in ((victoria.METRICS, "/vmui/"), (victoria.LOGS, "/select/vmui/")):
+        assert httpx2.get(addresses[name] + page, timeout=60).status_code == 200
+
+    def found() -> str:
+        query = f"{addresses[victoria.LOGS]}/select/logsql/query"
+        return httpx2.post(query, data={"query": "hello"}, timeout=60).text
+
+    wait_for(lambda: '"_msg":"hello"' in found(), "the line", progress=found)
+
+
+def test_victorialogs_is_named_where_it_is_wanted_and_absent(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    begun = Monitoring(directory, MonitoringSettings(log_store="victorialogs")).up(Targets())
+    assert begun.missing[-1] == victoria.MISSING_LOGS
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "data" / "monitoring"
@@ -225,15 +279,18 @@ def test_down_stops_what_a_killed_up_has_started(directory: Path) -> None:
     _needed()
     command = [sys.executable, "-m", "pixstream.cli", "monitoring", "up"]
     configuration = directory.parent.parent / "kafka_config.yaml"
-    configuration.write_text(f"data_dir: {directory.parent}\n", "utf-8")
+    text = f"data_dir: {directory.parent}\nmonitoring: {{log_store: opensearch}}\n"
+    configuration.write_text(text, "utf-8")
     found = Processes(directory / "run")
     with subprocess.Popen([*command, "-c", str(configuration)]) as starter:
         wait_for(
             lambda: found.find("opensearch"), "the last server", alive=lambda: not starter.poll()
         )
         starter.send_signal(signal.SIGKILL)
+    begun = {one.name for one in found.seen()}
+    assert begun >= {"prometheus", "alertmanager", "opensearch"}
     processes = [one.process for one in found.seen() if one.process]
-    assert len(processes) == 3
+    assert len(processes) == len(begun)
 
     down = subprocess.run(
         [*command[:-1], "down", "-c", str(configuration)],
@@ -241,7 +298,7 @@ def test_down_stops_what_a_killed_up_has_started(directory: Path) -> None:
         text=True,
         check=True,
     )
-    assert down.stdout == "stopped: prometheus, alertmanager, opensearch\n"
+    assert set(down.stdout.removeprefix("stopped: ").strip().split(", ")) == begun
     assert not any(psutil.pid_exists(process.pid) for process in processes)
     again = subprocess.run(
         [*command[:-1], "status", "-c", str(configuration)],
@@ -281,14 +338,16 @@ def test_a_server_that_refuses_its_configuration_is_told_and_the_others_work(
 ) -> None:
     _needed()
     monkeypatch.setattr(opensearch, "find_java", lambda **_: None)
-    servers = Monitoring(directory, MonitoringSettings(alert_webhook="no address"))
+    settings = MonitoringSettings(alert_webhook="no address", log_store="opensearch")
+    servers = Monitoring(directory, settings)
     begun = servers.up(Targets())
     (failure,) = begun.failed
     assert failure.startswith("alertmanager ended during its start: ")
     assert str(directory / "run" / "alertmanager.log") in failure
     states = {one.name: one.process is not None for one in servers.status()}
+    assert states.pop(victoria.METRICS, True)
     assert states == {"alertmanager": False, "prometheus": True}
-    assert servers.down() == ["prometheus"]
+    assert "prometheus" in servers.down()
 
 
 def test_root_keeps_opensearch_where_nobody_reaches_it(

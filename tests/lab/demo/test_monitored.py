@@ -113,7 +113,7 @@ def test_a_machine_that_lacks_a_server_is_told_what_to_install_and_nothing_is_le
         Monitoring, "up", lambda *_: Begun(missing=[lack], failed=["opensearch ended"])
     )
     stopped: list[Monitoring] = []
-    monkeypatch.setattr(Monitoring, "down", lambda servers: stopped.append(servers))
+    monkeypatch.setattr(Monitoring, "down", lambda one: stopped.append(one))  # noqa: PLW0108  a builtin is not bound
     with pytest.raises(MonitoringError, match="apt-get install prometheus; opensearch ended"):
         watch.up(Targets(), tmp_path / "pixstream.log")
     assert len(stopped) == 1
