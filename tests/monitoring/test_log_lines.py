@@ -22,6 +22,15 @@ def test_rsyslog_ships_where_it_has_its_modules(tmp_path: Path) -> None:
     assert log_lines.server(tmp_path, STORE, [tmp_path / "other.log*"])[1] is True
 
 
+def test_whoever_ships_finds_files_that_were_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server, _ = log_lines.server(tmp_path, STORE, ["logs/pixstream.log*"])
+    (file,) = [part for part in server.command if isinstance(part, Path) and part.is_file()]
+    assert str(tmp_path / "logs" / "pixstream.log*") in file.read_text("utf-8")
+
+
 @pytest.mark.parametrize("installed", [False, True])
 def test_elsewhere_our_own_shipper_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, installed: bool

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -19,7 +20,6 @@ from pixstream.monitoring.shipping import VICTORIALOGS_PREFIX, rsyslog_conf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from pixstream.monitoring.shipping import Store
 
@@ -66,19 +66,23 @@ def server(
         logs: files, with wildcards in their names.
         store: what it is.
     """
+    # Whoever ships runs elsewhere, where a relative path would mean another file.
+    absolute = [Path(path).absolute() for path in logs]
     rsyslog = shutil.which("rsyslogd", path=os.environ.get("PATH", "") + _SUPERUSERS)
     if rsyslog is not None:
         folder = directory / RSYSLOG
         (folder / "work").mkdir(parents=True, exist_ok=True)
         file = folder / "rsyslog.conf"
-        changed = _write(file, rsyslog_conf(logs, address, folder / "work", store=store).encode())
+        changed = _write(
+            file, rsyslog_conf(absolute, address, folder / "work", store=store).encode()
+        )
         if _accepts(rsyslog, file):
             return _of_rsyslog(rsyslog, folder, file), changed
     folder = directory / SHIPPER
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "shipper.json"
     settings = ShipperSettings(
-        patterns=[str(path) for path in logs],
+        patterns=[str(path) for path in absolute],
         url=address,
         path=VICTORIALOGS_BULK if store == "victorialogs" else f"/{DATA_STREAM}/_bulk",
         positions=str(folder / "positions.json"),
