@@ -72,11 +72,17 @@ class Watch:
         directory: of their files.
         settings: the `monitoring` section.
         say: tells a person.
+        interrupted: returns the number of stop signals received; a wait ends then.
     """
 
     def __init__(
-        self, directory: Path, settings: MonitoringSettings, say: Callable[[str], None]
+        self,
+        directory: Path,
+        settings: MonitoringSettings,
+        say: Callable[[str], None],
+        interrupted: Callable[[], int] = lambda: 0,
     ) -> None:
+        self._interrupted = interrupted
         self._servers = Monitoring(directory, settings)
         self._say = say
         self._began = time.time()
@@ -130,7 +136,7 @@ class Watch:
         seen.log_lines = lines.total()
         with LogStore(self._address(opensearch.NAME)) as store:
             patience = Patience(IDLE_SECONDS)
-            while (held := store.count()) < seen.log_lines and not patience.exhausted:
+            while (held := store.count()) < seen.log_lines and not self._over(patience):
                 patience.saw(held)
                 time.sleep(_PAUSE_SECONDS)
             stored = Counter(map(_shipped, store.lines()))
@@ -145,12 +151,15 @@ class Watch:
         """Wait until Prometheus has read our page after a moment, and has looked at its rules."""
         patience = Patience(IDLE_SECONDS)
         oldest = 'min(timestamp(up{job="pixstream"}))'
-        while not patience.exhausted:
+        while not self._over(patience):
             found = server.query(oldest)
             if found and float(found[0]["value"][1]) > moment + SCRAPE_SECONDS:
                 return
             time.sleep(_PAUSE_SECONDS)
         raise MonitoringError("Prometheus has not read the metrics of the demo")
+
+    def _over(self, patience: Patience) -> bool:
+        return patience.exhausted or self._interrupted() > 0
 
     def _address(self, name: str) -> str:
         return next(one.address for one in self._servers.status() if one.name == name)
