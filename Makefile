@@ -1,8 +1,9 @@
 # make setup | hooks | demo | test | coverage | check | bench | chaos | docs | docs-site | clean
 #
 # Every target makes .venv itself when it is missing. EVENTS, CLIENT, SPARK=1 (the Spark job runs too;
-# needs a full Java 17) and KEEP=1 (it goes on, with the operator's page, until Ctrl-C) are for
-# `make demo`, CHAOS_EVENTS, MINUTES and SEED for `make chaos`.
+# needs a full Java 17), KEEP=1 (it goes on, with the operator's page, until Ctrl-C) and MONITORING=1
+# (Prometheus, Alertmanager and OpenSearch too; says what to install) are for `make demo`, CHAOS_EVENTS,
+# MINUTES and SEED for `make chaos`.
 EVENTS ?= 20000
 CLIENT ?= confluent
 CHAOS_EVENTS ?= 100000
@@ -41,7 +42,8 @@ hooks: setup
 	$(BIN)/pre-commit install
 
 demo: setup
-	$(BIN)/pixstream demo --events $(EVENTS) --client $(CLIENT) $(if $(SPARK),--spark) $(if $(KEEP),--keep)
+	$(BIN)/pixstream demo --events $(EVENTS) --client $(CLIENT) $(if $(SPARK),--spark) $(if $(KEEP),--keep) \
+	  $(if $(MONITORING),--monitoring)
 
 # A worker more than there are processors, as far as memory goes: many tests wait for timeouts of Kafka.
 # Each has a broker of its own; tests/conftest.py says which tests stay together on one of them.

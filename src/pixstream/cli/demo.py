@@ -48,7 +48,21 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Run the Spark job alongside the Delta consumer and compare their tables.",
 )
-def demo(events: int, seed: int, client: str, directory: Path, *, keep: bool, spark: bool) -> int:
+@click.option(
+    "--monitoring",
+    is_flag=True,
+    help="Run Prometheus, Alertmanager and OpenSearch alongside, and count what they have seen.",
+)
+def demo(
+    events: int,
+    seed: int,
+    client: str,
+    directory: Path,
+    *,
+    keep: bool,
+    spark: bool,
+    monitoring: bool,
+) -> int:
     """Feed distinct Pix facts to every kind of source and account for each of them.
 
     \b
@@ -58,11 +72,14 @@ def demo(events: int, seed: int, client: str, directory: Path, *, keep: bool, sp
       pixstream demo --events 200000 --client kafka-python
       pixstream demo --spark
       pixstream demo --keep
+      pixstream demo --monitoring
     """  # noqa: D301  \b keeps click from rewrapping the paragraph
     from pixstream.errors import DestinationError
+    from pixstream.lab.broker.agent import AGENT_JARS
     from pixstream.lab.broker.jars import BROKER_JARS
     from pixstream.lab.demo.place import Place
     from pixstream.lab.demo.run import Demo, as_line
+    from pixstream.monitoring.opensearch import DISTRIBUTION
     from pixstream.spark import session
     from pixstream.spark.jars import SPARK_JARS
 
@@ -74,12 +91,15 @@ def demo(events: int, seed: int, client: str, directory: Path, *, keep: bool, sp
         BROKER_JARS.ensure(progress)
         if spark:
             SPARK_JARS.ensure(progress)
+        if monitoring:
+            AGENT_JARS.ensure(progress)
+            DISTRIBUTION.ensure(progress)
     with stop_signals() as interrupted:
-        place = Place(directory, client, spark=spark)
+        place = Place(directory, client, spark=spark, monitored=monitoring)
         run = Demo(place, events, seed, console, interrupted, keep=keep)
         outcome = run.run()
         assert run.reconciliation is not None  # noqa: S101  `run` has returned
-        problems = run.reconciliation.problems(outcome)
+        problems = [*run.reconciliation.problems(outcome), *run.watch.problems]
         _report(console, run.reconciliation, outcome, problems, directory)
         if keep:
             click.echo(

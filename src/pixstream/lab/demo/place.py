@@ -31,23 +31,30 @@ class Place:
         directory: emptied by `prepare`; the broker of an old demo must be stopped before.
         client: `confluent` or `kafka-python`.
         spark: run the Spark job in addition to the Delta consumer.
+        monitored: the broker serves its own metrics too.
     """
 
-    def __init__(self, directory: Path, client: str, *, spark: bool = False) -> None:
+    def __init__(
+        self, directory: Path, client: str, *, spark: bool = False, monitored: bool = False
+    ) -> None:
         self.directory = directory
         self.client = client
         self.spark = spark
+        self.monitored = monitored
         self.config = directory / "kafka_config.yaml"
         self.spi = directory / "spi"
         self.app_log = directory / "app" / "pix.jsonl"
         self.lake = directory / "lake"
         self.silver = directory / "spark"
         self.logs = directory / "logs"
+        self.log = self.logs / "pixstream.log"
+        self.monitoring = directory / "monitoring"
         self.letters = directory / "letters"
         self.secret = secrets.token_urlsafe(16)
         self.bank_port = free_port()
         self.webhook_port = free_port()
         self.page_port = free_port()
+        self.metrics_port = free_port()
 
     @property
     def webhook_url(self) -> str:
@@ -86,10 +93,11 @@ class Place:
                 "encryption_key": f"file:{keys / 'encryption.key'}",
             },
             "kafka": {"client": self.client},
-            # Any free port: demos and storms run beside other supervisors.
-            "metrics": {"port": 0},
+            "broker": {"metrics_port": 0 if self.monitored else None},
+            # A free port: demos and storms run beside other supervisors.
+            "metrics": {"port": self.metrics_port},
             "page": {"port": self.page_port, "token": secrets.token_urlsafe(16)},
-            "logging": {"file": str(self.logs / "pixstream.log")},
+            "logging": {"file": str(self.log)},
             "topics": {
                 **{topic: dict(events) for topic in EVENT_TOPICS.values()},
                 **{topic: {} for topic in (DLQ, POSITIONS, DLQ_STATE)},

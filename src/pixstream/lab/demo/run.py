@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pixstream import config, kafka
+from pixstream.config.settings import MonitoringSettings
 from pixstream.errors import PixstreamError, Transient
 from pixstream.kafka import lag
+from pixstream.kafka.embedded import HOST, metrics_address
 from pixstream.kafka.names import EVENT_TOPICS, group_id
 from pixstream.lab.broker.embedded import EmbeddedBroker
 from pixstream.lab.demo import declaring, parity, tables
 from pixstream.lab.demo.feed import Feeder
+from pixstream.lab.demo.monitored import Monitored, Watch
 from pixstream.lab.demo.privacy_scan import PrivacyScan
 from pixstream.lab.demo.reconcile import Ledger, Outcome, Reconciliation
 from pixstream.lab.demo.view import Stage, View
@@ -28,6 +32,7 @@ from pixstream.metrics.records import (
     READ,
     WRITTEN,
 )
+from pixstream.monitoring.prometheus import Targets
 from pixstream.page.opening import opener
 from pixstream.patience import Patience
 from pixstream.privacy import keys
@@ -83,7 +88,11 @@ class Demo:
         self._seed = seed
         self._console = console
         self._interrupted = interrupted
-        self._broker = EmbeddedBroker(place.directory / "kafka")
+        self._broker = EmbeddedBroker(
+            place.directory / "kafka", metrics_port=0 if place.monitored else None
+        )
+        settings = MonitoringSettings(log_store="opensearch")
+        self.watch = Watch(place.monitoring, settings, self._say, interrupted)
         self.reconciliation: Reconciliation | None = None
 
     def run(self) -> Outcome:
@@ -94,10 +103,12 @@ class Demo:
         """
         started = time.monotonic()
         self._broker.stop()
+        self.watch.down()
         self._place.prepare()
         self._say("starting Apache Kafka")
         bootstrap = self._broker.start()
         with ExitStack() as stack:
+            stack.callback(self.watch.down)
             stack.callback(self._broker.stop)
             self._overrides = [f"kafka.bootstrap_servers={bootstrap}"]
             settings = config.load(self._place.config, overrides=self._overrides)
@@ -105,21 +116,49 @@ class Demo:
             with closing(client.admin()) as admin:
                 self._say(f"Kafka answers at {bootstrap}; creating topics")
                 declaring.create(settings.declared_topics, admin)
+                if self._place.monitored:
+                    self._monitor()
                 ledger = Ledger()
                 feeder = Feeder(self._place, self._events, self._seed, ledger, client)
                 stack.callback(feeder.close)
                 supervisor = self._supervisor(settings)
+                seen: Monitored | None = None
                 try:
                     self._work(supervisor, feeder, admin)
+                    seconds = time.monotonic() - started
+                    if self._place.monitored:
+                        seen = self._ask(supervisor)
                 finally:
                     supervisor.stop()
                     feeder.end()
-            seconds = time.monotonic() - started
             outcome = self._reconcile(settings, client, feeder, supervisor, seconds)
+            if seen is not None:
+                self._say("looking for every log line in OpenSearch")
+                self.watch.logs(seen, sorted(self._place.logs.glob(f"{self._place.log.name}*")))
+                outcome.monitoring = seen
             if self._keep:
                 self._feeder = feeder
                 self._kept = stack.pop_all()
             return outcome
+
+    def _monitor(self) -> None:
+        """Start the servers; what they watch starts later."""
+        self._say("starting Prometheus, Alertmanager and OpenSearch")
+        broker = metrics_address(self._place.directory)
+        targets = Targets(
+            pixstream=[f"{HOST}:{self._place.metrics_port}"],
+            kafka=[broker] if broker is not None else [],
+        )
+        self.watch.up(targets, self._place.log)
+
+    def _ask(self, supervisor: Supervisor) -> Monitored:
+        """Ask Prometheus while the components still run; the supervisor goes on meanwhile."""
+        self._say("asking Prometheus what it has seen")
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(self.watch.metrics)
+            while not answer.done():
+                supervisor.step(0.2)
+            return answer.result()
 
     def stay(self) -> None:
         """Run the components again, with the operator's page, until a stop signal comes."""
