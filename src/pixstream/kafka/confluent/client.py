@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pixstream.kafka.settings import KafkaSettings
 
 _READ_RECORDS = 2000
+_FULL_QUEUE_MILLISECONDS = 10
+"""The library's default waits a second whenever its read-ahead is full: half of a short reading."""
 
 
 def connect(settings: KafkaSettings) -> ConfluentClient:
@@ -59,7 +61,7 @@ class ConfluentClient:
             begins = admin.beginning_offsets([topic])
             ends = admin.uncommitted_ends(topic)
         starts = [Partition(topic, p.partition, at) for p, at in begins.items() if at < ends[p]]
-        with closing(Consumer(consumer_config(settings, "pixstream-reader"))) as consumer:
+        with closing(_reader(settings)) as consumer:
             consumer.assign(starts)
             yield from scanning.to_end(
                 topic,
@@ -83,7 +85,7 @@ class ConfluentClient:
         held = scanning.clipped(topic, ranges, begins, ends)
         if not held:
             return
-        with closing(Consumer(consumer_config(settings, "pixstream-reader"))) as consumer:
+        with closing(_reader(settings)) as consumer:
             consumer.assign([Partition(topic, number, at) for number, (at, _) in held.items()])
             found = scanning.to_end(
                 topic,
@@ -97,6 +99,12 @@ class ConfluentClient:
     def admin(self) -> ConfluentAdmin:
         """See `kafka.Client`."""
         return ConfluentAdmin(self._settings)
+
+
+def _reader(settings: KafkaSettings) -> Consumer:
+    """Return a consumer for reading a part of a topic without a group."""
+    config = consumer_config(settings, "pixstream-reader")
+    return Consumer(config | {"fetch.queue.backoff.ms": _FULL_QUEUE_MILLISECONDS})
 
 
 def _readable(
