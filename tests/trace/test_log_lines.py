@@ -2,11 +2,16 @@
 
 import datetime as dt
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pixstream.batch_log import BatchLog
+from pixstream.kafka.ports import Record
+from pixstream.logs import EcsFormatter
 from pixstream.trace import log_lines
 from pixstream.trace.log_lines import files, lines_about
 from pixstream.trace.question import Place, Window
@@ -19,7 +24,7 @@ PLACE = Place("pix.pagamentos", 1, 55)
 
 
 def line(time: dt.datetime, first: Any, last: Any, **fields: Any) -> str:
-    """A line about a batch, as `loops.batch_log` writes it."""
+    """A line about a batch, as `batch_log` writes it."""
     known = {
         "@timestamp": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "message": f"lake: batch-written, offsets {first} to {last}",
@@ -102,6 +107,36 @@ def test_the_files_of_all_components_and_the_renamed_ones_are_read(tmp_path: Pat
     assert [path.name for path in found] == names[:3]
     assert [path.name for path in files(str(tmp_path / "webhook-0.log"))] == ["webhook-0.log"]
     assert files(str(tmp_path / "nowhere" / "log")) == []
+
+
+@pytest.fixture
+def logging_to(tmp_path: Path) -> Iterator[Path]:
+    """A file that gets the lines of batches, as a process of ours writes them."""
+    path = tmp_path / "lake-0.log"
+    handler, logger = logging.FileHandler(path), logging.getLogger("pixstream.batches")
+    level = logger.level
+    handler.setFormatter(EcsFormatter("lake-0"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield path
+    logger.setLevel(level)
+    logger.removeHandler(handler)
+    handler.close()
+
+
+def test_a_line_that_a_loop_writes_is_found(logging_to: Path) -> None:
+    batches = BatchLog("lake")
+    for first in (10, 20, 30):
+        records = [Record(PLACE.topic, 1, first + n, 0, b"k", b"v", []) for n in range(10)]
+        batches.begin()
+        batches.taken("written", records, {PLACE.topic: first})
+    now = dt.datetime.now(dt.UTC)
+    window = Window(now - 10 * MINUTE, now + MINUTE)
+    (found,) = lines_about(logging_to, [PLACE._replace(offset=25)], window)
+    assert found.fields["service.node.name"] == "lake-0"
+    assert found.fields["event.action"] == "batch-written"
+    assert found.fields["delta.version"] == 20
+    assert found.fields["pix.records"] == 10
 
 
 def test_they_are_steps_of_a_life(world: World) -> None:

@@ -277,6 +277,7 @@ _TRACE = {
     "step_happened": Words("payment", "pagamento"),
     "step_told": Words("told", "relatado"),
     "step_kafka": Words("Kafka", "Kafka"),
+    "step_log": Words("log", "log"),
     "step_delta": Words("table", "tabela"),
     "step_letter": Words("dead letter", "dead letter"),
     "step_mark": Words("decision", "decisão"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pixstream.page.calls import Answer
     from pixstream.page.site import Site
 
-STEPS = ("happened", "told", "kafka", "delta", "letter", "mark")
+STEPS = ("happened", "told", "kafka", "log", "delta", "letter", "mark")
 """The kinds of steps that have a word of their own."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,119}")
