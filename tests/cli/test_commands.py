@@ -119,7 +119,8 @@ def test_check_tries_everything_and_exits_2_where_something_fails(
     code, out, _ = call(capfd, "check")
     assert code == 2
     lines = out.splitlines()
-    assert [line.split()[0] for line in lines] == ["ok", "FAIL", "ok", "FAIL", "--", "ok", "ok"]
+    found = [line.split()[0] for line in lines]
+    assert found == ["ok", "FAIL", "ok", "ok", "FAIL", "--", "ok", "ok"]
     assert not (tmp_path / "lake").exists()
 
 
