@@ -19,19 +19,17 @@ from typing import Any
 import httpx2
 import pytest
 
+from pixstream.errors import MonitoringError
 from pixstream.logs.fields import NAMES
+from pixstream.monitoring import opensearch
+from pixstream.monitoring.asking import LogStore
 from pixstream.monitoring.index import DATA_STREAM, requests
+from pixstream.monitoring.missing import Missing
+from pixstream.monitoring.ports import Ports
+from pixstream.monitoring.process import Processes
 from pixstream.monitoring.shipping import rsyslog_conf
 from pixstream.testing.waiting import wait_for
 from tests.monitoring.cut import Cuttable
-
-# The servers are another part of the package, which may be installed without it.
-opensearch: Any = pytest.importorskip("pixstream.monitoring.opensearch")
-errors: Any = pytest.importorskip("pixstream.errors")
-asking: Any = pytest.importorskip("pixstream.monitoring.asking")
-missing: Any = pytest.importorskip("pixstream.monitoring.missing")
-processes: Any = pytest.importorskip("pixstream.monitoring.process")
-ports: Any = pytest.importorskip("pixstream.monitoring.ports")
 
 RSYSLOGD = shutil.which("rsyslogd", path="/usr/sbin:/sbin:/usr/bin")
 
@@ -130,12 +128,12 @@ class Site:
 
     def wait_until_stored(self, lines: int) -> None:
         """Wait until the store has so many lines."""
-        with asking.LogStore(self.store.address) as store:
+        with LogStore(self.store.address) as store:
 
             def count() -> int:
                 try:
                     return int(store.count())
-                except errors.MonitoringError:  # 503 while its index is being made
+                except MonitoringError:  # 503 while its index is being made
                     return 0
 
             wait_for(lambda: count() >= lines, lambda: f"{count()} of {lines}", progress=count)
@@ -157,16 +155,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         httpx2.delete(f"{address}/_data_stream/{DATA_STREAM}", trust_env=False)
         return
     directory = tmp_path_factory.mktemp("opensearch")
-    free = ports.Ports(directory / "ports.json")
+    free = Ports(directory / "ports.json")
     server = opensearch.server(
         directory / "opensearch",
         free.of("http", in_use=False),
         free.of("transport", in_use=False),
         "512m",
     )
-    if isinstance(server, missing.Missing):
+    if isinstance(server, Missing):
         pytest.skip(str(server))
-    running = processes.Processes(directory / "run")
+    running = Processes(directory / "run")
     try:
         running.start(server)
         with httpx2.Client(base_url=server.address, trust_env=False, timeout=60) as client:
@@ -228,7 +226,7 @@ def test_every_line_is_stored_once_whatever_breaks(site: Site) -> None:
         "the second reading",
         progress=site.conflicts,
     )
-    with asking.LogStore(site.store.address) as store:
+    with LogStore(site.store.address) as store:
         assert store.count() == len(lines)
         stored = [*store.lines()]
     by_id = {line["event.id"]: line for line in stored}
