@@ -62,6 +62,8 @@ def test_every_record_is_in_bronze_once_and_every_event_in_silver_once(
         "consumed": 81,
         "letters": 1,
         "written": 70,
+        "updated": 0,
+        "deduplicated": 10,
         "revisions": 0,
         "batches": 1,
     }
