@@ -2,7 +2,7 @@
 
 `python docs/generate.py` writes them; `--check` changes nothing and fails if one differs.
 A page is a file name below docs/reference and a function that returns its text. What servers of
-others read is below monitoring/elk.
+others read is below monitoring/elk, monitoring/grafana and monitoring/victoriametrics.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import command_page
 import configuration_page
 import event_pages
+import grafana_dashboards
 import log_fields_page
 import metrics_page
 import rooms_page
@@ -49,7 +50,9 @@ _REFERENCE: Mapping[str, Callable[[], str]] = {
 def everything() -> dict[str, str]:
     """Return the text of every generated file, by its path in the repository."""
     pages = {f"docs/reference/{name}": build() for name, build in _REFERENCE.items()}
-    return pages | {f"monitoring/elk/{name}": text for name, text in elk.files().items()}
+    others = {f"elk/{name}": text for name, text in elk.files().items()}
+    others |= grafana_dashboards.files()
+    return pages | {f"monitoring/{name}": text for name, text in others.items()}
 
 
 def main(arguments: list[str]) -> int:

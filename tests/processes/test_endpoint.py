@@ -30,13 +30,13 @@ from pixstream.processes.component import ChildSpec
 from pixstream.processes.endpoint import Endpoint, opener
 from pixstream.processes.run_status import ComponentStatus, SupervisorStatus
 from pixstream.processes.supervisor import Supervisor
-from pixstream.testing.waiting import wait_for
+from pixstream.testing.waiting import HANG_SECONDS, wait_for
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 ANY = MetricsSettings(port=0)
 ORDER = ChildSpec(config_path="", environment=None, overrides=[], name="", replica=0)
 SETTINGS = SupervisorSettings(
-    restart=BackoffSettings(min_seconds=0.01, max_seconds=0.02), stop_timeout_seconds=5
+    restart=BackoffSettings(min_seconds=0.01, max_seconds=0.02), stop_timeout_seconds=HANG_SECONDS
 )
 CHILD = """
 import json, os, signal, sys, threading

@@ -23,7 +23,7 @@ from pixstream.processes import run_lock, run_status
 from pixstream.processes.component import ChildSpec
 from pixstream.processes.replica_locks import ReplicaLocks
 from pixstream.processes.supervisor import Child, Supervisor, select
-from pixstream.testing.waiting import wait_for
+from pixstream.testing.waiting import HANG_SECONDS, wait_for
 
 CHILD = """
 import json, os, signal, sys, threading, time
@@ -61,7 +61,7 @@ def until_told():
 DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN); report('ready'); time.sleep(60)"
 ORDER = ChildSpec(config_path="", environment=None, overrides=[], name="", replica=0)
 SETTINGS = SupervisorSettings(
-    restart=BackoffSettings(min_seconds=0.01, max_seconds=0.02), stop_timeout_seconds=5
+    restart=BackoffSettings(min_seconds=0.01, max_seconds=0.02), stop_timeout_seconds=HANG_SECONDS
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from pixstream.monitoring import prometheus
+from pixstream.monitoring import files, prometheus
 from pixstream.monitoring.missing import Missing
 from pixstream.monitoring.ports import HOST
 from pixstream.monitoring.process import Server
@@ -51,6 +51,7 @@ def metrics_server(directory: Path, port: int, targets: Path) -> Server | None:
             f"-storageDataPath={directory / 'data'}",
             KEEP,
             f"-promscrape.config={file}",
+            f"-vmui.customDashboardsPath={files.path('victoriametrics')}",
             "-loggerLevel=WARN",
         ],
         directory=directory,
