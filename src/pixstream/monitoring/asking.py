@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 _SECONDS = 60.0
 _PAGE = 2000
+
+
+class NotReadyError(MonitoringError):
+    """It cannot answer yet (HTTP 503)."""
 
 
 class _Asked:
@@ -43,6 +48,8 @@ class _Asked:
             answer = self._client.request(method, path, **arguments)
         except httpx2.TransportError as error:
             raise MonitoringError(f"{self._address}{path}: {type(error).__name__}") from None
+        if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise NotReadyError(f"{self._address}{path}: not ready")
         if answer.is_error:
             raise MonitoringError(f"{self._address}{path}: HTTP {answer.status_code}")
         return answer.json()
@@ -79,10 +86,16 @@ class LogStore(_Asked):
     """An OpenSearch or Elasticsearch with pixstream's log lines."""
 
     def count(self) -> int:
-        """Return how many lines it holds, those of the last moment included."""
-        self._ask("POST", f"/{DATA_STREAM}/_refresh", params={"ignore_unavailable": "true"})
-        found = self._ask("GET", f"/{DATA_STREAM}/_count", params={"ignore_unavailable": "true"})
-        return int(found["count"])
+        """Return how many lines it holds, those of the last moment included.
+
+        0 while it creates their index, which it answers with 503.
+        """
+        anyhow = {"ignore_unavailable": "true"}
+        try:
+            self._ask("POST", f"/{DATA_STREAM}/_refresh", params=anyhow)
+            return int(self._ask("GET", f"/{DATA_STREAM}/_count", params=anyhow)["count"])
+        except NotReadyError:
+            return 0
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Yield every line as it was shipped, by time."""
