@@ -21,6 +21,7 @@ from pixstream.config.settings import MonitoringSettings
 from pixstream.java.runtime import find_java
 from pixstream.monitoring import log_lines, opensearch, prometheus, victoria
 from pixstream.monitoring.asking import LogStore, Prometheus
+from pixstream.monitoring.ports import is_free
 from pixstream.monitoring.process import Processes
 from pixstream.monitoring.prometheus import Targets
 from pixstream.monitoring.servers import Monitoring
@@ -203,6 +204,9 @@ def test_a_server_that_ended_is_started_again_on_its_port_with_its_data(running:
         assert process is not None
         process.kill()
         wait_for(lambda: Processes(running.directory / "run").find(name) is None, "its end")  # noqa: B023
+        # The kernel closes the sockets of a killed process when its last thread has ended.
+        port = int(before[name].address.rpartition(":")[2])
+        wait_for(lambda: is_free(port), "its port")  # noqa: B023
     assert not all(one.process for one in running.servers.status())
 
     running.up()
