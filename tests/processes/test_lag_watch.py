@@ -96,6 +96,21 @@ def test_while_kafka_is_away_nothing_is_shown_and_each_outage_is_logged_once(
         wait_for(watch.samples)
 
 
+def test_an_unexpected_error_ends_no_measurement_for_good(
+    kafka: MemoryKafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = [RuntimeError("a fault of the library")] * 3
+
+    def connect() -> object:
+        if failures:
+            raise failures.pop()
+        return kafka.client().admin()
+
+    with watching(kafka, connect) as watch:
+        wait_for(watch.samples)
+    assert caplog.text.count("the lag cannot be measured: unexpected error") == 1
+
+
 def test_without_groups_nothing_is_measured(kafka: MemoryKafka) -> None:
     watch = LagWatch(lambda: kafka.client().admin(), {}, 0.01)
     watch.start()

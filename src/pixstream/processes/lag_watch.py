@@ -100,6 +100,11 @@ class LagWatch:
                 if not self._silent:
                     log.warning("the lag cannot be measured: %s; trying again", error)
                 self._counts, self._silent = Counts(), True
+            except Exception:
+                # An old lag that looks like the present one is worse than none.
+                if not self._silent:
+                    log.exception("the lag cannot be measured: unexpected error; trying again")
+                self._counts, self._silent = Counts(), True
             self._stop.wait(self._every)
 
     def _measure_until_stopped(self, admin: Admin) -> None:
